@@ -1,0 +1,65 @@
+"""From structs to message bodies and back, with versions and upcasters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Union
+
+import msgspec
+
+from events.errors import Undecodable
+from events.facts import COMMANDS, FACTS, Command, Fact
+from events.frames import MAGIC
+
+# old tag -> function from the old body (a plain dict) to the dict of a newer tag.
+UPCASTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER: msgspec.json.Decoder[Fact | Command] = msgspec.json.Decoder(Union[tuple(FACTS + COMMANDS)])  # noqa: UP007
+_KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in FACTS + COMMANDS)
+
+
+class _Tag(msgspec.Struct):
+    type: str
+
+
+_TAG = msgspec.json.Decoder(_Tag)
+
+
+def encode(fact: Fact | Command) -> bytes:
+    """JSON of a fact or command, its type first."""
+    return _ENCODER.encode(fact)
+
+
+def decode(body: bytes, sequence: int = 0) -> Fact | Command:
+    """The fact or command in a body, of the newest version.
+
+    Raises:
+        Undecodable: not JSON, an unknown type, or a field that does not fit.
+    """
+    try:
+        tag = _TAG.decode(body).type
+        if tag not in _KNOWN:
+            body, tag = _upcast(body, tag, sequence)
+        return _DECODER.decode(body)
+    except msgspec.MsgspecError as error:
+        raise Undecodable(f"Message {sequence} is not a fact this version knows: {error}.", sequence=sequence) from None
+
+
+def is_frame(body: bytes) -> bool:
+    """Whether a body is a frame rather than a fact."""
+    return body[:4] == MAGIC
+
+
+def _upcast(body: bytes, tag: str, sequence: int) -> tuple[bytes, str]:
+    fields = msgspec.json.decode(body)
+    while tag in UPCASTERS:
+        fields = UPCASTERS[tag](fields)
+        tag = fields["type"]
+    if tag not in _KNOWN:
+        raise Undecodable(
+            f"Message {sequence} is a {tag[:80]!r}, which this version does not know.",
+            sequence=sequence,
+            hint="Read it with the release that wrote it, or a newer one.",
+        )
+    return _ENCODER.encode(fields), tag
