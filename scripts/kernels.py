@@ -1,0 +1,30 @@
+"""Compiles the decision loops and kernels ahead of the first session, visibly."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+
+from scripts.cache import is_stamped, key_of, write_stamp
+from scripts.console import ROOT, Trouble, step
+from scripts.environment import LOCKS, command_path
+
+
+def ensure_kernels(cache: Path) -> None:
+    """Run `tapedeck warm-up` where a source or a pinned version changed since it last ended well.
+
+    Raises:
+        Trouble: a kernel does not compile.
+    """
+    sources = [*(ROOT / "engine").rglob("*.py"), *(ROOT / "events").rglob("*.py"), LOCKS["run"]]
+    key = key_of(sources, platform.python_version(), platform.machine(), str(ROOT))
+    stamp = cache / "stamps" / "kernels"
+    if is_stamped(stamp, key):
+        return
+    with step("kernels", "compiling the decision loops") as current:
+        current.finish("compiling the decision loops")
+        if subprocess.run([command_path("tapedeck"), "warm-up"], cwd=ROOT, check=False).returncode != 0:
+            raise Trouble("kernels: `tapedeck warm-up` failed; what it said stands above")
+        write_stamp(stamp, key)
+        current.result = "compiled and cached"
