@@ -10,6 +10,7 @@ import msgspec
 from events.errors import Undecodable
 from events.facts import COMMANDS, FACTS, Command, Fact
 from events.frames import MAGIC
+from events.tape import CONTENT_TYPE, FACT_TYPE, Append
 
 # old tag -> function from the old body (a plain dict) to the dict of a newer tag.
 UPCASTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -63,3 +64,10 @@ def _upcast(body: bytes, tag: str, sequence: int) -> tuple[bytes, str]:
             hint="Read it with the release that wrote it, or a newer one.",
         )
     return _ENCODER.encode(fields), tag
+
+
+def to_append(
+    fact: Fact | Command, subject: str, message_id: str, *, expected: int | None = None, fence: str | None = None
+) -> Append:
+    """The message that carries a fact."""
+    return Append(subject, encode(fact), message_id, {CONTENT_TYPE: FACT_TYPE}, expected, fence)

@@ -106,7 +106,9 @@ class SessionSpec(msgspec.Struct, frozen=True, kw_only=True):
     body_hash: str = ""  # of the request, for idempotent starts
     parent: str | None = None  # the session this one forks or verifies
     research: bool = False
-    commands: tuple[tuple[int, str], ...] = ()  # (input ordinal, encoded command) of a fork with commands
+    commands: tuple[tuple[int, str], ...] = ()  # (input ordinal, command as JSON) of a fork with commands
+    grid: tuple[dict[str, float | int | bool], ...] = ()  # a sweep: parameters of each run; results only
+    name: str = ""
 
 
 # --- the catalogue and recordings ---------------------------------------------------------------------------------

@@ -1,0 +1,130 @@
+"""The instrument catalogue: every instrument has one number for ever, given in order of registration."""
+
+from __future__ import annotations
+
+import msgspec
+
+from events import codec, subjects
+from events.errors import FenceLost, InvalidInput, Unknown
+from events.facts import InstrumentRegistered, InstrumentTerms
+from events.tape import Tape
+
+REGISTER_TRIES_MAX = 10
+
+
+class InstrumentForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source knows of an instrument before it has a number. Steps of 0 mean: not known."""
+
+    symbol: str
+    venue: str
+    asset_type: str = "crypto"
+    base: str = ""
+    quote: str = ""
+    price_step: float = 0.0
+    quantity_step: float = 0.0
+    notional_min: float = 0.0
+    maker_fee_ratio: float = 0.001
+    taker_fee_ratio: float = 0.001
+    name: str = ""
+
+
+class Catalogue:
+    """Fold of `InstrumentRegistered`."""
+
+    def __init__(self) -> None:
+        self.instruments: list[InstrumentRegistered] = []
+        self._by_key: dict[tuple[str, str], InstrumentRegistered] = {}
+        self._by_symbol: dict[str, list[InstrumentRegistered]] = {}
+        self.last = 0
+
+    def evolve(self, fact: InstrumentRegistered, sequence: int) -> None:
+        """One more instrument."""
+        self.instruments.append(fact)
+        self._by_key[fact.symbol, fact.venue] = fact
+        self._by_symbol.setdefault(fact.symbol, []).append(fact)
+        self.last = sequence
+
+    def find(self, symbol: str, venue: str = "") -> InstrumentRegistered:
+        """The instrument of a symbol; the venue may be left out where only one has the symbol.
+
+        Raises:
+            Unknown: no such instrument.
+            InvalidInput: several venues have it and none was named.
+        """
+        found = [one for one in self._by_symbol.get(symbol, []) if venue in ("", one.venue)]
+        if not found:
+            known = ", ".join(sorted(self._by_symbol)[:8]) or "none yet"
+            raise Unknown(f"There is no instrument {symbol!r}. Known: {known}.", field="symbols")
+        if len(found) > 1:
+            venues = ", ".join(one.venue for one in found)
+            raise InvalidInput(f"{symbol} is traded at {venues}; name one as SYMBOL@VENUE.", field="symbols")
+        return found[0]
+
+    def number(self, number: int) -> InstrumentRegistered:
+        """The instrument of a number. Raises Unknown."""
+        if not 0 < number <= len(self.instruments):
+            raise Unknown(f"There is no instrument number {number}.", field="instrument")
+        return self.instruments[number - 1]
+
+    def missing(self, forms: list[InstrumentForm]) -> list[InstrumentRegistered]:
+        """Facts that would give numbers to the forms that have none, in the order of the forms."""
+        fresh: dict[tuple[str, str], InstrumentRegistered] = {}
+        for form in forms:
+            key = (form.symbol, form.venue)
+            if key not in self._by_key and key not in fresh:
+                fields = msgspec.structs.asdict(form)
+                fresh[key] = InstrumentRegistered(number=len(self.instruments) + len(fresh) + 1, **fields)
+        return list(fresh.values())
+
+    def numbers(self, forms: list[InstrumentForm]) -> list[int]:
+        """Their numbers; every form must be registered."""
+        return [self._by_key[form.symbol, form.venue].number for form in forms]
+
+
+async def load(tape: Tape, catalogue: Catalogue | None = None) -> Catalogue:
+    """The catalogue as of now; what was folded before is kept."""
+    catalogue = catalogue or Catalogue()
+    async for message in tape.read(catalogue.last + 1, subjects=(subjects.CATALOGUE,)):
+        fact = codec.decode(message.body, message.sequence)
+        if isinstance(fact, InstrumentRegistered):
+            catalogue.evolve(fact, message.sequence)
+    return catalogue
+
+
+async def register(tape: Tape, forms: list[InstrumentForm]) -> tuple[Catalogue, list[int]]:
+    """Numbers of instruments, registering those that have none. Any number of processes may do so at once."""
+    catalogue = await load(tape)
+    for _ in range(REGISTER_TRIES_MAX):
+        facts = catalogue.missing(forms)
+        if not facts:
+            return catalogue, catalogue.numbers(forms)
+        appends = [
+            codec.to_append(
+                fact,
+                subjects.CATALOGUE,
+                f"instrument:{fact.number}:{fact.symbol}:{fact.venue}",
+                expected=catalogue.last if at == 0 else None,
+                fence=subjects.CATALOGUE if at == 0 else None,
+            )
+            for at, fact in enumerate(facts)
+        ]
+        try:
+            await tape.append_atomic(appends)
+        except FenceLost:
+            pass  # somebody else registered: look again
+        catalogue = await load(tape, catalogue)
+    raise FenceLost("The catalogue kept changing while instruments were registered.", expected=catalogue.last, actual=None)
+
+
+def terms(instrument: InstrumentRegistered) -> InstrumentTerms:
+    """What a session keeps of an instrument."""
+    return InstrumentTerms(
+        number=instrument.number,
+        symbol=instrument.symbol,
+        quote=instrument.quote,
+        price_step=instrument.price_step,
+        quantity_step=instrument.quantity_step,
+        notional_min=instrument.notional_min,
+        maker_fee_ratio=instrument.maker_fee_ratio,
+        taker_fee_ratio=instrument.taker_fee_ratio,
+    )

@@ -1,0 +1,163 @@
+"""The desk: the one aggregate that decides what runs.
+
+Fold: commands, answers and life-cycle facts of all sessions. Decisions: `decide(command)` gives the answer and what
+follows from it, and nothing else. Any number of processes may fold the same tape and propose the same answer: the
+fence on `tape.desk` lets one through, and the message id of an answer is made of its command's sequence.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from engine.sessions.life import OVER, Session, begin, evolve
+from events.facts import (
+    Command,
+    CommandAccepted,
+    CommandRefused,
+    Fact,
+    SessionStarted,
+    StartSession,
+    StopSession,
+)
+
+Answer = CommandAccepted | CommandRefused
+
+
+class DeskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Named maxima of the desk."""
+
+    sessions_max: int = 64  # running at once, all users
+    keys_max: int = 10_000  # idempotency keys remembered
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What one command leads to: its answer, a session, and commands to sessions it replaces."""
+
+    answer: Answer
+    started: SessionStarted | None = None
+    stops: tuple[StopSession, ...] = ()
+
+
+class Desk:
+    """State of the desk. `evolve` never fails but on a fact that cannot be; `decide` is pure."""
+
+    def __init__(self, limits: DeskLimits | None = None) -> None:
+        self.limits = limits or DeskLimits()
+        self.sessions: dict[str, Session] = {}
+        self.running: dict[str, None] = {}  # ids in order of start
+        self.answers: OrderedDict[str, Answer] = OrderedDict()  # by key
+        self.open: OrderedDict[int, Command] = OrderedDict()  # unanswered, by sequence
+        self.last_answer = 0  # last sequence on the desk's own subject
+
+    # --- evolve ---------------------------------------------------------------------------------------------------
+
+    def note_command(self, command: Command, sequence: int) -> None:
+        """A command appeared on the tape."""
+        self.open[sequence] = command
+
+    def note_fact(self, fact: Fact, sequence: int) -> None:
+        """A fact of the desk or of a session appeared on the tape."""
+        match fact:
+            case CommandAccepted() | CommandRefused():
+                self._note_answer(fact)
+            case SessionStarted():
+                self.sessions[fact.spec.session] = begin(fact, sequence)
+                self.running[fact.spec.session] = None
+            case _:
+                self._note_life(fact, sequence)
+
+    def _note_answer(self, answer: Answer) -> None:
+        self.open.pop(answer.cause, None)
+        if answer.key not in self.answers:
+            self.answers[answer.key] = answer
+            while len(self.answers) > self.limits.keys_max:
+                self.answers.popitem(last=False)
+
+    def _note_life(self, fact: Fact, sequence: int) -> None:
+        session = self.sessions.get(getattr(fact, "session", ""))
+        if session is None:
+            return
+        session = evolve(session, fact, sequence)
+        self.sessions[session.spec.session] = session
+        if session.state in OVER:
+            self.running.pop(session.spec.session, None)
+
+    # --- decide ---------------------------------------------------------------------------------------------------
+
+    def due(self) -> list[tuple[int, Command]]:
+        """Open commands that the desk itself answers: starts, and whatever is meant for a session that is over."""
+        return [(sequence, command) for sequence, command in self.open.items() if self._is_ours(command)]
+
+    def _is_ours(self, command: Command) -> bool:
+        if isinstance(command, StartSession):
+            return True
+        session = self.sessions.get(getattr(command, "session", ""))
+        return session is None or session.state in OVER
+
+    def decide(self, command: Command, sequence: int) -> Outcome:
+        """The one answer to a command, and what follows from it."""
+        known = self.answers.get(command.key)
+        if known is not None:
+            return Outcome(msgspec.structs.replace(known, cause=sequence, **_unchanged(known)))
+        if isinstance(command, StartSession):
+            return self._start(command, sequence)
+        return self._late(command, sequence)
+
+    def _start(self, command: StartSession, sequence: int) -> Outcome:
+        spec = command.spec
+        if command.idempotent and (same := self._same(command)):
+            return Outcome(CommandAccepted(key=command.key, cause=sequence, session=same, changed=False))
+        if spec.session in self.sessions:
+            return Outcome(_refused(command, sequence, "CONFLICT", f"Session {spec.session} exists.", "session"))
+        replaced = tuple(self._replaced(command, sequence))
+        if len(self.running) - len(replaced) >= self.limits.sessions_max:
+            message = f"{len(self.running)} sessions run; sessions_max is {self.limits.sessions_max}. Stop one first."
+            return Outcome(_refused(command, sequence, "LIMIT_REACHED", message, None))
+        return Outcome(
+            CommandAccepted(key=command.key, cause=sequence, session=spec.session),
+            SessionStarted(spec=spec),
+            replaced,
+        )
+
+    def _of_user(self, command: StartSession) -> list[Session]:
+        sessions = (self.sessions[name] for name in self.running)
+        return [
+            session
+            for session in sessions
+            if session.spec.user == command.user and session.spec.mode == command.spec.mode
+        ]
+
+    def _same(self, command: StartSession) -> str | None:
+        for session in self._of_user(command):
+            if session.spec.body_hash and session.spec.body_hash == command.spec.body_hash:
+                return session.spec.session
+        return None
+
+    def _replaced(self, command: StartSession, sequence: int) -> list[StopSession]:
+        if not command.replaces:
+            return []
+        return [
+            StopSession(key=f"replace-{sequence}-{session.spec.session}", user=command.user, session=session.spec.session)
+            for session in self._of_user(command)
+        ]
+
+    def _late(self, command: Command, sequence: int) -> Outcome:
+        name = getattr(command, "session", "")
+        session = self.sessions.get(name)
+        if session is None:
+            return Outcome(_refused(command, sequence, "NOT_FOUND", f"There is no session {name!r}.", "session"))
+        if isinstance(command, StopSession):
+            return Outcome(CommandAccepted(key=command.key, cause=sequence, session=name, changed=False))
+        message = f"Session {name} is {session.state}; it takes no more commands."
+        return Outcome(_refused(command, sequence, "CONFLICT", message, "session"))
+
+
+def _refused(command: Command, sequence: int, code: str, message: str, field: str | None) -> CommandRefused:
+    name = getattr(command, "session", "")
+    return CommandRefused(key=command.key, cause=sequence, code=code, message=message, field=field, session=name)
+
+
+def _unchanged(answer: Answer) -> dict[str, bool]:
+    return {"changed": False} if isinstance(answer, CommandAccepted) else {}

@@ -1,0 +1,255 @@
+"""From what a user asks to what the loop reads: a pure function, the same for the API and the command line."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from engine.catalogue import Catalogue, terms
+from engine.recordings.shelf import Recording, Shelf
+from events.errors import InvalidInput, NotAvailable
+from events.facts import (
+    InstrumentTerms,
+    SessionInput,
+    SessionLimits,
+    SessionMode,
+    SessionSpec,
+    StrategySetting,
+)
+
+SYMBOLS_MAX = 256
+STRATEGIES_MAX = 16
+LANES_MAX = 512
+GRID_MAX = 10_000
+
+Params = dict[str, float | int | bool]
+# (strategy id, given parameters) -> all parameters; raises Unknown or InvalidInput with the field named.
+Resolve = Callable[[str, Mapping[str, object]], Params]
+# strategy ids in order -> hash of the loop that runs them
+CodeHash = Callable[[tuple[str, ...]], str]
+
+
+class StrategyWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One strategy with the parameters that differ from its defaults."""
+
+    strategy: str
+    params: dict[str, float | int | bool] = {}
+    allocation_ratio: float = 0.0  # 0: an equal share
+    symbols: tuple[str, ...] = ()
+
+
+class SessionWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a user asks for."""
+
+    mode: SessionMode
+    symbols: tuple[str, ...] = ()  # empty: all of the recording or source
+    strategies: tuple[StrategyWish, ...] = ()
+    recording: str | None = None
+    source: str | None = None
+    acceleration: float = 0.0
+    limits: SessionLimits = SessionLimits()
+    seed: int = 0
+    name: str = ""
+    grid: tuple[dict[str, float | int | bool], ...] = ()
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Sources that can be tailed: id -> symbols."""
+
+    symbols: dict[str, tuple[str, ...]]
+
+    def with_symbols(self, symbols: tuple[str, ...]) -> str | None:
+        """The first source that has them all."""
+        for source, has in self.symbols.items():
+            if set(symbols) <= set(has):
+                return source
+        return None
+
+
+class Library(msgspec.Struct, frozen=True):
+    """All that a plan looks things up in."""
+
+    catalogue: Catalogue
+    shelf: Shelf
+    sources: Sources
+    resolve: Resolve
+    code_hash: CodeHash
+
+
+def plan(wish: SessionWish, session: str, user: str, library: Library) -> SessionSpec:
+    """The session as the loop will read it.
+
+    Raises:
+        InvalidInput, Unknown: with the field at fault.
+        Conflict: the recording is not complete.
+        NotAvailable: a live session; no venue is configured.
+    """
+    if wish.mode == "live":
+        raise NotAvailable(
+            "Live sessions need a venue, and none is configured.",
+            code="NO_VENUE",
+            field="session_type",
+            hint="Run the same configuration as a paper session.",
+        )
+    _check(wish)
+    recording = _recording(wish, library)
+    source = recording.opened.source if recording else _source(wish, library)
+    symbols = _symbols(wish, recording, source, library)
+    instruments = tuple(_terms(symbol, recording, library) for symbol in symbols)
+    quotes = sorted({one.quote for one in instruments})
+    if len(quotes) > 1 and wish.mode != "collect":
+        raise InvalidInput(
+            f"A session has one account currency; these symbols are quoted in {', '.join(quotes)}.", field="symbols"
+        )
+    strategies = tuple(_strategy(one, at, wish, symbols, library) for at, one in enumerate(wish.strategies))
+    if len(strategies) * len(instruments) > LANES_MAX:
+        raise InvalidInput(f"{len(strategies)} strategies on {len(instruments)} symbols are more than {LANES_MAX} lanes.")
+    grid = tuple(_grid_row(row, at, strategies, library) for at, row in enumerate(wish.grid))
+    return SessionSpec(
+        session=session,
+        mode=wish.mode,
+        user=user,
+        input=_input(wish, recording, source),
+        instruments=instruments,
+        strategies=strategies,
+        limits=wish.limits,
+        seed=wish.seed,
+        code_hash=library.code_hash(tuple(one.strategy for one in strategies)) if strategies else "",
+        designated=recording.opened.designated if recording else "event",
+        body_hash=hashlib.blake2b(msgspec.json.encode(wish), digest_size=16).hexdigest(),
+        research=wish.mode == "backtest",
+        grid=grid,
+        name=wish.name,
+    )
+
+
+def _check(wish: SessionWish) -> None:
+    if wish.mode != "collect" and not wish.strategies:
+        raise InvalidInput("Name at least one strategy.", field="strategy_config.strategies")
+    if len(wish.strategies) > STRATEGIES_MAX or len(wish.symbols) > SYMBOLS_MAX or len(wish.grid) > GRID_MAX:
+        raise InvalidInput(
+            f"At most {STRATEGIES_MAX} strategies, {SYMBOLS_MAX} symbols and {GRID_MAX} grid rows.", code="TOO_LARGE"
+        )
+    ids = [one.strategy for one in wish.strategies]
+    if len(set(ids)) < len(ids) or len(set(wish.symbols)) < len(wish.symbols):
+        raise InvalidInput("A strategy or symbol is named twice.", field="strategy_config.strategies")
+    if wish.mode == "backtest" and not wish.recording:
+        raise InvalidInput("A backtest needs the recording it replays.", field="config.session_id")
+    if not (math.isfinite(wish.acceleration) and 0 <= wish.acceleration <= 1e9):
+        raise InvalidInput("acceleration_factor is a number from 0 to 1e9.", field="config.acceleration_factor")
+    if not 0 <= wish.seed < 2**63:
+        raise InvalidInput("seed is a whole number from 0 to 2^63 - 1.", field="config.seed")
+    _check_limits(wish.limits)
+
+
+# (field, smallest, largest, the contract's name of it)
+LIMIT_BOUNDS: tuple[tuple[str, float, float, str], ...] = (
+    ("cash", 0.0, 1e15, "config.initial_cash"),
+    ("global_cap", 0.0, 1e15, "config.budget.global_cap"),
+    ("position_max", 0.0, 1e15, "config.max_position_size"),
+    ("order_notional", 0.0, 1e15, "config.order_notional"),
+    ("stop_loss_ratio", 0.0, 1.0, "config.stop_loss_percent"),
+    ("take_profit_ratio", 0.0, 100.0, "config.take_profit_percent"),
+    ("trailing_ratio", 0.0, 1.0, "config.trailing_percent"),
+    ("fill_ratio_max", 0.0, 1.0, "config.fill_ratio_max"),
+    ("slippage_ratio", 0.0, 0.5, "config.slippage_bps"),
+    ("slippage_jitter_ratio", 0.0, 0.5, "config.slippage_jitter_bps"),
+    ("latency_ms", 0.0, 60_000.0, "config.latency_ms"),
+    ("latency_jitter_ms", 0.0, 60_000.0, "config.latency_jitter_ms"),
+    ("queue_ratio", 0.0, 1.0, "config.queue_ratio"),
+    ("equity_interval_ms", 1.0, 86_400_000.0, "config.equity_interval_ms"),
+)
+
+
+def _check_limits(limits: SessionLimits) -> None:
+    for name, least, most, field in LIMIT_BOUNDS:
+        value = getattr(limits, name)
+        if not (math.isfinite(value) and least <= value <= most):
+            raise InvalidInput(f"{field} is {value}; it must be from {least:g} to {most:g} ({name}).", field=field)
+
+
+def _recording(wish: SessionWish, library: Library) -> Recording | None:
+    if not wish.recording:
+        return None
+    recording = library.shelf.find(wish.recording)
+    recording.whole()
+    return recording
+
+
+def _source(wish: SessionWish, library: Library) -> str:
+    known = library.sources.symbols
+    if wish.source:
+        if wish.source not in known:
+            listed = ", ".join(known) or "none"
+            raise InvalidInput(f"There is no source {wish.source!r}. Configured or running: {listed}.", field="source")
+        return wish.source
+    source = library.sources.with_symbols(wish.symbols)
+    if source is None:
+        listed = ", ".join(f"{name} ({', '.join(has)})" for name, has in known.items()) or "none"
+        raise InvalidInput(
+            f"No source has {', '.join(wish.symbols) or 'these symbols'}. Sources: {listed}.",
+            field="symbols",
+            hint="Name a recording in config.session_id to trade recorded data, or configure a source.",
+        )
+    return source
+
+
+def _symbols(wish: SessionWish, recording: Recording | None, source: str, library: Library) -> tuple[str, ...]:
+    has = recording.opened.symbols if recording else library.sources.symbols[source]
+    for symbol in wish.symbols:
+        if symbol not in has:
+            where = f"Recording {recording.id}" if recording else f"Source {source}"
+            raise InvalidInput(f"{where} has no {symbol}; it has {', '.join(has)}.", field="symbols")
+    return wish.symbols or has
+
+
+def _terms(symbol: str, recording: Recording | None, library: Library) -> InstrumentTerms:
+    if recording:
+        number = recording.opened.instruments[recording.opened.symbols.index(symbol)]
+        return terms(library.catalogue.number(number))
+    return terms(library.catalogue.find(symbol))
+
+
+def _strategy(
+    one: StrategyWish, at: int, wish: SessionWish, symbols: tuple[str, ...], library: Library
+) -> StrategySetting:
+    share = one.allocation_ratio or 1.0 / len(wish.strategies)
+    if not 0 < share <= 1:
+        raise InvalidInput(
+            f"The allocation of {one.strategy} is {share}; it is a share of the global cap, above 0 and at most 1.",
+            field=f"config.budget.allocations.{one.strategy}",
+        )
+    for symbol in one.symbols:
+        if symbol not in symbols:
+            raise InvalidInput(f"{one.strategy} names {symbol}, which the session has not.", field=f"strategies.{at}")
+    return StrategySetting(
+        strategy=one.strategy,
+        params=library.resolve(one.strategy, one.params),
+        allocation_ratio=share,
+        symbols=one.symbols,
+    )
+
+
+def _grid_row(row: Params, at: int, strategies: tuple[StrategySetting, ...], library: Library) -> Params:
+    if len(strategies) != 1:
+        raise InvalidInput("A sweep runs one strategy.", field="strategies")
+    try:
+        return library.resolve(strategies[0].strategy, {**strategies[0].params, **row})
+    except InvalidInput as error:
+        raise InvalidInput(f"Grid row {at}: {error.message}", field=error.field) from None
+
+
+def _input(wish: SessionWish, recording: Recording | None, source: str) -> SessionInput:
+    if recording is None:
+        return SessionInput(source=source)
+    whole = recording.whole()
+    return SessionInput(
+        source=source,
+        recording=recording.id,
+        acceleration=wish.acceleration,
+        first=whole.first,
+        last=whole.last,
+    )
