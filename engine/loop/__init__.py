@@ -1,0 +1,1 @@
+"""The decision loop: one compiled loop for every mode."""
