@@ -1,0 +1,73 @@
+"""Donchian channel: highest high and lowest low of the last `window` rows, the newest included.
+
+To trade a breakout compare the new price with `upper` and `lower` of the state before the update. Blocks as in `sma`,
+holding running and suffix extremes. Source: TA-Lib `MAX` and `MIN`; Richard Donchian; van Herk and Gil-Werman.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from engine.indicators.limits import WINDOW_MAX
+
+DONCHIAN_DTYPE = np.dtype(
+    [
+        ("count", "<i8"),  # rows seen
+        ("place", "<i8"),  # rows in the current block
+        ("head_high", "<f8"),  # extremes of the current block
+        ("head_low", "<f8"),
+        ("upper", "<f8"),  # newest channel; 0 before the window is full
+        ("lower", "<f8"),
+        ("highs", "<f8", (WINDOW_MAX,)),  # [:place] rows of this block, [place:] suffix maxima of the block before
+        ("lows", "<f8", (WINDOW_MAX,)),
+    ]
+)
+
+
+@njit(nogil=True)
+def donchian_update(state: np.void, high: float, low: float, window: int) -> tuple[float, float]:
+    """Take one row; give (upper, lower), NaN for the first `window - 1` rows. 1 <= window <= WINDOW_MAX."""
+    if window < 1 or window > WINDOW_MAX:
+        return math.nan, math.nan
+    highs = state["highs"]
+    lows = state["lows"]
+    place = state["place"]
+    highs[place] = high
+    lows[place] = low
+    upper = max(state["head_high"], high) if place else high
+    lower = min(state["head_low"], low) if place else low
+    state["head_high"] = upper
+    state["head_low"] = lower
+    state["count"] += 1
+    place += 1
+    state["place"] = place
+    if place == window:
+        donchian_close(state, window)
+    elif state["count"] < window:
+        return math.nan, math.nan
+    else:
+        upper = max(upper, highs[place])
+        lower = min(lower, lows[place])
+    state["upper"] = upper
+    state["lower"] = lower
+    return upper, lower
+
+
+@njit(nogil=True)
+def donchian_close(state: np.void, window: int) -> None:
+    """Turn the full block into suffix extremes and begin an empty one."""
+    highs = state["highs"]
+    lows = state["lows"]
+    for index in range(window - 2, 0, -1):
+        highs[index] = max(highs[index], highs[index + 1])
+        lows[index] = min(lows[index], lows[index + 1])
+    state["place"] = 0
+
+
+@njit(nogil=True)
+def donchian_ready(state: np.void, window: int) -> bool:
+    """Whether `window` rows were seen."""
+    return 1 <= window <= WINDOW_MAX and state["count"] >= window
