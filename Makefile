@@ -7,10 +7,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
-STAGES := $(BIN)/python -m scripts.stages
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check format bench test-faults test-fuzz lock clean
+.PHONY: help setup setup-dev demo test check check-quick format bench test-faults test-fuzz lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +26,11 @@ demo: setup ## the main job on a simulated market, then serve; ARGS=--exit ends 
 test: setup-dev ## set up and pass all tests; ARGS="tests/events -k seal" for some of them
 	@$(PYTEST) $(ARGS)
 
-check: setup-dev ## format, lint, types, import contracts, tests with the docs among them
-	@$(STAGES) quick && $(PYTEST) $(ARGS)
+check: check-quick ## format, lint, types, import contracts, then all tests, the docs' among them
+	@$(PYTEST) $(ARGS)
+
+check-quick: setup-dev ## format, lint, types, import contracts
+	@$(BIN)/python -m scripts.stages
 
 format: setup-dev ## rewrite the sources in the one format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

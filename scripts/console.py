@@ -36,6 +36,12 @@ class Step:
         if self._terminal:
             self._write(text, end="")
 
+    def give_way(self) -> None:
+        """Leave the line as it is: another program speaks below it."""
+        if self._terminal:
+            self.stream.write("\n")
+            self.stream.flush()
+
     def finish(self, text: str) -> None:
         """Say what came out, as the step's last line."""
         self._write(text, end="\n")

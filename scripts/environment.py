@@ -26,7 +26,7 @@ def ensure_environment() -> None:
     stamp = STAMPS / "environment"
     if is_stamped(stamp, key):
         return
-    with step("environment", f".venv with Python {platform.python_version()}") as current:
+    with step("environment", "making .venv") as current:
         require_space(ROOT, VENV_BYTES["run"])
         if stamp.exists() or (VENV.exists() and not _usable()):
             shutil.rmtree(VENV)  # of another Python, moved here from another folder, or left half made
@@ -52,7 +52,7 @@ def ensure_packages(kind: str) -> None:
         return
     lock = LOCKS[kind]
     count = lock.read_text().count("==")
-    with step("packages", f"{count} packages from {lock.name}; the first time about a minute") as current:
+    with step("packages", f"installing {count} packages; the first time about a minute") as current:
         if not (STAMPS / "packages-run").exists():
             require_space(ROOT, VENV_BYTES[kind])
         seen = _Progress(current, count)
@@ -83,7 +83,7 @@ def ensure_project() -> None:
     key = key_of([ROOT / "pyproject.toml"], str(ROOT))
     if is_stamped(STAMPS / "project", key):
         return
-    with step("project", "the four packages, in place") as current:
+    with step("project", "installing in place") as current:
         run([*PIP, "install", "--no-build-isolation", "--no-deps", "--editable", ROOT], "project")
         write_stamp(STAMPS / "project", key)
         current.result = "the four packages, in place; command .venv/bin/tapedeck"

@@ -17,13 +17,15 @@ def ensure_kernels(cache: Path) -> None:
     Raises:
         Trouble: a kernel does not compile.
     """
+    if not (ROOT / "api" / "cli" / "main.py").is_file():
+        return
     sources = [*(ROOT / "engine").rglob("*.py"), *(ROOT / "events").rglob("*.py"), LOCKS["run"]]
     key = key_of(sources, platform.python_version(), platform.machine(), str(ROOT))
     stamp = cache / "stamps" / "kernels"
     if is_stamped(stamp, key):
         return
     with step("kernels", "compiling the decision loops") as current:
-        current.finish("compiling the decision loops")
+        current.give_way()
         if subprocess.run([command_path("tapedeck"), "warm-up"], cwd=ROOT, check=False).returncode != 0:
             raise Trouble("kernels: `tapedeck warm-up` failed; what it said stands above")
         write_stamp(stamp, key)

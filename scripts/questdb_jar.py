@@ -35,7 +35,7 @@ def ensure_jar(cache: Path) -> None:
     jar = cache / JAR_NAME
     if jar.is_file() and file_hash(jar) == SHA256:
         return
-    with step("questdb", f"{JAR_NAME} by Maven") as current:
+    with step("questdb", f"fetching {JAR_NAME} with Maven") as current:
         try:
             _fetch(jar, current)
             current.result = f"{jar}, checksum matches"

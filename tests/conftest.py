@@ -1,0 +1,86 @@
+"""What every test may use: the folder of recorded markets, the counts of the long tests, and times by area."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+QUESTDB_REQUIRED = os.environ.get("TAPEDECK_REQUIRE_QUESTDB", "") not in ("", "0")
+
+# option, default (what CI runs), what it counts
+COUNTS: tuple[tuple[str, int, str], ...] = (
+    ("kills", 25, "kills of each kind of process"),
+    ("damages", 30, "cases of damage to the log's files"),
+    ("seeds", 50, "seeds of the whole-system simulation"),
+    ("inputs", 3000, "hostile inputs"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Counts that `make test-faults` and `make test-fuzz` raise."""
+    group = parser.getgroup("tapedeck")
+    for name, default, what in COUNTS:
+        group.addoption(f"--{name}", type=int, default=default, metavar="N", help=f"{what} (default {default})")
+
+
+@pytest.fixture(scope="session")
+def kills_count(pytestconfig: pytest.Config) -> int:
+    """How often each kind of process is killed."""
+    return int(pytestconfig.getoption("--kills"))
+
+
+@pytest.fixture(scope="session")
+def damages_count(pytestconfig: pytest.Config) -> int:
+    """How many cases of damage to the log's files are tried."""
+    return int(pytestconfig.getoption("--damages"))
+
+
+@pytest.fixture(scope="session")
+def seeds_count(pytestconfig: pytest.Config) -> int:
+    """How many seeds the whole-system simulation runs."""
+    return int(pytestconfig.getoption("--seeds"))
+
+
+@pytest.fixture(scope="session")
+def inputs_count(pytestconfig: pytest.Config) -> int:
+    """How many hostile inputs are sent."""
+    return int(pytestconfig.getoption("--inputs"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the recorded markets: `TAPEDECK_DATA_DIR`, else `data` in the folder `shared` beside the checkout."""
+    folder = Path(os.environ.get("TAPEDECK_DATA_DIR") or ROOT.parent / "shared" / "data")
+    if not (folder / "INDEX.md").is_file():
+        pytest.skip("no recorded markets here: set TAPEDECK_DATA_DIR to a folder that has their INDEX.md")
+    return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Where QuestDB is required, a skipped QuestDB test is a failed one."""
+    report = yield
+    if QUESTDB_REQUIRED and report.skipped and item.get_closest_marker("questdb"):
+        report.outcome = "failed"
+        report.longrepr = f"QuestDB is required here (TAPEDECK_REQUIRE_QUESTDB) but was skipped: {report.longrepr}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line a test folder: how many tests, how many seconds (summed over the workers)."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    tests: defaultdict[str, int] = defaultdict(int)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                area = "/".join(report.nodeid.split("/")[:2])
+                seconds[area] += report.duration
+                tests[area] += report.when == "call"
+    terminalreporter.section("time by folder")
+    for area in sorted(seconds, key=lambda name: -seconds[name]):
+        terminalreporter.line(f"{seconds[area]:8.1f} s {tests[area]:6d} tests  {area}")
