@@ -1,0 +1,184 @@
+"""Segments: a source's rows packed behind each other in a file, so that a replay need not read small messages.
+
+They belong to no one: deletable at any time, rebuilt from the tape by the next full reading. A file holds rows of one
+section kind exactly as the loop reads them; beside it an index names the messages they came from and a checksum.
+The index is written last, by renaming, so half a segment is none.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from events.facts import Place
+from events.rows import ROW_DTYPES, Rows, SectionKind
+
+SEGMENT_BYTES_MAX = 64 * 1024 * 1024
+SEGMENT_SECONDS_MAX = 3600
+SUFFIX = ".index"
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands beside a segment's rows."""
+
+    source: str
+    epoch: str
+    kind: int
+    version: int
+    sequences: bytes  # <i8[messages]
+    counts: bytes  # <i8[messages]: rows of each message
+    follows: int  # sequence of the source's message before the first one; 0: none
+    checksum: tuple[int, int]
+
+
+class Segment:
+    """One segment, its rows mapped read-only."""
+
+    def __init__(self, path: Path, index: Index) -> None:
+        self.path = path
+        self.index = index
+        self.kind = SectionKind(index.kind)
+        self.follows = index.follows
+        self.sequences: NDArray[np.int64] = np.frombuffer(index.sequences, "<i8")
+        self.counts: NDArray[np.int64] = np.frombuffer(index.counts, "<i8")
+        self.ends = np.cumsum(self.counts)  # rows up to and with each message
+        self.first = int(self.sequences[0])
+        self.last = int(self.sequences[-1])
+        self.rows: Rows = np.memmap(path, ROW_DTYPES[self.kind, index.version], mode="r").view(np.ndarray)
+
+    def sound(self) -> bool:
+        """Whether the rows are as they were written."""
+        return len(self.rows) == int(self.ends[-1]) and checksum(self.rows) == self.index.checksum
+
+    def rows_through(self, place: Place) -> int:
+        """How many rows stand at or before a place."""
+        at = int(np.searchsorted(self.sequences, place.sequence))
+        before = int(self.ends[at - 1]) if at else 0
+        if at < len(self.sequences) and int(self.sequences[at]) == place.sequence:
+            return before + min(place.index + 1, int(self.counts[at]))
+        return before
+
+    def places(self, first: int, end: int) -> tuple[tuple[tuple[int, int], ...], int]:
+        """(sequence, rows) of the messages of rows `first` to `end`, and the first row's index in its message."""
+        low = int(np.searchsorted(self.ends, first, side="right"))
+        high = int(np.searchsorted(self.ends, end, side="left"))
+        starts = self.ends[low : high + 1] - self.counts[low : high + 1]
+        counts = np.minimum(self.ends[low : high + 1], end) - np.maximum(starts, first)
+        pairs = zip(self.sequences[low : high + 1].tolist(), counts.tolist(), strict=True)
+        return tuple(pairs), first - int(starts[0])
+
+
+class SegmentWriter:
+    """Gathers the messages of one source and writes a segment whenever one is full."""
+
+    def __init__(self, folder: Path, source: str, epoch: str, follows: int = 0) -> None:
+        self._folder = folder / source
+        self._source = source
+        self._epoch = epoch
+        self._follows = follows
+        self._clear()
+
+    def _clear(self) -> None:
+        self._kind: SectionKind | None = None
+        self._parts: list[Rows] = []
+        self._sequences: list[int] = []
+        self._bytes = 0
+        self._opened_ns = 0
+
+    def add(self, sequence: int, kind: SectionKind, rows: Rows, appended_ns: int) -> None:
+        """The rows of the source's next message."""
+        old = self._opened_ns and appended_ns - self._opened_ns > SEGMENT_SECONDS_MAX * 1_000_000_000
+        if self._parts and (kind is not self._kind or old or self._bytes + rows.nbytes > SEGMENT_BYTES_MAX):
+            self.close()
+        self._kind = kind
+        self._opened_ns = self._opened_ns or appended_ns
+        self._parts.append(rows)
+        self._sequences.append(sequence)
+        self._bytes += rows.nbytes
+
+    def close(self) -> Path | None:
+        """Write what was gathered; the path of its index."""
+        if not self._parts or self._kind is None:
+            return None
+        rows = np.concatenate(self._parts)
+        index = Index(
+            source=self._source,
+            epoch=self._epoch,
+            kind=int(self._kind),
+            version=1,
+            sequences=np.array(self._sequences, "<i8").tobytes(),
+            counts=np.array([len(part) for part in self._parts], "<i8").tobytes(),
+            follows=self._follows,
+            checksum=checksum(rows),
+        )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        name = f"{self._sequences[0]:016d}-{self._sequences[-1]:016d}"
+        _write(self._folder / f"{name}.rows", rows.tobytes())
+        path = self._folder / f"{name}{SUFFIX}"
+        _write(path, msgspec.msgpack.encode(index))
+        self._follows = self._sequences[-1]
+        self._clear()
+        return path
+
+
+class Segments:
+    """All segments under one folder. Damaged ones, and those of another epoch, are as good as absent."""
+
+    def __init__(self, folder: Path, epoch: str) -> None:
+        self.folder = folder
+        self.epoch = epoch
+        self._sound: dict[Path, Segment] = {}
+
+    def covering(self, source: str, first: int) -> list[Segment]:
+        """Segments of a source that reach `first` or lie behind it, in order."""
+        paths = sorted((self.folder / source).glob(f"*{SUFFIX}"))
+        found = [segment for path in paths if (segment := self._open(path)) is not None]
+        return [segment for segment in found if segment.last >= first]
+
+    def writer(self, source: str, follows: int = 0) -> SegmentWriter:
+        """A writer for the source's next messages."""
+        return SegmentWriter(self.folder, source, self.epoch, follows)
+
+    def _open(self, path: Path) -> Segment | None:
+        if path in self._sound:
+            return self._sound[path]
+        try:
+            index = msgspec.msgpack.decode(path.read_bytes(), type=Index)
+            segment = Segment(path.with_suffix(".rows"), index)
+        except (OSError, ValueError, msgspec.MsgspecError):
+            return None
+        if index.epoch != self.epoch or not segment.sound():
+            return None
+        self._sound[path] = segment
+        return segment
+
+
+def checksum(rows: Rows) -> tuple[int, int]:
+    """Fletcher's sums over 64-bit words: notices flips, swaps and cuts at memory speed."""
+    words = np.ascontiguousarray(rows).view(np.uint8).reshape(-1).view("<u8")
+    first, second = _fletcher(words)
+    return int(first), int(second)
+
+
+@numba.njit("UniTuple(uint64, 2)(Array(uint64, 1, 'C', readonly=True))", nogil=True, cache=True)
+def _fletcher(words: NDArray[np.uint64]) -> tuple[np.uint64, np.uint64]:
+    first = np.uint64(0)
+    second = np.uint64(0)
+    for word in words:
+        first += word
+        second += first
+    return first, second
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

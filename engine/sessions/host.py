@@ -1,0 +1,215 @@
+"""The host: one engine or worker process. It folds the desk, answers what the desk answers, claims sessions of its
+modes and runs them; claims of engines that no longer show signs of life pass to it with the next epoch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from engine.sessions.desk import Desk, Outcome
+from engine.sessions.life import OVER, Session, SessionState
+from events import codec, subjects
+from events.clock import NS_PER_SECOND, Clock
+from events.errors import FenceLost, OperatingError
+from events.facts import Command, Fact, SessionClaimed
+from events.tape import Append, Keys, Message, Tail, Tape
+
+log = structlog.get_logger(__name__)
+
+FOLDED = (subjects.COMMANDS, subjects.DESK, "tape.session.*.fact", "tape.research.*.fact")
+
+
+class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Named limits of a host."""
+
+    modes: tuple[str, ...] = ("paper", "live", "collect")
+    concurrent_max: int = 16  # sessions this process runs at once
+    alive_seconds: float = 2.0  # how often it shows a sign of life
+    claim_seconds_max: float = 10.0  # a claim without a sign of life for so long is free
+    look_seconds: float = 1.0  # how often it looks for free claims
+    rest_seconds: float = 2.0  # before it tries a session again whose run broke off
+
+
+Run = Callable[[Session, int], Awaitable[None]]  # (session, sequence of the claim) -> runs it to its end
+
+
+class Host:
+    """Runs sessions of its modes until `close`."""
+
+    def __init__(self, tape: Tape, keys: Keys, clock: Clock, engine: str, run: Run, settings: HostSettings) -> None:
+        self._tape = tape
+        self._keys = keys
+        self._clock = clock
+        self._engine = engine
+        self._run = run
+        self._settings = settings
+        self.desk = Desk()
+        self.folded = 0  # sequence of the last message folded
+        self._caught_up_to = 0
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._helpers: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
+        self._tail: Tail | None = None
+        self._rest_until: dict[str, int] = {}  # sessions whose run broke off, ns of the clock's elapsed time
+
+    async def start(self) -> None:
+        """Fold the tape so far, then take part."""
+        await self._show_life()
+        lasts = [await self._tape.last(subject) for subject in FOLDED]
+        self._caught_up_to = max((last.sequence for last in lasts if last), default=0)
+        self._tail = await self._tape.tail(1, self._fold, subjects=FOLDED)
+        for work in (self._live(), self._look()):
+            self._helpers.append(asyncio.create_task(work))
+
+    async def close(self) -> None:
+        """Let go: sessions go on elsewhere, or here at the next start."""
+        for task in [*self._helpers, *self._tasks.values()]:
+            task.cancel()
+        await asyncio.gather(*self._helpers, *self._tasks.values(), return_exceptions=True)
+        if self._tail:
+            await self._tail.close()
+        await self._keys.delete(f"engine.{self._engine}")
+
+    async def ended(self) -> None:
+        """Wait until a part of the host fails; raises what failed."""
+        assert self._tail is not None, "started first"
+        waits = [*self._helpers, asyncio.create_task(self._tail.ended())]
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    # --- folding --------------------------------------------------------------------------------------------------
+
+    async def _fold(self, message: Message) -> None:
+        body = codec.decode(message.body, message.sequence)
+        if isinstance(body, Command):
+            self.desk.note_command(body, message.sequence)
+        elif isinstance(body, Fact):
+            self.desk.note_fact(body, message.sequence)
+        if message.subject == subjects.DESK:
+            self.desk.last_answer = message.sequence
+        self.folded = message.sequence
+        self._changed.set()
+
+    # --- taking part ----------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._changed.wait(), self._settings.look_seconds)
+            except TimeoutError:
+                pass
+            self._changed.clear()
+            if self.folded < self._caught_up_to:
+                continue
+            try:
+                await self._answer()
+                await self._claim()
+            except OperatingError as error:
+                log.warning("host_waits", engine=self._engine, error=str(error), code=error.code)
+                await self._clock.sleep(self._settings.look_seconds)
+
+    async def _answer(self) -> None:
+        for sequence, command in self.desk.due():
+            outcome = self.desk.decide(command, sequence)
+            try:
+                await self._append_outcome(outcome, sequence)
+            except FenceLost:
+                self._changed.set()
+                return  # another engine answered something: fold that first
+
+    async def _append_outcome(self, outcome: Outcome, sequence: int) -> None:
+        answer = codec.to_append(
+            outcome.answer,
+            subjects.DESK,
+            f"answer:{sequence}",
+            expected=self.desk.last_answer,
+            fence=subjects.DESK,
+        )
+        appends = [answer, *self._consequences(outcome, sequence)]
+        if len(appends) == 1:
+            last = await self._tape.append(answer)
+        else:
+            last = (await self._tape.append_atomic(appends))[0]
+        self.desk.last_answer = last
+        self.desk.note_fact(outcome.answer, last)
+        log.info("command_answered", sequence=sequence, answer=type(outcome.answer).__name__, at=last)
+
+    def _consequences(self, outcome: Outcome, sequence: int) -> list[Append]:
+        appends = [
+            codec.to_append(stop, subjects.session_commands(stop.session), f"command:{stop.key}")
+            for stop in outcome.stops
+        ]
+        if outcome.started is not None:
+            spec = outcome.started.spec
+            started = msgspec.structs.replace(outcome.started, after=sequence, started_ns=self._clock.now_ns())
+            subject = subjects.session_fact(spec.session, research=spec.research)
+            appends.append(codec.to_append(started, subject, f"{spec.session}:started"))
+        return appends
+
+    async def _claim(self) -> None:
+        for name in list(self.desk.running):
+            session = self.desk.sessions[name]
+            if session.spec.mode in self._settings.modes and await self._is_free(session):
+                await self._take(session)
+
+    async def _is_free(self, session: Session) -> bool:
+        name = session.spec.session
+        if name in self._tasks or len(self._tasks) >= self._settings.concurrent_max:
+            return False
+        if session.state in OVER or session.state is SessionState.SUSPENDED or self._resting(name):
+            return False
+        if session.state is SessionState.STARTED or session.engine == self._engine:
+            return True
+        return await self._keys.get(f"engine.{session.engine}") is None
+
+    async def _take(self, session: Session) -> None:
+        spec = session.spec
+        claim = SessionClaimed(session=spec.session, engine=self._engine, epoch=session.epoch + 1)
+        root = subjects.session_fence(spec.session, research=spec.research)
+        last = await self._tape.last(root)
+        append = codec.to_append(
+            claim,
+            subjects.session_fact(spec.session, research=spec.research),
+            f"{spec.session}:claim:{claim.epoch}",
+            expected=last.sequence if last else 0,
+            fence=root,
+        )
+        try:
+            sequence = await self._tape.append(append)
+        except FenceLost:
+            return  # another engine was faster, or its old one still writes
+        session = msgspec.structs.replace(
+            session, engine=self._engine, epoch=claim.epoch, state=SessionState.RUNNING, last=sequence
+        )
+        task = asyncio.create_task(self._run(session, sequence))
+        self._tasks[spec.session] = task
+        task.add_done_callback(lambda done, name=spec.session: self._over(name, done))
+        log.info("session_claimed", session=spec.session, engine=self._engine, epoch=claim.epoch, sequence=sequence)
+
+    def _over(self, name: str, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(name, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("session_run_ended", session=name, error=str(error), kind=type(error).__name__)
+            self._rest_until[name] = self._clock.monotonic_ns() + round(self._settings.rest_seconds * NS_PER_SECOND)
+        self._changed.set()
+
+    def _resting(self, name: str) -> bool:
+        return self._clock.monotonic_ns() < self._rest_until.get(name, 0)
+
+    # --- signs of life --------------------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        while True:
+            await self._clock.sleep(self._settings.alive_seconds)
+            try:
+                await self._show_life()
+            except OperatingError as error:
+                log.warning("sign_of_life_failed", engine=self._engine, error=str(error))
+
+    async def _show_life(self) -> None:
+        await self._keys.put(f"engine.{self._engine}", str(self._clock.now_ns()).encode())

@@ -1,0 +1,140 @@
+"""Inputs of a session, in their one order: rows of its source and its own commands.
+
+On a tail both come from one reading of the tape, so a command acts at its own sequence. On a recording rows are read
+by reference, and a command acts where the runner meets it; its answer says where that was, and a later reading of the
+same session acts there again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from engine.recordings.reading import RecordingReader, RowsInput, Window, rows_of_message
+from events import codec, subjects
+from events.facts import Command, Place
+from events.tape import Message, Tail, Tape
+
+QUEUE_MESSAGES_MAX = 512
+
+
+class CommandInput(msgspec.Struct, frozen=True):
+    """A command to this session."""
+
+    sequence: int
+    command: Command
+
+
+Input = RowsInput | CommandInput
+
+
+class Inputs(Protocol):
+    """Where a session reads."""
+
+    def read(self) -> AsyncIterator[Input]:
+        """Inputs in order; ends with the data."""
+        ...
+
+    def waiting(self) -> bool:
+        """Whether more is at hand at once, without waiting."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the tape."""
+        ...
+
+
+class TailInputs:
+    """The tail of a source and the session's commands, in the order of the tape."""
+
+    def __init__(self, tape: Tape, source: str, session: str, after: Place, commands_after: int) -> None:
+        self._tape = tape
+        self._subjects = (subjects.market(source), subjects.session_commands(session))
+        self._after = after
+        self._commands_after = commands_after
+        self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MESSAGES_MAX)
+        self._tail: Tail | None = None
+
+    async def read(self) -> AsyncIterator[Input]:
+        start = max(1, min(self._after.sequence, self._commands_after + 1))
+        self._tail = await self._tape.tail(start, self._queue.put, subjects=self._subjects)
+        while True:
+            message = await self._next()
+            if codec.is_frame(message.body):
+                if message.sequence >= self._after.sequence:
+                    for one in rows_of_message(message, self._after):
+                        yield one
+            elif message.sequence > self._commands_after:
+                command = codec.decode(message.body, message.sequence)
+                assert isinstance(command, Command), "only commands are on a session's command subject"
+                yield CommandInput(message.sequence, command)
+
+    async def _next(self) -> Message:
+        assert self._tail is not None
+        if not self._queue.empty():
+            return self._queue.get_nowait()
+        getting = asyncio.ensure_future(self._queue.get())
+        ended = asyncio.ensure_future(self._tail.ended())
+        try:
+            done, _ = await asyncio.wait({getting, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if getting in done:
+                return getting.result()
+            ended.result()  # raises what ended the tail
+            raise asyncio.CancelledError
+        finally:
+            for task in (getting, ended):
+                if not task.done():
+                    task.cancel()
+
+    def waiting(self) -> bool:
+        return not self._queue.empty()
+
+    async def close(self) -> None:
+        if self._tail is not None:
+            await self._tail.close()
+
+
+class RecordingInputs:
+    """A recording's rows, and the commands that arrive while they are read.
+
+    Commands come as soon as they are seen, between two stretches of rows.
+    """
+
+    def __init__(self, tape: Tape, reader: RecordingReader, window: Window, session: str, commands_after: int) -> None:
+        self._tape = tape
+        self._reader = reader
+        self._window = window
+        self._session = session
+        self._commands_after = commands_after
+        self._commands: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MESSAGES_MAX)
+        self._tail: Tail | None = None
+
+    async def read(self) -> AsyncIterator[Input]:
+        wanted = (subjects.session_commands(self._session),)
+        self._tail = await self._tape.tail(self._commands_after + 1, self._commands.put, subjects=wanted)
+        async for rows in self._reader.read(self._window):
+            for command in self.commands():
+                yield command
+            yield rows
+        for command in self.commands():
+            yield command
+
+    def commands(self) -> list[CommandInput]:
+        """Commands that have arrived, each once; the runner also asks while it waits for its pace."""
+        found = []
+        while not self._commands.empty():
+            message = self._commands.get_nowait()
+            command = codec.decode(message.body, message.sequence)
+            assert isinstance(command, Command), "only commands are on a session's command subject"
+            found.append(CommandInput(message.sequence, command))
+        return found
+
+    def waiting(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        if self._tail is not None:
+            await self._tail.close()

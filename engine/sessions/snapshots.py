@@ -1,0 +1,84 @@
+"""Snapshots: the bytes of a session's records at a place, in the blob store.
+
+Written only after every output caused up to their place is confirmed. One that is damaged, of another epoch, code or
+session, or beyond the tape's end is not good and is passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from engine.sessions.decision_hash import ChainState
+from events.facts import Place
+from events.tape import Blobs
+
+KEPT = 2  # snapshots kept per session
+VERSION = 1
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that recovery needs beside the tape."""
+
+    session: str
+    tape_epoch: str
+    code_hash: str
+    place: Place  # last row read
+    inputs: int
+    records: bytes  # of the loop
+    hash_state: dict[int, ChainState]
+    answered: int  # sequence of the last command carried out
+    written: int  # last sequence of the session's own subjects when it was taken
+    version: int = VERSION
+
+
+class _Sealed(msgspec.Struct):
+    digest: bytes
+    body: bytes
+
+
+def _name(session: str, inputs: int) -> str:
+    return f"snapshots/{session}/{inputs:020d}"
+
+
+async def save(blobs: Blobs, snapshot: Snapshot) -> str:
+    """Store it and forget all but the newest `KEPT` of the session; returns its name."""
+    body = msgspec.msgpack.encode(snapshot)
+    digest = hashlib.blake2b(body, digest_size=16).digest()
+    name = _name(snapshot.session, snapshot.inputs)
+    await blobs.put(name, msgspec.msgpack.encode(_Sealed(digest, body)))
+    for old in (await blobs.names(f"snapshots/{snapshot.session}/"))[:-KEPT]:
+        await blobs.delete(old)
+    return name
+
+
+async def newest(blobs: Blobs, session: str, *, tape_epoch: str, code_hash: str, tape_last: int) -> Snapshot | None:
+    """The newest good snapshot; None where there is none."""
+    for name in reversed(await blobs.names(f"snapshots/{session}/")):
+        snapshot = _open(await blobs.get(name))
+        if snapshot is None or snapshot.session != session or snapshot.version != VERSION:
+            continue
+        if (snapshot.tape_epoch, snapshot.code_hash) != (tape_epoch, code_hash):
+            continue
+        if max(snapshot.place.sequence, snapshot.written, snapshot.answered) <= tape_last:
+            return snapshot
+    return None
+
+
+async def forget(blobs: Blobs, session: str) -> None:
+    """Delete all snapshots of a session that is over."""
+    for name in await blobs.names(f"snapshots/{session}/"):
+        await blobs.delete(name)
+
+
+def _open(data: bytes | None) -> Snapshot | None:
+    if data is None:
+        return None
+    try:
+        sealed = msgspec.msgpack.decode(data, type=_Sealed)
+        if hashlib.blake2b(sealed.body, digest_size=16).digest() != sealed.digest:
+            return None
+        return msgspec.msgpack.decode(sealed.body, type=Snapshot)
+    except msgspec.MsgspecError:
+        return None
