@@ -24,7 +24,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """A part of the settings."""
 
 
-class TapeSettings(Section):
+class TapeSettings(Section, frozen=True):
     """The log."""
 
     url: Annotated[str, Meta(description="address of a NATS server that already runs; empty: a child process")] = ""
@@ -33,7 +33,7 @@ class TapeSettings(Section):
     append_seconds_max: Annotated[float, Meta(gt=0, le=60, description="bound of one append, seconds")] = 5.0
 
 
-class MarketSettings(Section):
+class MarketSettings(Section, frozen=True):
     """The read model of time series."""
 
     store: Annotated[Literal["questdb", "duckdb"], Meta(description="where ticks, candles and decisions are read")] = (
@@ -45,19 +45,21 @@ class MarketSettings(Section):
     query_seconds_max: Annotated[float, Meta(gt=0, le=300, description="bound of one query, seconds")] = 10.0
 
 
-class ApiSettings(Section):
+class ApiSettings(Section, frozen=True):
     """The HTTP server."""
 
-    host: Annotated[str, Meta(description="address to listen on; anything but loopback asks for a token everywhere")] = (
-        "127.0.0.1"
-    )
+    host: Annotated[
+        str, Meta(description="address to listen on; anything but loopback asks for a token everywhere")
+    ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="0: a free one")] = 8080
     cors_origins: Annotated[tuple[str, ...], Meta(description="origins of front ends that may call")] = (
         "http://localhost:3000",
         "http://127.0.0.1:3000",
     )
     body_bytes_max: Annotated[int, Meta(ge=1_024, le=104_857_600, description="largest request body")] = 1_048_576
-    answer_seconds_max: Annotated[float, Meta(gt=0, le=60, description="how long a command's answer is waited for")] = 10.0
+    answer_seconds_max: Annotated[float, Meta(gt=0, le=60, description="how long a command's answer is waited for")] = (
+        10.0
+    )
     token_minutes: Annotated[int, Meta(ge=1, le=1_440, description="life of an access token")] = 60
     refresh_hours: Annotated[int, Meta(ge=1, le=8_760, description="life of a refresh token")] = 168
     stream_clients_max: Annotated[int, Meta(ge=1, le=100_000, description="SSE and WebSocket clients at once")] = 1_000
@@ -67,7 +69,7 @@ class ApiSettings(Section):
     symbols_cache_seconds: Annotated[float, Meta(ge=0, le=3_600, description="age of /api/exchange/symbols")] = 300.0
 
 
-class EngineSettings(Section):
+class EngineSettings(Section, frozen=True):
     """Sessions."""
 
     sessions_max: Annotated[int, Meta(ge=1, le=10_000, description="sessions running at once")] = 64
@@ -79,7 +81,7 @@ class EngineSettings(Section):
     step_seconds_max: Annotated[float, Meta(gt=0, description="longest step of the loop before it is ended")] = 10.0
 
 
-class SourceSettings(Section):
+class SourceSettings(Section, frozen=True):
     """A source that a session can tail: a simulated market, or files played again."""
 
     id: Annotated[str, Meta(description="its name")]
@@ -91,18 +93,20 @@ class SourceSettings(Section):
     acceleration: Annotated[float, Meta(ge=0, description="pace against event time; 0: as fast as possible")] = 1.0
 
 
-class LimitsSettings(Section):
+class LimitsSettings(Section, frozen=True):
     """Rate limits: requests per window, keyed by user, else by address."""
 
     per_second: Annotated[int, Meta(ge=1, description="requests per second")] = 1_000
     logins_per_minute: Annotated[int, Meta(ge=1, description="failed logins per minute and address")] = 10
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """All settings."""
 
     data: Annotated[str, Meta(description="folder of everything that is kept")] = "~/.local/share/tapedeck"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="smallest level logged")] = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="smallest level logged")] = (
+        "info"
+    )
     tape: TapeSettings = TapeSettings()
     market: MarketSettings = MarketSettings()
     api: ApiSettings = ApiSettings()
@@ -144,7 +148,9 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
     for name, keys in sorted(_known_env().items()):
         if name in env:
             _put(tree, keys, env[name])
-    unknown = [name for name in env if name.startswith(ENV_PREFIX) and name not in _known_env() and name not in ENV_OTHER]
+    unknown = [
+        name for name in env if name.startswith(ENV_PREFIX) and name not in _known_env() and name not in ENV_OTHER
+    ]
     if unknown:
         raise InvalidInput(f"There is no setting {unknown[0]}.", field=unknown[0], hint="See docs/settings.md.")
     try:

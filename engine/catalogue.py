@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 
 from events import codec, subjects
@@ -108,12 +110,12 @@ async def register(tape: Tape, forms: list[InstrumentForm]) -> tuple[Catalogue, 
             )
             for at, fact in enumerate(facts)
         ]
-        try:
+        with contextlib.suppress(FenceLost):  # somebody else registered: look again
             await tape.append_atomic(appends)
-        except FenceLost:
-            pass  # somebody else registered: look again
         catalogue = await load(tape, catalogue)
-    raise FenceLost("The catalogue kept changing while instruments were registered.", expected=catalogue.last, actual=None)
+    raise FenceLost(
+        "The catalogue kept changing while instruments were registered.", expected=catalogue.last, actual=None
+    )
 
 
 def terms(instrument: InstrumentRegistered) -> InstrumentTerms:

@@ -12,7 +12,7 @@ from events import frames, subjects
 from events.errors import Undecodable
 from events.facts import Place
 from events.frames import Section
-from events.rows import DECISION_KINDS, Rows
+from events.rows import DECISION_KINDS, Rows, SectionKind
 from events.tape import CONTENT_TYPE, FRAME_TYPE, Append, Message
 
 CAUSE = "Tapedeck-Cause"  # "sequence.index" of the last market row that the step read
@@ -36,7 +36,7 @@ class Decision(msgspec.Struct, frozen=True):
         ordinals = ".".join(f"{section.kind.value}-{section.ordinal}" for section in self.sections)
         return f"{self.session}:{ordinals}"
 
-    def rows(self, kind: frames.SectionKind) -> Rows:
+    def rows(self, kind: SectionKind) -> Rows:
         """The rows of one kind."""
         return frames.rows_of(self.sections, kind)
 

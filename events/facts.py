@@ -114,7 +114,7 @@ class SessionSpec(msgspec.Struct, frozen=True, kw_only=True):
 # --- the catalogue and recordings ---------------------------------------------------------------------------------
 
 
-class InstrumentRegistered(Fact, tag="InstrumentRegistered"):
+class InstrumentRegistered(Fact, frozen=True, tag="InstrumentRegistered"):
     """An instrument has a number. The same symbol and venue never gets a second one."""
 
     number: int
@@ -132,7 +132,7 @@ class InstrumentRegistered(Fact, tag="InstrumentRegistered"):
     primary_source: str = ""
 
 
-class RecordingOpened(Fact, tag="RecordingOpened"):
+class RecordingOpened(Fact, frozen=True, tag="RecordingOpened"):
     """A source starts a recording; its market frames follow on the source's subject."""
 
     recording: str
@@ -151,7 +151,7 @@ class RecordingOpened(Fact, tag="RecordingOpened"):
     session: str | None = None  # the collect session that made it
 
 
-class RecordingCompleted(Fact, tag="RecordingCompleted"):
+class RecordingCompleted(Fact, frozen=True, tag="RecordingCompleted"):
     """The recording is whole and may be replayed."""
 
     recording: str
@@ -165,7 +165,7 @@ class RecordingCompleted(Fact, tag="RecordingCompleted"):
     findings: tuple[str, ...] = ()
 
 
-class RecordingAbandoned(Fact, tag="RecordingAbandoned"):
+class RecordingAbandoned(Fact, frozen=True, tag="RecordingAbandoned"):
     """The recording will not be finished. Its rows stay on the tape."""
 
     recording: str
@@ -175,7 +175,7 @@ class RecordingAbandoned(Fact, tag="RecordingAbandoned"):
 # --- commands and answers -----------------------------------------------------------------------------------------
 
 
-class StartSession(Command, tag="StartSession"):
+class StartSession(Command, frozen=True, tag="StartSession"):
     """Run a session. `spec.session` is the id it will have."""
 
     spec: SessionSpec
@@ -183,14 +183,14 @@ class StartSession(Command, tag="StartSession"):
     idempotent: bool = False  # C26: an equal body of the same user that runs is answered with its session
 
 
-class StopSession(Command, tag="StopSession"):
+class StopSession(Command, frozen=True, tag="StopSession"):
     """Stop at this command's own place (tail) or at the place the engine confirms (recording)."""
 
     session: str
     close_positions: bool | None = None  # None: as the session's limits say
 
 
-class SubmitOrder(Command, tag="SubmitOrder"):
+class SubmitOrder(Command, frozen=True, tag="SubmitOrder"):
     """An order by hand."""
 
     session: str
@@ -203,14 +203,14 @@ class SubmitOrder(Command, tag="SubmitOrder"):
     time_in_force: Literal["GTC", "IOC", "FOK"] = "GTC"
 
 
-class CancelOrder(Command, tag="CancelOrder"):
+class CancelOrder(Command, frozen=True, tag="CancelOrder"):
     """Cancel a working order; order 0 means all of the session."""
 
     session: str
     order: int
 
 
-class HaltLane(Command, tag="HaltLane"):
+class HaltLane(Command, frozen=True, tag="HaltLane"):
     """No new entries of a strategy on a symbol, or go on."""
 
     session: str
@@ -219,7 +219,7 @@ class HaltLane(Command, tag="HaltLane"):
     halted: bool
 
 
-class CommandAccepted(Fact, tag="CommandAccepted"):
+class CommandAccepted(Fact, frozen=True, tag="CommandAccepted"):
     """The one answer to a command that was carried out, or that found everything so already."""
 
     key: str
@@ -229,7 +229,7 @@ class CommandAccepted(Fact, tag="CommandAccepted"):
     changed: bool = True
 
 
-class CommandRefused(Fact, tag="CommandRefused"):
+class CommandRefused(Fact, frozen=True, tag="CommandRefused"):
     """The one answer to a command that was not carried out. Nothing changed."""
 
     key: str
@@ -243,7 +243,7 @@ class CommandRefused(Fact, tag="CommandRefused"):
 # --- the life of a session ----------------------------------------------------------------------------------------
 
 
-class SessionStarted(Fact, tag="SessionStarted"):
+class SessionStarted(Fact, frozen=True, tag="SessionStarted"):
     """The session exists; engines may claim it. `after` is where a tail's window opens."""
 
     spec: SessionSpec
@@ -251,7 +251,7 @@ class SessionStarted(Fact, tag="SessionStarted"):
     started_ns: int = 0
 
 
-class SessionClaimed(Fact, tag="SessionClaimed"):
+class SessionClaimed(Fact, frozen=True, tag="SessionClaimed"):
     """An engine runs it, under this epoch; one of an older epoch is stale."""
 
     session: str
@@ -259,7 +259,7 @@ class SessionClaimed(Fact, tag="SessionClaimed"):
     epoch: int
 
 
-class SessionProgressed(Fact, tag="SessionProgressed"):
+class SessionProgressed(Fact, frozen=True, tag="SessionProgressed"):
     """How far a session has read without deciding anything; written at most every few seconds."""
 
     session: str
@@ -268,7 +268,7 @@ class SessionProgressed(Fact, tag="SessionProgressed"):
     place: Place
 
 
-class SessionEnded(Fact, tag="SessionEnded"):
+class SessionEnded(Fact, frozen=True, tag="SessionEnded"):
     """Nothing follows. The hash is over all decision rows."""
 
     session: str
@@ -281,7 +281,7 @@ class SessionEnded(Fact, tag="SessionEnded"):
     ended_ns: int = 0
 
 
-class SessionFailed(Fact, tag="SessionFailed"):
+class SessionFailed(Fact, frozen=True, tag="SessionFailed"):
     """The session stopped by itself; what it decided before stands."""
 
     session: str
@@ -291,7 +291,7 @@ class SessionFailed(Fact, tag="SessionFailed"):
     ended_ns: int = 0
 
 
-class SessionSuspended(Fact, tag="SessionSuspended"):
+class SessionSuspended(Fact, frozen=True, tag="SessionSuspended"):
     """Recovery met another code: it waits for `CodeChanged` or a stop."""
 
     session: str
@@ -299,7 +299,7 @@ class SessionSuspended(Fact, tag="SessionSuspended"):
     found_hash: str
 
 
-class CodeChanged(Fact, tag="CodeChanged"):
+class CodeChanged(Fact, frozen=True, tag="CodeChanged"):
     """Somebody allowed the session to go on under another code from this input on."""
 
     session: str
@@ -308,7 +308,7 @@ class CodeChanged(Fact, tag="CodeChanged"):
     user: str
 
 
-class SessionVerified(Fact, tag="SessionVerified"):
+class SessionVerified(Fact, frozen=True, tag="SessionVerified"):
     """A replay of the session was compared with its log, row by row."""
 
     session: str
@@ -318,7 +318,7 @@ class SessionVerified(Fact, tag="SessionVerified"):
     detail: str = ""
 
 
-class ResearchCompleted(Fact, tag="ResearchCompleted"):
+class ResearchCompleted(Fact, frozen=True, tag="ResearchCompleted"):
     """Results of a job that keeps no decisions of its own: a sweep's table, for instance."""
 
     research: str
@@ -329,7 +329,7 @@ class ResearchCompleted(Fact, tag="ResearchCompleted"):
 # --- users (the VAULT stream only) --------------------------------------------------------------------------------
 
 
-class UserCreated(Fact, tag="UserCreated"):
+class UserCreated(Fact, frozen=True, tag="UserCreated"):
     """A user with a password hash (argon2id) and a role."""
 
     name: str
@@ -337,21 +337,21 @@ class UserCreated(Fact, tag="UserCreated"):
     password_hash: str
 
 
-class PasswordChanged(Fact, tag="PasswordChanged"):
+class PasswordChanged(Fact, frozen=True, tag="PasswordChanged"):
     """Another password hash; tokens given out before are void."""
 
     name: str
     password_hash: str
 
 
-class RoleChanged(Fact, tag="RoleChanged"):
+class RoleChanged(Fact, frozen=True, tag="RoleChanged"):
     """Another role; tokens given out before are void."""
 
     name: str
     role: Literal["viewer", "trader", "admin"]
 
 
-class UserRemoved(Fact, tag="UserRemoved"):
+class UserRemoved(Fact, frozen=True, tag="UserRemoved"):
     """The user may no longer log in."""
 
     name: str

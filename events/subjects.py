@@ -26,7 +26,7 @@ def token(text: str, field: str = "id") -> str:
     Raises:
         InvalidInput: empty, longer than 64, or with a character other than A-Z a-z 0-9 _ -.
     """
-    if not isinstance(text, str) or not _TOKEN.match(text):
+    if not _TOKEN.match(text):
         shown = repr(text)[:80]
         raise InvalidInput(
             f"{field} is {shown}; it must be 1 to {TOKEN_MAX} characters of A-Z a-z 0-9 _ -.",

@@ -139,7 +139,9 @@ class Desk:
         if not command.replaces:
             return []
         return [
-            StopSession(key=f"replace-{sequence}-{session.spec.session}", user=command.user, session=session.spec.session)
+            StopSession(
+                key=f"replace-{sequence}-{session.spec.session}", user=command.user, session=session.spec.session
+            )
             for session in self._of_user(command)
         ]
 

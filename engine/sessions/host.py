@@ -5,7 +5,9 @@ modes and runs them; claims of engines that no longer show signs of life pass to
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Callable, Coroutine
+from functools import partial
 
 import msgspec
 import structlog
@@ -34,7 +36,7 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rest_seconds: float = 2.0  # before it tries a session again whose run broke off
 
 
-Run = Callable[[Session, int], Awaitable[None]]  # (session, sequence of the claim) -> runs it to its end
+Run = Callable[[Session, int], Coroutine[None, None, None]]  # (session, sequence of the claim) -> runs it to its end
 
 
 class Host:
@@ -99,10 +101,8 @@ class Host:
 
     async def _look(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), self._settings.look_seconds)
-            except TimeoutError:
-                pass
             self._changed.clear()
             if self.folded < self._caught_up_to:
                 continue
@@ -188,7 +188,7 @@ class Host:
         )
         task = asyncio.create_task(self._run(session, sequence))
         self._tasks[spec.session] = task
-        task.add_done_callback(lambda done, name=spec.session: self._over(name, done))
+        task.add_done_callback(partial(self._over, spec.session))
         log.info("session_claimed", session=spec.session, engine=self._engine, epoch=claim.epoch, sequence=sequence)
 
     def _over(self, name: str, task: asyncio.Task[None]) -> None:

@@ -106,7 +106,9 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         )
     strategies = tuple(_strategy(one, at, wish, symbols, library) for at, one in enumerate(wish.strategies))
     if len(strategies) * len(instruments) > LANES_MAX:
-        raise InvalidInput(f"{len(strategies)} strategies on {len(instruments)} symbols are more than {LANES_MAX} lanes.")
+        raise InvalidInput(
+            f"{len(strategies)} strategies on {len(instruments)} symbols are more than {LANES_MAX} lanes."
+        )
     grid = tuple(_grid_row(row, at, strategies, library) for at, row in enumerate(wish.grid))
     return SessionSpec(
         session=session,
