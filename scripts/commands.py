@@ -92,14 +92,13 @@ def failure_text(what: str, code: int, output: str) -> str:
 
 def _read(process: subprocess.Popen[str], on_line: Callable[[str], None] | None) -> str:
     lines: list[str] = []
-    try:
-        for line in process.stdout or ():
-            lines.append(line)
-            if on_line is not None:
-                on_line(line.rstrip())
-        process.wait()
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
+    with process:
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                if on_line is not None:
+                    on_line(line.rstrip())
+        except BaseException:
+            process.terminate()
+            raise
     return "".join(lines)

@@ -25,6 +25,7 @@ class Step:
         self.name = name
         self.stream = stream
         self.result = ""
+        self.advice = ""
         self._terminal = stream.isatty()
 
     def show(self, text: str) -> None:
@@ -65,3 +66,4 @@ def step(name: str, doing: str, stream: TextIO | None = None) -> Iterator[Step]:
         current.finish(f"failed after {time.perf_counter() - began:.1f} s")
         raise
     current.finish(f"{current.result or 'done'} ({time.perf_counter() - began:.1f} s)")
+    current.stream.write(current.advice)

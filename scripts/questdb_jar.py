@@ -42,20 +42,20 @@ def ensure_jar(cache: Path) -> None:
         except Trouble as trouble:
             if is_required():
                 raise
-            current.result = f"not fetched: {trouble}"
-            print(_without(cache))
+            current.result = f"none. {trouble}"
+            current.advice = _instead(cache)
 
 
 def _fetch(jar: Path, current: Step) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        raise Trouble("QuestDB: there is no Maven (mvn) on this machine")
+        raise Trouble("There is no Maven (mvn) on this machine")
     require_space(jar.parent, FETCH_BYTES)
     with tempfile.TemporaryDirectory(dir=jar.parent, prefix="questdb-") as folder:
         part = _copy_by_maven(maven, Path(folder), current)
         found = file_hash(part)
         if found != SHA256:
-            raise Trouble(f"QuestDB: {JAR_NAME} has sha256 {found}, pinned is {SHA256}. It was thrown away")
+            raise Trouble(f"{JAR_NAME} has sha256 {found}, pinned is {SHA256}. It was thrown away")
         part.replace(jar)
 
 
@@ -66,7 +66,7 @@ def _copy_by_maven(maven: str, folder: Path, current: Step) -> Path:
     for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
             again = ["-U"] if attempt > 1 else []
-            run([*command, *again], "QuestDB by Maven", environment, folder)
+            run([*command, *again], "Maven", environment, folder)
             return folder / JAR_NAME
         except Trouble as trouble:
             if attempt == ATTEMPTS_MAX:
@@ -75,9 +75,9 @@ def _copy_by_maven(maven: str, folder: Path, current: Step) -> Path:
     raise AssertionError("the loop returns or raises")
 
 
-def _without(cache: Path) -> str:
+def _instead(cache: Path) -> str:
     return (
-        "\n  The market read model will be kept in DuckDB; everything else works the same.\n"
-        "  To have QuestDB: install Maven (Debian, Ubuntu: apt-get install maven; macOS: brew install maven)\n"
-        f"  and run `make setup` again, or put {JAR_NAME} into {cache} yourself.\n"
+        "              Market data will be kept in DuckDB instead; everything else works the same. To have QuestDB:\n"
+        "              install Maven (Debian: apt-get install maven; macOS: brew install maven), then `make setup`;\n"
+        f"              or put {JAR_NAME} into {cache}\n"
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import sys
+import warnings
 from pathlib import Path
 
 from cryptography import x509
@@ -15,11 +15,19 @@ from scripts.java import TRUST_STORE_PASSWORD
 
 
 def trusted_certificates() -> list[x509.Certificate]:
-    """Certificates of the bundle that Python's own TLS uses here; empty where there is no bundle file."""
-    bundle = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
-    if not bundle or not Path(bundle).is_file():
-        return []
-    return x509.load_pem_x509_certificates(Path(bundle).read_bytes())
+    """Certificates that Python's own TLS trusts here; empty where it has no bundle file."""
+    found = (readable(der) for der in ssl.create_default_context().get_ca_certs(binary_form=True))
+    return [each for each in found if each is not None]
+
+
+def readable(der: bytes) -> x509.Certificate | None:
+    """A certificate; None for the few old roots that break RFC 5280 and are refused or warned about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return x509.load_der_x509_certificate(der)
+        except (ValueError, Warning):
+            return None
 
 
 def write_store(target: Path) -> int:
