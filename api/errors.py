@@ -1,0 +1,109 @@
+"""From error classes to HTTP answers and exit codes: one table, and one body for every error.
+
+Outside `/api/v1` the body satisfies the contracts 000, 001 and 003 at once (contracts' conflict C8); below it stands
+contract 002's envelope. The framework's own errors (404, 405, 413, 500) pass through here as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+
+from events import errors
+from events.clock import SystemClock, iso
+
+log = structlog.get_logger(__name__)
+
+# The first class that fits gives (HTTP status, exit code). Exit codes are documented in docs/cli.md.
+STATUS: tuple[tuple[type[BaseException], int, int], ...] = (
+    (errors.TooMany, 429, 2),
+    (errors.TooLarge, 413, 2),
+    (errors.LimitReached, 409, 2),
+    (errors.InvalidInput, 400, 2),
+    (errors.Unknown, 404, 3),
+    (errors.Conflict, 409, 4),
+    (errors.Unauthenticated, 401, 5),
+    (errors.Forbidden, 403, 5),
+    (errors.NotAvailable, 501, 6),
+    (errors.FenceLost, 503, 7),
+    (errors.OperatingError, 503, 7),
+    (errors.TapeRefused, 503, 8),
+    (errors.Undecodable, 503, 8),
+    (errors.TapedeckError, 500, 1),
+)
+RETRY_AFTER_SECONDS = 2
+INTERNAL = "Something went wrong on our side; the log has the details under this moment."
+CODES = {400: "INVALID_INPUT", 401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+CODES |= {413: "TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE", 422: "INVALID_INPUT", 429: "RATE_LIMITED", 500: "INTERNAL"}
+
+
+class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=False):
+    """The error body outside `/api/v1`."""
+
+    error_code: str
+    error_message: str
+    detail: str
+    error: str
+    message: str
+    status: int
+    timestamp: str
+    field: str | None = None
+    type: str = "error"
+
+
+def status_of(error: BaseException) -> int:
+    """HTTP status of an error."""
+    if isinstance(error, HTTPException):
+        return 400 if error.status_code == 422 else error.status_code
+    return next((status for kind, status, _ in STATUS if isinstance(error, kind)), 500)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Exit code of the command line for an error."""
+    return next((code for kind, _, code in STATUS if isinstance(error, kind)), 1)
+
+
+def words_of(error: BaseException) -> tuple[str, str, str | None]:
+    """(code, message, field) as a user may see them; nothing of an unexpected error gets out."""
+    if isinstance(error, errors.TapedeckError):
+        return error.code, str(error), error.field
+    if isinstance(error, HTTPException):
+        status = status_of(error)
+        return CODES.get(status, "HTTP_ERROR"), _detail(error) if status < 500 else INTERNAL, None
+    return "INTERNAL", INTERNAL, None
+
+
+def body_of(error: BaseException, path: str, now_ns: int) -> Any:
+    """The body of an error for a request path."""
+    code, message, field = words_of(error)
+    now = iso(now_ns)
+    if path == "/api/v1" or path.startswith("/api/v1/"):
+        details = {"field": field} if field else {}
+        return {"error": {"code": code, "message": message, "details": details}, "meta": {"timestamp": now}}
+    return ErrorBody(code, message, message, code, message, status_of(error), now, field)
+
+
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The exception handler of the whole application."""
+    status = status_of(error)
+    if status >= 500 and status not in (501, 503):
+        log.error("request_failed", path=request.url.path, error=repr(error), exc_info=error)
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if isinstance(error, errors.TooMany):
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    elif status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = body_of(error, request.url.path, SystemClock().now_ns())
+    return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
+
+
+def _detail(error: HTTPException) -> str:
+    extra = error.extra if isinstance(error.extra, list) else []
+    parts = [f"{one.get('key', '')}: {one.get('message', '')}" for one in extra if isinstance(one, dict)]
+    return "; ".join([error.detail or str(error), *parts]).strip()

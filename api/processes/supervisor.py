@@ -1,0 +1,157 @@
+"""A small supervisor: starts our own processes, starts one again that ended by itself, stops all by pid.
+
+A child dies with its parent (the kernel's parent-death signal), so nothing is left behind when the parent is killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from events.clock import NS_PER_SECOND, Clock
+from events.errors import ProcessFailed
+
+log = structlog.get_logger(__name__)
+
+PR_SET_PDEATHSIG = 1
+LOG_TAIL_LINES = 20
+
+
+class ChildSpec(msgspec.Struct, frozen=True):
+    """One process of the house."""
+
+    name: str
+    arguments: tuple[str, ...]  # behind `python -m api.cli`
+
+
+class SupervisorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Named limits."""
+
+    stop_seconds_max: float = 8.0
+    restarts_max: int = 20  # within the window; beyond it the supervisor gives up
+    window_seconds: float = 60.0
+    pause_seconds: float = 0.3  # before a child is started again
+
+
+class Supervisor:
+    """Keeps children running until `stop`."""
+
+    def __init__(self, folder: Path, clock: Clock, env: Mapping[str, str], settings: SupervisorSettings) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._env = dict(env)
+        self._settings = settings
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._specs: dict[str, ChildSpec] = {}
+        self._restarts: dict[str, deque[int]] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self.gave_up: ProcessFailed | None = None
+
+    def start(self, spec: ChildSpec) -> int:
+        """Start a child and keep it up; returns its pid."""
+        with self._lock:
+            self._specs[spec.name] = spec
+            return self._spawn(spec)
+
+    def _spawn(self, spec: ChildSpec) -> int:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f"{spec.name}.log").open("ab") as output:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "api.cli", *spec.arguments],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent(os.getpid()),  # noqa: PLW1509 - between fork and exec only prctl is called
+            )
+        self._children[spec.name] = child
+        log.info("process_started", process=spec.name, pid=child.pid)
+        return child.pid
+
+    def pids(self) -> dict[str, int]:
+        """Pids of the children that run."""
+        with self._lock:
+            return {name: child.pid for name, child in self._children.items() if child.poll() is None}
+
+    def watch(self) -> None:
+        """Look once: start again what ended by itself. Called by the owner a few times a second."""
+        with self._lock:
+            if self._stopping.is_set():
+                return
+            for name, child in list(self._children.items()):
+                if child.poll() is not None:
+                    self._again(name, child.returncode)
+
+    def _again(self, name: str, code: int) -> None:
+        now = self._clock.monotonic_ns()
+        times = self._restarts.setdefault(name, deque())
+        while times and now - times[0] > self._settings.window_seconds * NS_PER_SECOND:
+            times.popleft()
+        if len(times) >= self._settings.restarts_max:
+            self.gave_up = ProcessFailed(
+                f"Process {name} ended {len(times) + 1} times within {self._settings.window_seconds:.0f} s "
+                f"(last exit code {code}).\n{self.log_tail(name)}"
+            )
+            return
+        times.append(now)
+        log.warning("process_ended", process=name, exit_code=code, restarts=len(times))
+        self._stopping.wait(self._settings.pause_seconds)
+        self._spawn(self._specs[name])
+
+    def restart(self, name: str) -> int:
+        """Stop one child and start it again; returns the new pid. Raises KeyError for an unknown name."""
+        with self._lock:
+            self._end([self._children[name]])
+            return self._spawn(self._specs[name])
+
+    def stop(self) -> None:
+        """Stop all: SIGTERM, and after the limit SIGKILL. Returns when none runs."""
+        self._stopping.set()
+        with self._lock:
+            self._end(list(self._children.values()))
+
+    def _end(self, children: list[subprocess.Popen[bytes]]) -> None:
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        deadline = self._clock.monotonic_ns() + round(self._settings.stop_seconds_max * NS_PER_SECOND)
+        for child in children:
+            left = max(0.05, (deadline - self._clock.monotonic_ns()) / NS_PER_SECOND)
+            try:
+                child.wait(left)
+            except subprocess.TimeoutExpired:
+                log.warning("process_killed", pid=child.pid)
+                child.kill()
+                child.wait()
+
+    def log_tail(self, name: str) -> str:
+        """The last lines a child wrote."""
+        try:
+            lines = (self._folder / f"{name}.log").read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def die_with_parent(parent: int) -> Callable[[], None]:
+    """What a child does between fork and exec: ask the kernel for SIGTERM when its parent dies."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def ask() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died in between
+            os._exit(1)
+
+    return ask

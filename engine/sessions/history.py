@@ -1,0 +1,91 @@
+"""Everything the tape says of one session: for recovery, verification, forks and exports."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.sessions.outputs import Held
+from events import codec, subjects
+from events.errors import Unknown
+from events.facts import (
+    Command,
+    CommandAccepted,
+    CommandRefused,
+    Fact,
+    SessionEnded,
+    SessionFailed,
+    SessionStarted,
+)
+from events.tape import Tape
+
+
+class Scheduled(msgspec.Struct, frozen=True, order=True):
+    """A command that was carried out, and before which session input it acted."""
+
+    effective_input: int
+    sequence: int
+    command: Command
+
+
+class History(msgspec.Struct):
+    """A session's own messages from a sequence on."""
+
+    started: SessionStarted
+    started_at: int
+    held: Held
+    scheduled: list[Scheduled]
+    answered: dict[int, CommandAccepted | CommandRefused]  # by the command's sequence
+    ended: SessionEnded | None = None
+    failed: SessionFailed | None = None
+
+
+async def find(tape: Tape, session: str) -> tuple[SessionStarted, int]:
+    """The start of a session and its sequence.
+
+    Raises:
+        Unknown: the tape has no such session.
+    """
+    for research in (False, True):
+        subject = subjects.session_fact(session, research=research)
+        page = await tape.page(1, subjects=(subject,), limit=1)
+        for message in page.messages:
+            fact = codec.decode(message.body, message.sequence)
+            if isinstance(fact, SessionStarted):
+                return fact, message.sequence
+    raise Unknown(f"There is no session {session!r} on this tape.", field="session_id")
+
+
+async def read(tape: Tape, session: str, *, decided_after: int = 0) -> History:
+    """The whole history; decision messages only behind `decided_after`. Raises Unknown."""
+    started, started_at = await find(tape, session)
+    history = History(started, started_at, Held(), [], {})
+    commands: dict[int, Command] = {}
+    root = subjects.session_fence(session, research=started.spec.research)
+    wanted = (root, subjects.session_commands(session))
+    async for message in tape.read(started_at, subjects=wanted):
+        if codec.is_frame(message.body):
+            if message.sequence > decided_after:
+                history.held.add(message)
+            continue
+        body = codec.decode(message.body, message.sequence)
+        if isinstance(body, Command):
+            commands[message.sequence] = body
+        else:
+            _note(history, body, commands)
+    history.scheduled.sort()
+    return history
+
+
+def _note(history: History, fact: Fact, commands: dict[int, Command]) -> None:
+    match fact:
+        case CommandAccepted() | CommandRefused():
+            history.answered[fact.cause] = fact
+            if isinstance(fact, CommandAccepted) and fact.changed and fact.effective_input is not None:
+                command = commands[fact.cause]
+                history.scheduled.append(Scheduled(fact.effective_input, fact.cause, command))
+        case SessionEnded():
+            history.ended = fact
+        case SessionFailed():
+            history.failed = fact
+        case _:
+            pass
