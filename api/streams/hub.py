@@ -1,0 +1,141 @@
+"""The hub: one tail of the tape in this process; every event is worded once and its bytes are shared by all clients.
+
+A client has a bounded queue. One that does not keep up is dropped, not waited for; it comes back with its
+`Last-Event-ID` and misses nothing, because what it missed is read from the tape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from api.streams.wording import Filter, Worded, word
+from events import subjects
+from events.errors import LimitReached
+from events.tape import Message, Tail, Tape
+
+HEARTBEAT = b": heartbeat\n\n"
+TOO_SLOW = b'event: dropped\ndata: {"reason":"too slow; reconnect with Last-Event-ID"}\n\n'
+
+
+class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Named limits of the streams."""
+
+    clients_max: int = 1_000
+    queue_max: int = 1_000
+    heartbeat_seconds: float = 5.0
+    chunk_events_max: int = 256  # events joined into one write
+
+
+class Client:
+    """One client's queue of worded events."""
+
+    def __init__(self, wanted: Filter, queue_max: int) -> None:
+        self.wanted = wanted
+        self.queue: deque[Worded] = deque()
+        self.queue_max = queue_max
+        self.overflowed = False
+        self.woken = asyncio.Event()
+
+    def offer(self, event: Worded) -> None:
+        """Put an event in the queue, or note that it did not fit."""
+        if self.overflowed or not self.wanted.wants(event):
+            return
+        if len(self.queue) >= self.queue_max:
+            self.overflowed = True
+        else:
+            self.queue.append(event)
+        self.woken.set()
+
+
+class Hub:
+    """All clients of this process over one tail."""
+
+    def __init__(self, tape: Tape, settings: HubSettings) -> None:
+        self._tape = tape
+        self._settings = settings
+        self._clients: set[Client] = set()
+        self._tail: Tail | None = None
+        self.sequence = 0  # last one offered to all clients
+
+    async def start(self) -> None:
+        """Tail the tape from its end on."""
+        info = await self._tape.info()
+        self.sequence = info.last
+        self._tail = await self._tape.tail(info.last + 1, self._receive, subjects=(subjects.TAPE,))
+
+    async def close(self) -> None:
+        """End the tail; clients end with their connections."""
+        if self._tail is not None:
+            await self._tail.close()
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._clients)
+
+    async def _receive(self, message: Message) -> None:
+        if self._clients:
+            event = word(message)
+            for client in self._clients:
+                client.offer(event)
+        self.sequence = message.sequence
+
+    def check_room(self) -> None:
+        """Raises LimitReached when no more clients fit."""
+        if len(self._clients) >= self._settings.clients_max:
+            raise LimitReached(f"{len(self._clients)} clients listen; stream_clients_max is reached.")
+
+    async def events(self, wanted: Filter, after: int | None) -> AsyncIterator[bytes]:
+        """Server-sent events behind `after` (None: from now on), for ever, with heartbeats."""
+        client = Client(wanted, self._settings.queue_max)
+        self._clients.add(client)
+        sent = self.sequence if after is None else after
+        try:
+            while True:
+                joined = self.sequence
+                async for event in self._missed(wanted, sent, joined):
+                    yield event.sse
+                    sent = event.sequence
+                sent = max(sent, joined)
+                if not client.overflowed:
+                    break
+                client.queue.clear()
+                client.overflowed = False
+            async for chunk in self._live(client, sent):
+                yield chunk
+        finally:
+            self._clients.discard(client)
+
+    async def _missed(self, wanted: Filter, after: int, through: int) -> AsyncIterator[Worded]:
+        if after >= through:
+            return
+        async for message in self._tape.read(after + 1, end=through):
+            event = word(message)
+            if wanted.wants(event):
+                yield event
+
+    async def _live(self, client: Client, sent: int) -> AsyncIterator[bytes]:
+        yield HEARTBEAT
+        while True:
+            if not client.queue and not client.overflowed:
+                client.woken.clear()
+                try:
+                    await asyncio.wait_for(client.woken.wait(), self._settings.heartbeat_seconds)
+                except TimeoutError:
+                    yield HEARTBEAT
+                    continue
+            chunk: list[bytes] = []
+            while client.queue and len(chunk) < self._settings.chunk_events_max:
+                event = client.queue.popleft()
+                if event.sequence > sent:
+                    chunk.append(event.sse)
+                    sent = event.sequence
+            if chunk:
+                yield b"".join(chunk)
+            elif client.overflowed:
+                yield TOO_SLOW
+                return

@@ -1,0 +1,110 @@
+"""How a message of the tape is worded for clients: JSON once, the same bytes for everybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from events import codec, frames, subjects
+from events.clock import iso
+from events.decisions import CAUSE
+from events.frames import Section
+from events.rows import Rows, SectionKind
+from events.tape import Message
+
+ROWS_MAX = 200  # decision rows of one section that are written out
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One message as clients see it. `body` is the fact itself, or what a frame holds."""
+
+    sequence: int
+    subject: str
+    type: str
+    appended_at: str
+    session: str | None
+    body: Any
+
+
+class Worded(msgspec.Struct, frozen=True):
+    """An event ready to send, with what filters ask about."""
+
+    sequence: int
+    session: str | None
+    types: frozenset[str]  # fact type, or section kinds in lower case
+    instruments: frozenset[int]
+    data: bytes  # the event as JSON
+    sse: bytes  # the event as one server-sent event
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Which events a client wants; empty means all."""
+
+    session: str | None = None
+    kinds: frozenset[str] = frozenset()
+    instrument: int | None = None
+
+    def wants(self, event: Worded) -> bool:
+        """Whether an event passes."""
+        if self.session is not None and event.session != self.session:
+            return False
+        if self.kinds and not self.kinds & event.types:
+            return False
+        return self.instrument is None or self.instrument in event.instruments
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def word(message: Message) -> Worded:
+    """A message in words. Raises Undecodable."""
+    if codec.is_frame(message.body):
+        sections = frames.decode(message.body, message.sequence)
+        types = frozenset(section.kind.name.lower() for section in sections)
+        instruments = frozenset(
+            int(one)
+            for section in sections
+            if "instrument" in (section.rows.dtype.names or ())
+            for one in np.unique(section.rows["instrument"])
+        )
+        kind = "market" if sections[0].kind in (SectionKind.MARKET, SectionKind.BAR) else "decision"
+        body: Any = {section.kind.name.lower(): _section(section) for section in sections}
+        if CAUSE in message.headers:
+            body["cause"] = message.headers[CAUSE]
+    else:
+        kind = msgspec.json.decode(message.body, type=_Tag).type
+        types, instruments, body = frozenset({kind}), frozenset(), msgspec.Raw(message.body)
+    session = subjects.session_of(message.subject)
+    event = Event(message.sequence, message.subject, kind, iso(message.appended_ns), session, body)
+    data = _encode(event)
+    sse = b"id: %d\nevent: %s\ndata: %s\n\n" % (message.sequence, kind.encode(), data)
+    return Worded(message.sequence, session, types | {kind}, instruments, data, sse)
+
+
+class _Tag(msgspec.Struct):
+    type: str
+
+
+def _section(section: Section) -> dict[str, Any]:
+    rows = section.rows
+    if section.kind in (SectionKind.MARKET, SectionKind.BAR):
+        return _market(rows)
+    names = [name for name in rows.dtype.names or () if name != "pad"]
+    listed = [dict(zip(names, (row[name].item() for name in names), strict=True)) for row in rows[:ROWS_MAX]]
+    return {"ordinal": section.ordinal, "rows_total": len(rows), "rows": listed}
+
+
+def _market(rows: Rows) -> dict[str, Any]:
+    price = "close" if "close" in (rows.dtype.names or ()) else "price"
+    numbers, last = np.unique(rows["instrument"][::-1], return_index=True)
+    prices = {
+        str(int(number)): float(rows[price][len(rows) - 1 - at]) for number, at in zip(numbers, last, strict=True)
+    }
+    return {
+        "rows_total": len(rows),
+        "first_at": iso(int(rows["ts_event_ns"][0])),
+        "last_at": iso(int(rows["ts_event_ns"][-1])),
+        "last_prices": prices,
+    }
