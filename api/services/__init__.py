@@ -1,0 +1,1 @@
+"""What handlers and the command line call: services send commands and run queries; handlers only word."""
