@@ -18,10 +18,11 @@ def main(arguments: list[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="make setup", description=__doc__)
     parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
+    parser.add_argument("--without-project", action="store_true", help="only what is downloaded (a layer of the image)")
     options = parser.parse_args(arguments)
     began = time.perf_counter()
     try:
-        set_up("dev" if options.dev else "run")
+        set_up("dev" if options.dev else "run", with_project=not options.without_project)
     except Trouble as trouble:
         print(f"\nset-up stopped: {trouble}", file=sys.stderr)
         return 1
@@ -35,8 +36,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def set_up(kind: str) -> None:
-    """The steps in order. `kind` is run or dev.
+def set_up(kind: str, *, with_project: bool = True) -> None:
+    """The steps in order: first what is downloaded, then what is made of the sources. `kind` is run or dev.
 
     Raises:
         Trouble: a step cannot be done.
@@ -50,9 +51,10 @@ def set_up(kind: str) -> None:
     with alone(cache):
         ensure_environment()
         ensure_packages(kind)
-        ensure_project()
         ensure_jar(cache)
-        ensure_kernels(cache)
+        if with_project:
+            ensure_project()
+            ensure_kernels(cache)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def test_what_went_wrong_is_one_line_and_exit_code_1(
 ) -> None:
     """An error of the operating system is no traceback."""
 
-    def full_disk(kind: str) -> None:
+    def full_disk(kind: str, *, with_project: bool) -> None:
         raise OSError(28, "No space left on device", ".venv")
 
     monkeypatch.setattr(setup, "set_up", full_disk)
@@ -36,7 +36,7 @@ def test_what_went_wrong_is_one_line_and_exit_code_1(
 def test_a_user_who_stops_it_can_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C ends with 130 and a line."""
 
-    def stopped(kind: str) -> None:
+    def stopped(kind: str, *, with_project: bool) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(setup, "set_up", stopped)
