@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
+from litestar.types import Receive, Scope, Send
 
 from events import errors
 from events.clock import SystemClock, iso
@@ -28,6 +29,7 @@ STATUS: tuple[tuple[type[BaseException], int, int], ...] = (
     (errors.Conflict, 409, 4),
     (errors.Unauthenticated, 401, 5),
     (errors.Forbidden, 403, 5),
+    (errors.UnsupportedMedia, 415, 2),
     (errors.NotAvailable, 501, 6),
     (errors.FenceLost, 503, 7),
     (errors.OperatingError, 503, 7),
@@ -107,3 +109,12 @@ def _detail(error: HTTPException) -> str:
     extra = error.extra if isinstance(error.extra, list) else []
     parts = [f"{one.get('key', '')}: {one.get('message', '')}" for one in extra if isinstance(one, dict)]
     return "; ".join([error.detail or str(error), *parts]).strip()
+
+
+async def answer_scope(error: errors.TapedeckError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer an error from a middleware, before the request reached a handler."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 4403, "reason": error.code})  # type: ignore[typeddict-item]
+        return
+    request: Request[Any, Any, Any] = Request(scope, receive, send)  # type: ignore[arg-type]
+    await answer(request, error).to_asgi_response(request=request)(scope, receive, send)

@@ -71,6 +71,12 @@ class TooLarge(LimitReached):
     code = "TOO_LARGE"
 
 
+class UnsupportedMedia(TapedeckError):
+    """A body of a kind that is not read here."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
 class TooMany(LimitReached):
     """A rate limit; `retry_after_s` says when to come back."""
 

@@ -1,0 +1,93 @@
+"""Login, refresh and status (contract 004 names the paths; contract 000 needs the tokens)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get, post
+from msgspec import Meta
+
+from api.access import identify
+from api.auth.users import User
+from api.house import House
+from api.limits import Limit, allow
+from events.errors import Unauthenticated
+
+
+class Credentials(msgspec.Struct, forbid_unknown_fields=True):
+    """Name and password."""
+
+    username: Annotated[str, Meta(min_length=1, max_length=64)]
+    password: Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class Refresh(msgspec.Struct, forbid_unknown_fields=True):
+    """A refresh token."""
+
+    refresh_token: Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class TokenPair(msgspec.Struct):
+    """Tokens of a user; `csrf_token` goes into X-CSRF-Token where a route asks for it."""
+
+    access_token: str
+    refresh_token: str
+    csrf_token: str
+    expires_in: int  # seconds
+    user: str
+    role: str
+    token_type: str = "Bearer"
+
+
+class AuthStatus(msgspec.Struct):
+    """Who the request comes from."""
+
+    authenticated: bool
+    user: str | None = None
+    role: str | None = None
+    csrf_token: str | None = None
+
+
+def _pair(house: House, user: User) -> TokenPair:
+    seconds = house.settings.api.token_minutes * 60
+    access = house.tokens.give(user, "access", seconds)
+    refresh = house.tokens.give(user, "refresh", house.settings.api.refresh_hours * 3600)
+    csrf = house.tokens.csrf(house.tokens.check(access, "access", house.users))
+    return TokenPair(access, refresh, csrf, seconds, user.name, user.role.value)
+
+
+@post("/api/auth/login", status_code=200, opt={"public": True})
+async def login(data: Credentials, request: Request[Any, Any, Any], house: House) -> TokenPair:
+    """Tokens for a name and a password. Failed tries are limited by address."""
+    address = request.client.host if request.client else "unknown"
+    limit = Limit("login", house.settings.limits.logins_per_minute, 60)
+    await allow(house, limit, address)
+    user = await asyncio.to_thread(house.users.check, data.username, data.password)
+    return _pair(house, user)
+
+
+@post("/api/auth/refresh", status_code=200, opt={"public": True})
+async def refresh(data: Refresh, house: House) -> TokenPair:
+    """A new pair for a refresh token."""
+    identity = house.tokens.check(data.refresh_token, "refresh", house.users)
+    user = house.users.find(identity.user)
+    if user is None:
+        raise Unauthenticated("The token is no longer valid; log in again.", code="BAD_TOKEN")
+    return _pair(house, user)
+
+
+@get("/api/auth/status", opt={"public": True})
+async def status(request: Request[Any, Any, Any], house: House) -> AuthStatus:
+    """Whether the request carries a good token, and whose."""
+    try:
+        identity = identify(request)
+    except Unauthenticated:
+        identity = None
+    if identity is None:
+        return AuthStatus(False)
+    return AuthStatus(True, identity.user, identity.role.value, house.tokens.csrf(identity))
+
+
+HANDLERS = [login, refresh, status]

@@ -1,0 +1,94 @@
+"""Broadcasts over the WebSocket `/ws`: what contracts 000 and 004 send to every client.
+
+Each client has a bounded queue; one that does not keep up is dropped, not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from events import codec
+from events.clock import iso
+from events.errors import LimitReached
+from events.facts import Fact, SessionEnded, SessionFailed, SessionStarted
+from events.tape import Message, Tail, Tape
+
+FOLDED = ("tape.session.*.fact",)
+_encode = msgspec.json.Encoder().encode
+
+
+class Listener:
+    """One client: its queue, and whether it fell behind."""
+
+    def __init__(self, queue_max: int) -> None:
+        self.queue: asyncio.Queue[bytes] = asyncio.Queue(queue_max)
+        self.behind = asyncio.Event()
+
+    def offer(self, data: bytes) -> None:
+        """Queue a message, or note that it did not fit."""
+        try:
+            self.queue.put_nowait(data)
+        except asyncio.QueueFull:
+            self.behind.set()
+
+
+class Broadcast:
+    """Turns life-cycle facts into messages for all WebSocket clients of this process."""
+
+    def __init__(self, tape: Tape, clients_max: int, queue_max: int) -> None:
+        self._tape = tape
+        self._clients_max = clients_max
+        self._queue_max = queue_max
+        self._listeners: set[Listener] = set()
+        self._tail: Tail | None = None
+
+    async def start(self) -> None:
+        """Follow the tape from its end on."""
+        info = await self._tape.info()
+        self._tail = await self._tape.tail(info.last + 1, self._note, subjects=FOLDED)
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self._tail is not None:
+            await self._tail.close()
+
+    def join(self) -> Listener:
+        """A new client. Raises LimitReached."""
+        if len(self._listeners) >= self._clients_max:
+            raise LimitReached(f"{len(self._listeners)} clients are connected; stream_clients_max is reached.")
+        listener = Listener(self._queue_max)
+        self._listeners.add(listener)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """A client is gone."""
+        self._listeners.discard(listener)
+
+    async def _note(self, message: Message) -> None:
+        if not self._listeners:
+            return
+        fact = codec.decode(message.body, message.sequence)
+        worded = _word(fact) if isinstance(fact, Fact) else None
+        if worded is None:
+            return
+        kind, data = worded
+        body = {"type": kind, "data": {**data, "sequence": message.sequence}, "timestamp": iso(message.appended_ns)}
+        encoded = _encode(body)
+        for listener in list(self._listeners):
+            listener.offer(encoded)
+
+
+def _word(fact: Fact) -> tuple[str, dict[str, Any]] | None:
+    match fact:
+        case SessionStarted(spec=spec):
+            symbols = [one.symbol for one in spec.instruments]
+            return "session_started", {"session_id": spec.session, "session_type": spec.mode, "symbols": symbols}
+        case SessionEnded():
+            return "session_stopped", {"session_id": fact.session, "reason": fact.reason, "equity": fact.equity}
+        case SessionFailed():
+            return "session_failed", {"session_id": fact.session, "code": fact.code, "message": fact.message}
+        case _:
+            return None
