@@ -1,0 +1,118 @@
+"""The recorder of a live source: opens a recording, group-commits its rows, completes it. One writer per source."""
+
+from __future__ import annotations
+
+import numpy as np
+import structlog
+
+from engine.feeds.hashing import ContentHash
+from engine.recordings.segments import SegmentWriter
+from events import codec, frames, subjects
+from events.clock import Clock
+from events.facts import Place, RecordingAbandoned, RecordingCompleted, RecordingOpened
+from events.families import MarketFamily
+from events.frames import Section
+from events.rows import Rows, SectionKind
+from events.tape import Tape
+from events.writer import FencedWriter, WriterLimits
+
+log = structlog.get_logger(__name__)
+
+
+class Recorder:
+    """Writes one recording of one source. Rows that `put` took are on the tape when `complete` returned."""
+
+    def __init__(
+        self,
+        tape: Tape,
+        clock: Clock,
+        opened: RecordingOpened,
+        *,
+        segments: SegmentWriter | None = None,
+        limits: WriterLimits | None = None,
+    ) -> None:
+        self._tape = tape
+        self._clock = clock
+        self.opened = opened
+        self._segments = segments
+        self._limits = limits
+        self._kind = SectionKind.BAR if opened.section == "bar" else SectionKind.MARKET
+        self._hash = ContentHash()
+        self._first: Place | None = None
+        self._last = Place()
+        self._times = (0, 0)
+        self.rows = 0
+
+    async def open(self) -> None:
+        """Append `RecordingOpened` and stand behind the source's last row.
+
+        Raises:
+            FenceLost: the recording exists.
+        """
+        subject = subjects.recording(self.opened.recording)
+        last = await self._tape.last(subjects.market(self.opened.source))
+        self._ordinal = 0
+        if last is not None:
+            section = frames.decode(last.body, last.sequence)[0]
+            self._ordinal = section.ordinal + len(section.rows)
+        self._opened_at = await self._tape.append(
+            codec.to_append(self.opened, subject, f"{self.opened.recording}:opened", expected=0, fence=subject)
+        )
+        self._writer: FencedWriter[Section] = FencedWriter(
+            self._tape,
+            MarketFamily(self.opened.source),
+            last.sequence if last else 0,
+            limits=self._limits,
+            clock=self._clock,
+            confirmed=self._confirmed,
+        )
+
+    async def put(self, rows: Rows) -> None:
+        """The next rows, in order of arrival; waits only while the writer's queue is full. Raises as the writer."""
+        if not len(rows):
+            return
+        self._times = (self._times[0] if self.rows else int(rows["ts_event_ns"][0]), int(rows["ts_event_ns"][-1]))
+        self._hash.add(rows)
+        self.rows += len(rows)
+        section = Section(self._kind, rows, self._ordinal)
+        self._ordinal += len(rows)
+        await self._writer.put(section)
+
+    async def flush(self) -> int:
+        """Wait until all rows so far are on the tape; the last sequence of the source."""
+        return await self._writer.flush()
+
+    def _confirmed(self, sections: list[Section], sequence: int) -> None:
+        rows = sections[0].rows if len(sections) == 1 else np.concatenate([one.rows for one in sections])
+        self._first = self._first or Place(sequence, 0)
+        self._last = Place(sequence, len(rows) - 1)
+        if self._segments is not None:
+            self._segments.add(sequence, self._kind, rows, self._clock.now_ns())
+
+    async def complete(self) -> RecordingCompleted | RecordingAbandoned:
+        """End the recording; one without rows is abandoned."""
+        await self.flush()
+        await self._writer.close()
+        name = self.opened.recording
+        fact: RecordingCompleted | RecordingAbandoned
+        if self._first is None:
+            fact = RecordingAbandoned(recording=name, reason="no rows came")
+        else:
+            fact = RecordingCompleted(
+                recording=name,
+                rows=self.rows,
+                first=self._first,
+                last=self._last,
+                first_event_ns=self._times[0],
+                last_event_ns=self._times[1],
+                content_hash=self._hash.hexdigest(),
+                completed_ns=self._clock.now_ns(),
+            )
+        subject = subjects.recording(name)
+        await self._tape.append(
+            codec.to_append(fact, subject, f"{name}:completed", expected=self._opened_at, fence=subject)
+        )
+        if self._segments is not None:
+            self._segments.close()
+        log.info("recording_ended", recording=name, source=self.opened.source, rows=self.rows)
+        return fact

@@ -1,0 +1,349 @@
+"""The runner: one session from its newest good snapshot to its end. Recovery is the only way to start.
+
+Order of everything a step does: rows are read, the loop decides, the ledger compares with what the tape holds, what
+is new is appended under the session's fence. A command's answer is confirmed before any output of a later row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from engine.recordings.reading import RecordingReader, RowsInput, Window
+from engine.sessions import history as histories
+from engine.sessions import snapshots
+from engine.sessions.core import Core
+from engine.sessions.history import History, Scheduled
+from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
+from engine.sessions.life import Session
+from engine.sessions.outputs import Diverged, Ledger, Produced
+from engine.sessions.pace import Pace, event_times
+from events import codec, subjects
+from events.clock import NS_PER_SECOND, Clock
+from events.decisions import Decision
+from events.errors import Bug, FenceLost, OperatingError, TapedeckError
+from events.facts import (
+    Command,
+    CommandAccepted,
+    CommandRefused,
+    Fact,
+    Place,
+    SessionEnded,
+    SessionFailed,
+    SessionSpec,
+    SessionSuspended,
+    StopSession,
+)
+from events.families import SessionFamily
+from events.tape import Blobs, Tape
+from events.writer import FencedWriter
+
+log = structlog.get_logger(__name__)
+
+THREAD_ROWS_MIN = 4_096  # a longer stretch is decided in a thread, so that the process stays awake
+STEP_ROWS_MAX = 131_072  # of one step, so that commands and snapshots come in time
+KEYS_MAX = 1_000  # answers by idempotency key that a session remembers
+
+
+class RunnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Named limits of one runner."""
+
+    snapshot_rows: int = 2_000_000
+    snapshot_messages: int = 20_000
+    snapshot_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a runner is given."""
+
+    tape: Tape
+    blobs: Blobs
+    clock: Clock
+    reader: RecordingReader
+    make_core: Callable[[SessionSpec], Core]
+    settings: RunnerSettings = field(default_factory=RunnerSettings)
+
+
+class Runner:
+    """Runs one claimed session to its end, or until its fence is lost."""
+
+    def __init__(self, around: Surroundings, session: Session, claim: int) -> None:
+        self._around = around
+        self._session = session
+        self.spec = session.spec
+        self._claim = claim
+        self._core = around.make_core(self.spec)
+        self._pace = Pace(around.clock, self.spec.input.acceleration)
+        self._place = Place()
+        self._answered = 0  # last command carried out
+        self._keys: dict[str, CommandAccepted | CommandRefused] = {}
+        self._scheduled: deque[Scheduled] = deque()
+        self._done: dict[int, CommandAccepted | CommandRefused] = {}
+        self._stop: StopSession | None = None
+        self._inputs: Inputs | None = None
+        self._snapshot_at = (0, 0, 0)  # inputs, messages, elapsed ns of the last snapshot
+
+    async def run(self) -> None:
+        """Recover, then read to the end.
+
+        Raises:
+            OperatingError: the tape does not answer; the session may be claimed again.
+        """
+        with structlog.contextvars.bound_contextvars(session=self.spec.session, epoch=self._session.epoch):
+            try:
+                if await self._recover():
+                    await self._read()
+            except FenceLost as error:
+                log.warning("runner_is_stale", error=str(error))
+            except (Diverged, Bug) as error:
+                await self._fail(error)
+            except OperatingError:
+                raise
+            except TapedeckError as error:
+                await self._fail(error)
+            finally:
+                await self._close()
+
+    # --- recovery -------------------------------------------------------------------------------------------------
+
+    async def _recover(self) -> bool:
+        """Stand where the session stood; False where other code was found and the session is suspended."""
+        around, spec = self._around, self.spec
+        family = SessionFamily(spec.session, research=spec.research)
+        self._writer = FencedWriter(around.tape, family, self._claim, clock=around.clock)
+        if self._core.code_hash != self._session.code_hash:
+            fact = SessionSuspended(
+                session=spec.session, code_hash=self._session.code_hash, found_hash=self._core.code_hash
+            )
+            await self._append(fact, f"{spec.session}:suspended:{self._session.epoch}")
+            await self._writer.flush()
+            log.warning("session_suspended", code_hash=fact.code_hash, found_hash=fact.found_hash)
+            return False
+        info = await around.tape.info()
+        snapshot = await snapshots.newest(
+            around.blobs, spec.session, tape_epoch=info.epoch, code_hash=self._core.code_hash, tape_last=info.last
+        )
+        written = snapshot.written if snapshot else 0
+        history = await histories.read(around.tape, spec.session, decided_after=written)
+        self._ledger = Ledger(history.held, snapshot.hash_state if snapshot else None)
+        if snapshot is not None:
+            self._core.restore(snapshot.records)
+            self._place, self._answered = snapshot.place, snapshot.answered
+        self._recall(history)
+        self._epoch = info.epoch
+        self._snapshot_at = (self._core.inputs, 0, around.clock.monotonic_ns())
+        log.info(
+            "session_recovered", inputs=self._core.inputs, pending=self._ledger.pending, snapshot=snapshot is not None
+        )
+        return True
+
+    def _recall(self, history: History) -> None:
+        self._done = history.answered
+        self._keys = {answer.key: answer for answer in list(history.answered.values())[-KEYS_MAX:]}
+        self._scheduled = deque(one for one in history.scheduled if one.sequence > self._answered)
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        self._inputs = self._open()
+        async for item in self._inputs.read():
+            if isinstance(item, RowsInput):
+                await self._rows(item)
+            else:
+                await self._command(item)
+            if self._stop is not None:
+                break
+        if self._stop is None:
+            await self._carry_out_scheduled(None)
+        await self._end()
+
+    def _open(self) -> Inputs:
+        tape, spec = self._around.tape, self.spec
+        if spec.input.recording is None:
+            after = max(self._place, Place(self._session.after, 1 << 40))
+            return TailInputs(tape, spec.input.source, spec.session, after, max(self._answered, self._session.after))
+        assert spec.input.first is not None, "a recording has a window"
+        assert spec.input.last is not None, "a recording has a window"
+        window = Window(spec.input.source, spec.input.first, spec.input.last, self._place)
+        return RecordingInputs(tape, self._around.reader, window, spec.session, max(self._answered, 0))
+
+    async def _rows(self, item: RowsInput) -> None:
+        at, total = 0, len(item.rows)
+        while at < total and self._stop is None:
+            due = total - at if self._pace.free else self._pace.due(event_times(item.rows[at:]))
+            if due == 0:
+                await self._pace.wait(int(event_times(item.rows[at : at + 1])[0]))
+            else:
+                size = min(due, STEP_ROWS_MAX)
+                await self._stretch(item, at, at + size)
+                at += size
+            await self._meet_commands()
+
+    async def _meet_commands(self) -> None:
+        if isinstance(self._inputs, RecordingInputs):
+            for command in self._inputs.commands():
+                await self._command(command)
+
+    async def _stretch(self, item: RowsInput, at: int, end: int) -> None:
+        """Rows `at` to `end` of an input, cut where a command of an earlier run acted."""
+        while at < end:
+            await self._carry_out_scheduled(self._core.inputs)
+            if self._stop is not None:
+                return
+            size = end - at
+            if self._scheduled:
+                size = self._core.rows_until(item.rows[at:end], self._scheduled[0].effective_input)
+            await self._step(item, at, at + size)
+            at += size
+
+    async def _carry_out_scheduled(self, inputs: int | None) -> None:
+        while self._scheduled and (inputs is None or self._scheduled[0].effective_input <= inputs):
+            one = self._scheduled.popleft()
+            self._answered = max(self._answered, one.sequence)
+            self._act(one.command)
+            if self._stop is None:
+                await self._offer(self._core.carry_out(one.command))
+
+    async def _step(self, item: RowsInput, at: int, end: int) -> None:
+        rows = item.rows[at:end]
+        if len(rows) >= THREAD_ROWS_MIN:
+            produced = await asyncio.to_thread(self._core.rows, rows, item.kind)
+        else:
+            produced = self._core.rows(rows, item.kind)
+        if not self._core.failed:
+            self._place = item.place(end - 1)
+        await self._offer(produced)
+        if self._core.failed:
+            raise self._core.failure(item.place(min(at + self._core.consumed, end - 1)))
+        await self._maybe_snapshot()
+
+    async def _offer(self, produced: Produced) -> None:
+        sections = self._ledger.take(produced)
+        if sections:
+            spec = self.spec
+            cause, inputs = self._place, self._core.inputs
+            await self._writer.put(Decision(spec.session, sections, cause, inputs, self._session.epoch, spec.research))
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    async def _command(self, item: CommandInput) -> None:
+        if item.sequence in self._done or item.sequence <= self._answered:
+            await self._carry_out_scheduled(self._core.inputs)  # answered by an earlier run: acts at its place
+            return
+        answer, act = self._answer(item)
+        await self._append(answer, f"answer:{item.sequence}")
+        self._done[item.sequence] = answer
+        self._keys[answer.key] = answer
+        self._answered = item.sequence
+        if act:
+            self._act(item.command)
+            if self._stop is None:
+                await self._offer(self._core.carry_out(item.command))
+
+    def _answer(self, item: CommandInput) -> tuple[CommandAccepted | CommandRefused, bool]:
+        command, name = item.command, self.spec.session
+        known = self._keys.get(command.key)
+        if isinstance(known, CommandAccepted):
+            return msgspec.structs.replace(known, cause=item.sequence, changed=False, effective_input=None), False
+        if isinstance(known, CommandRefused):
+            return msgspec.structs.replace(known, cause=item.sequence), False
+        refusal = self._core.refusal(command)
+        if refusal is not None:
+            code, message, field = refusal
+            fields = {"key": command.key, "cause": item.sequence, "session": name}
+            return CommandRefused(code=code, message=message, field=field, **fields), False  # type: ignore[arg-type]
+        inputs = self._core.inputs
+        return CommandAccepted(key=command.key, cause=item.sequence, session=name, effective_input=inputs), True
+
+    def _act(self, command: Command) -> None:
+        if isinstance(command, StopSession):
+            self._stop = command
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    async def _end(self) -> None:
+        stop, spec = self._stop, self.spec
+        close = spec.limits.close_on_stop
+        if stop is not None and stop.close_positions is not None:
+            close = stop.close_positions
+        await self._offer(self._core.close(close))
+        if difference := self._ledger.leftover():
+            raise Diverged(difference)
+        replaced = stop is not None and stop.key.startswith("replace-")
+        fact = SessionEnded(
+            session=spec.session,
+            reason="completed" if stop is None else "replaced" if replaced else "stopped",
+            inputs=self._core.inputs,
+            place=self._place,
+            decision_hash=self._ledger.hash.hexdigest(),
+            counts=self._ledger.hash.counts(),
+            equity=self._core.equity,
+            ended_ns=self._around.clock.now_ns(),
+        )
+        await self._append(fact, f"{spec.session}:ended")
+        await self._writer.flush()
+        await snapshots.forget(self._around.blobs, spec.session)
+        log.info("session_ended", reason=fact.reason, inputs=fact.inputs, hash=fact.decision_hash[:16], **fact.counts)
+
+    async def _fail(self, error: TapedeckError) -> None:
+        log.error("session_failed", code=error.code, error=str(error))
+        fact = SessionFailed(
+            session=self.spec.session,
+            code=error.code,
+            message=str(error)[:2_000],
+            at=self._place,
+            ended_ns=self._around.clock.now_ns(),
+        )
+        try:
+            await self._append(fact, f"{self.spec.session}:failed")
+            await self._writer.flush()
+        except FenceLost as lost:
+            log.warning("runner_is_stale", error=str(lost))
+
+    async def _append(self, fact: Fact, message_id: str) -> None:
+        """Put a fact of the session behind everything decided so far; the writer confirms in order."""
+        spec = self.spec
+        subject = subjects.session_fact(spec.session, research=spec.research)
+        await self._writer.put(codec.to_append(fact, subject, message_id))
+
+    async def _close(self) -> None:
+        if self._inputs is not None:
+            await self._inputs.close()
+        await self._writer.close()
+
+    # --- snapshots ------------------------------------------------------------------------------------------------
+
+    async def _maybe_snapshot(self) -> None:
+        inputs, messages, at_ns = self._snapshot_at
+        limits, clock = self._around.settings, self._around.clock
+        due = (
+            self._core.inputs - inputs >= limits.snapshot_rows
+            or self._writer.messages - messages >= limits.snapshot_messages
+            or clock.monotonic_ns() - at_ns >= limits.snapshot_seconds * NS_PER_SECOND
+        )
+        if due and not self._ledger.pending and not self._scheduled and self._core.inputs > inputs:
+            await self.snapshot()
+
+    async def snapshot(self) -> str:
+        """Write a snapshot once everything decided so far is confirmed; returns its name."""
+        written = await self._writer.flush()
+        snapshot = snapshots.Snapshot(
+            session=self.spec.session,
+            tape_epoch=self._epoch,
+            code_hash=self._core.code_hash,
+            place=self._place,
+            inputs=self._core.inputs,
+            records=self._core.snapshot(),
+            hash_state=self._ledger.hash.state(),
+            answered=self._answered,
+            written=written,
+        )
+        name = await snapshots.save(self._around.blobs, snapshot)
+        self._snapshot_at = (self._core.inputs, self._writer.messages, self._around.clock.monotonic_ns())
+        return name
