@@ -9,6 +9,7 @@ from events import guards, retry
 from events.clock import NS_PER_SECOND, Clock, SystemClock
 from events.errors import TapeUnavailable, TooLarge
 from events.faults import Faults
+from events.iteration import first, in_order, wanted
 from events.retry import NotSent, Stale, Stored
 from events.subjects import matches
 from events.tailing import RunningTail
@@ -88,6 +89,7 @@ class MemoryTape:
 
     async def append_bulk(self, messages: Iterable[Append] | AsyncIterator[Append], window: int = 8) -> list[int]:
         """See `Tape.append_bulk`; here each message waits for the one before it."""
+        self._open()
         sequences: list[int] = []
         last: int | None = None
         async for message in in_order(messages):
@@ -181,9 +183,9 @@ class MemoryTape:
 
     async def page(self, start: int, *, subjects: tuple[str, ...] = (), limit: int = 100) -> Page:
         """See `Tape.page`."""
-        limit = min(limit, self.limits.page_messages_max)
-        found = [message async for message in _first(self.read(start, subjects=subjects), limit + 1)]
-        following = found[limit].sequence if len(found) > limit else None
+        limit = max(1, min(limit, self.limits.page_messages_max))
+        found = await first(self.read(start, subjects=subjects), limit + 1)
+        following = found[limit - 1].sequence + 1 if len(found) > limit else None
         return Page(found[:limit], following, len(self._store.messages))
 
     async def get(self, sequence: int) -> Message | None:
@@ -245,26 +247,3 @@ class MemoryTape:
     def _check_filters(subjects: Sequence[str]) -> None:
         for subject in subjects:
             guards.check_filter(subject)
-
-
-def wanted(subject: str, subjects: tuple[str, ...]) -> bool:
-    """Whether one of the filters matches, or there is no filter."""
-    return not subjects or any(matches(pattern, subject) for pattern in subjects)
-
-
-async def in_order(messages: Iterable[Append] | AsyncIterator[Append]) -> AsyncIterator[Append]:
-    """The messages of either kind of iterable."""
-    if isinstance(messages, AsyncIterator):
-        async for message in messages:
-            yield message
-        return
-    for message in messages:
-        yield message
-
-
-async def _first(messages: AsyncIterator[Message], count: int) -> AsyncIterator[Message]:
-    async for message in messages:
-        yield message
-        count -= 1
-        if not count:
-            return

@@ -7,7 +7,7 @@ log still recognises its message id, so it is not sent again later than half of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -102,6 +102,22 @@ async def append_atomic(log: Log, messages: list[Append]) -> list[int]:
                 return _sequences(first, messages)
         await log.clock.sleep(_pause(log, number))
     raise _given_up(messages[0], sent, reason)
+
+
+async def read(log: Log, ask: Callable[[], Awaitable[Message | None]]) -> Message | None:
+    """What one of the log's readings answers, asked again while it does not.
+
+    Raises:
+        TapeUnavailable: no answer within the bounds.
+    """
+    reason = ""
+    for number in range(log.limits.append_tries_max):
+        try:
+            return await ask()
+        except (NotSent, NoAnswer) as error:
+            reason = str(error)
+        await log.clock.sleep(_pause(log, number))
+    raise TapeUnavailable(f"The tape cannot be read: {reason}.", hint="See that the tape's server runs.")
 
 
 def _tries(log: Log, *, fenced: bool) -> Iterator[int]:

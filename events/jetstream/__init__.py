@@ -1,0 +1,1 @@
+"""The tape on NATS JetStream."""

@@ -1,0 +1,194 @@
+"""Reading by an ephemeral pull consumer: bounded prefetch, gaps noticed, one place for replay, pages and tails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from events.errors import InvalidInput, TapeMissing, TapeUnavailable
+from events.jetstream import streams, wire
+from events.jetstream.link import Link
+from events.jetstream.streams import ApiRefused, api
+from events.retry import NoAnswer, NotSent
+from events.tape import Message
+
+IDLE_SECONDS = 1.0  # the server's sign of life while there is nothing to deliver
+SILENCE_SECONDS_MAX = 3.5  # without a message or sign of life: the consumer is lost
+EXPIRES_SECONDS = 30.0
+INACTIVE_SECONDS = 60.0  # after which the server forgets a consumer nobody asks
+PREFETCH_BYTES_MAX = 33_554_432
+_QUESTION_ENDED = ("Batch Completed", "Message Size Exceeds MaxBytes")
+_FILTERS_REFUSED = (10136, 10137, 10138, 10139)
+
+
+class ReaderLost(Exception):
+    """The consumer is gone or skipped something: make another behind the last message."""
+
+
+class _Created(msgspec.Struct):
+    num_pending: int = 0
+
+
+_CREATED = msgspec.json.Decoder(_Created)
+
+
+class Reader:
+    """Messages of a stream from a sequence on, in order; asks for more while the buffer is less than half full."""
+
+    def __init__(self, link: Link, stream: str, prefetch: int) -> None:
+        self.pending = 0  # messages of the filter on the stream that were not delivered yet
+        self._link, self._stream, self._prefetch = link, stream, prefetch
+        self._name = ""
+        self._inbox = ""
+        self._subscription: Subscription | None = None
+        self._buffer: deque[Msg] = deque()
+        self._arrived = asyncio.Event()
+        self._asked = 0  # messages asked for and not arrived
+        self._delivered = 0
+        self._endless = False
+
+    async def open(self, start: int, subjects: tuple[str, ...], *, endless: bool) -> None:
+        """Make the consumer; `endless` keeps questions open for messages that are still to come.
+
+        Raises:
+            TapeUnavailable, TapeMissing, InvalidInput.
+        """
+        self._endless = endless
+        try:
+            self._inbox, self._subscription = await self._link.subscribe(self._receive)
+            self._name = self._inbox.rpartition(".")[2]
+            question = {"stream_name": self._stream, "config": self._config(start, subjects)}
+            answer = await api(self._link, f"CONSUMER.CREATE.{self._stream}.{self._name}", question)
+        except (NotSent, NoAnswer) as error:
+            await self.close()
+            raise TapeUnavailable(f"Reading stream {self._stream} cannot begin: {error}.") from None
+        except ApiRefused as refused:
+            await self.close()
+            raise _refusal(self._stream, refused) from None
+        self.pending = _CREATED.decode(answer).num_pending
+        await self._ask()
+
+    def _config(self, start: int, subjects: tuple[str, ...]) -> dict[str, object]:
+        config: dict[str, object] = {
+            "name": self._name,
+            "ack_policy": "none",
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": max(start, 1),
+            "mem_storage": True,
+            "num_replicas": 1,
+            "max_waiting": 8,
+            "inactive_threshold": round(INACTIVE_SECONDS * streams.NS),
+        }
+        if subjects := uncovered(subjects):
+            config["filter_subjects"] = list(subjects)
+        return config
+
+    async def next(self, seconds: float) -> Message | None:
+        """The next message; None where the server says that there is none now.
+
+        Raises:
+            ReaderLost: silence for longer than `seconds`, or a message was skipped.
+        """
+        while True:
+            while not self._buffer:
+                if not self._endless and self.pending <= 0:
+                    return None
+                await self._wait(seconds)
+            arrived = self._buffer.popleft()
+            if arrived.reply.startswith("$JS.ACK"):
+                return await self._message(arrived)
+            await self._status(arrived)
+
+    async def _wait(self, seconds: float) -> None:
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
+        except TimeoutError:
+            raise ReaderLost(f"nothing was heard for {seconds:g} s") from None
+
+    async def _message(self, arrived: Msg) -> Message:
+        place = wire.place(arrived.reply)
+        self._delivered += 1
+        self._asked -= 1
+        if place.delivered != self._delivered:
+            raise ReaderLost(f"delivery {place.delivered} came where {self._delivered} was due")
+        self.pending = place.pending
+        if self._asked <= self._prefetch // 2:
+            await self._ask()
+        return Message(place.sequence, arrived.subject, wire.visible(arrived.headers), arrived.data, place.appended_ns)
+
+    async def _status(self, arrived: Msg) -> None:
+        """An answer without a message: a sign of life, an ended question, or a lost consumer."""
+        headers = arrived.headers or {}
+        status, text = headers.get("Status", ""), headers.get("Description", "")
+        if status == "100":
+            return
+        if status == "408" or text in _QUESTION_ENDED:
+            self._asked = max(self._asked - int(headers.get("Nats-Pending-Messages", self._asked)), 0)
+            await self._ask()
+            return
+        raise ReaderLost(f"{status} {text}")
+
+    async def _ask(self) -> None:
+        wanted = self._prefetch - self._asked
+        if not self._endless:
+            wanted = min(wanted, self.pending - self._asked)
+        if wanted <= 0:
+            return
+        question = {
+            "batch": wanted,
+            "max_bytes": PREFETCH_BYTES_MAX,
+            "expires": round(EXPIRES_SECONDS * streams.NS),
+            "idle_heartbeat": round(IDLE_SECONDS * streams.NS),
+        }
+        self._asked += wanted
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
+        try:
+            await self._link.send(subject, msgspec.json.encode(question), reply=self._inbox)
+        except NotSent as error:
+            raise ReaderLost(str(error)) from None
+
+    async def _receive(self, message: Msg) -> None:
+        self._buffer.append(message)
+        self._arrived.set()
+
+    async def close(self) -> None:
+        """Let the server forget the consumer; where it does not answer, it forgets by itself."""
+        if self._subscription is None:
+            return
+        subscription, self._subscription = self._subscription, None
+        with contextlib.suppress(Exception):
+            await subscription.unsubscribe()
+        with contextlib.suppress(NotSent, NoAnswer, ApiRefused):
+            await self._link.send(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}")
+
+
+def uncovered(subjects: tuple[str, ...]) -> tuple[str, ...]:
+    """The filters without those that another one covers: the server refuses filters that overlap."""
+    unique = tuple(dict.fromkeys(subjects))
+    return tuple(each for each in unique if not any(covers(other, each) for other in unique if other != each))
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether every subject that the filter `narrow` matches is matched by `wide`."""
+    outer, inner = wide.split("."), narrow.split(".")
+    for at, token in enumerate(outer):
+        if token == ">":
+            return len(inner) > at
+        if at >= len(inner) or inner[at] == ">" or token not in ("*", inner[at]):
+            return False
+    return len(outer) == len(inner)
+
+
+def _refusal(stream: str, refused: ApiRefused) -> TapeMissing | TapeUnavailable | InvalidInput:
+    if refused.error.err_code == streams.STREAM_NOT_FOUND:
+        return streams.missing(stream)
+    if refused.error.err_code in _FILTERS_REFUSED:
+        return InvalidInput(f"The filters overlap: {refused}.", field="subjects")
+    return TapeUnavailable(f"Reading stream {stream} cannot begin: {refused}.")
