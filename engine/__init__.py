@@ -1,0 +1,1 @@
+"""Decides: the loop, strategies, sessions, feeds, recordings, research. Imports only `events`."""

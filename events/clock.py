@@ -36,15 +36,19 @@ class SystemClock:
     """The machine's clock and randomness."""
 
     def now_ns(self) -> int:
+        """See `Clock.now_ns`."""
         return time.time_ns()
 
     def monotonic_ns(self) -> int:
+        """See `Clock.monotonic_ns`."""
         return time.monotonic_ns()
 
     async def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
         await asyncio.sleep(seconds)
 
     def new_id(self) -> str:
+        """See `Clock.new_id`."""
         return ulid(self.now_ns(), os.urandom(10))
 
 
@@ -58,9 +62,11 @@ class ManualClock:
         self._ids = 0
 
     def now_ns(self) -> int:
+        """See `Clock.now_ns`."""
         return self._now_ns
 
     def monotonic_ns(self) -> int:
+        """See `Clock.monotonic_ns`."""
         return self._now_ns - self._start_ns
 
     def advance(self, seconds: float) -> None:
@@ -69,10 +75,12 @@ class ManualClock:
         self._now_ns += round(seconds * NS_PER_SECOND)
 
     async def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
         self.advance(seconds)
         await asyncio.sleep(0)
 
     def new_id(self) -> str:
+        """See `Clock.new_id`."""
         self._ids += 1
         return ulid(self._start_ns, (self._seed * 1_000_003 + self._ids).to_bytes(10, "big"))
 

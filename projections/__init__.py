@@ -1,0 +1,1 @@
+"""Remembers: read models made of the tape. Imports only `events`."""

@@ -1,0 +1,1 @@
+"""Recordings: bounded, hashed stretches of a source; imports, the recorder, segments, exports."""

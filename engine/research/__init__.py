@@ -1,0 +1,1 @@
+"""Research on finished sessions and recordings: metrics, reports, verification, forks, sweeps."""

@@ -59,6 +59,7 @@ class TailInputs:
         self._tail: Tail | None = None
 
     async def read(self) -> AsyncIterator[Input]:
+        """See `Inputs.read`."""
         start = max(1, min(self._after.sequence, self._commands_after + 1))
         self._tail = await self._tape.tail(start, self._queue.put, subjects=self._subjects)
         while True:
@@ -90,9 +91,11 @@ class TailInputs:
                     task.cancel()
 
     def waiting(self) -> bool:
+        """See `Inputs.waiting`."""
         return not self._queue.empty()
 
     async def close(self) -> None:
+        """See `Inputs.close`."""
         if self._tail is not None:
             await self._tail.close()
 
@@ -113,6 +116,7 @@ class RecordingInputs:
         self._tail: Tail | None = None
 
     async def read(self) -> AsyncIterator[Input]:
+        """See `Inputs.read`."""
         wanted = (subjects.session_commands(self._session),)
         self._tail = await self._tape.tail(self._commands_after + 1, self._commands.put, subjects=wanted)
         async for rows in self._reader.read(self._window):
@@ -133,8 +137,10 @@ class RecordingInputs:
         return found
 
     def waiting(self) -> bool:
+        """See `Inputs.waiting`."""
         return True
 
     async def close(self) -> None:
+        """See `Inputs.close`."""
         if self._tail is not None:
             await self._tail.close()
