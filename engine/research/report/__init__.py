@@ -1,0 +1,6 @@
+"""One self-contained HTML report of a finished session: `render_report(ReportData(...)) -> str`."""
+
+from engine.research.report.data import PriceSeries, ReportData
+from engine.research.report.page import render_report
+
+__all__ = ["PriceSeries", "ReportData", "render_report"]
