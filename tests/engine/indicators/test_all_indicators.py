@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.indicators.limits import WINDOW_MAX
+from engine.loop.source import inlined
 from tests.engine.indicators.streams import INDICATORS, Indicator, Row, arguments, plain, stream
 
 ROWS = st.lists(
@@ -115,3 +116,11 @@ def test_every_state_is_packed_numbers() -> None:
     for indicator in INDICATORS:
         assert {leaf.str for leaf in leaves(indicator.dtype)} <= {"<i8", "<f8"}
         assert size(indicator.dtype) == indicator.dtype.itemsize
+
+
+@each
+def test_a_generated_loop_can_inline_it(indicator: Indicator) -> None:
+    """Each indicator is made of what a decision may use: numbers, functions and math."""
+    text = inlined([indicator.update])
+    assert f"def {indicator.name}_update(" in text
+    assert "import" not in text
