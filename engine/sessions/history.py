@@ -58,7 +58,7 @@ async def find(tape: Tape, session: str) -> tuple[SessionStarted, int]:
 async def read(tape: Tape, session: str, *, decided_after: int = 0) -> History:
     """The whole history; decision messages only behind `decided_after`. Raises Unknown."""
     started, started_at = await find(tape, session)
-    history = History(started, started_at, Held(), [], {})
+    history = History(started, started_at, Held(), _given(started), {})
     commands: dict[int, Command] = {}
     root = subjects.session_fence(session, research=started.spec.research)
     wanted = (root, subjects.session_commands(session))
@@ -74,6 +74,16 @@ async def read(tape: Tape, session: str, *, decided_after: int = 0) -> History:
             _note(history, body, commands)
     history.scheduled.sort()
     return history
+
+
+def _given(started: SessionStarted) -> list[Scheduled]:
+    """Commands that a fork brings along; they have no sequence of their own."""
+    found = []
+    for inputs, text in started.spec.commands:
+        command = codec.decode(text.encode())
+        assert isinstance(command, Command), "a fork brings commands only"
+        found.append(Scheduled(inputs, 0, command))
+    return found
 
 
 def _note(history: History, fact: Fact, commands: dict[int, Command]) -> None:

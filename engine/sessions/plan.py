@@ -144,7 +144,7 @@ def _check(wish: SessionWish) -> None:
         raise InvalidInput("acceleration_factor is a number from 0 to 1e9.", field="config.acceleration_factor")
     if not 0 <= wish.seed < 2**63:
         raise InvalidInput("seed is a whole number from 0 to 2^63 - 1.", field="config.seed")
-    _check_limits(wish.limits)
+    check_limits(wish.limits)
 
 
 # (field, smallest, largest, the contract's name of it)
@@ -166,7 +166,8 @@ LIMIT_BOUNDS: tuple[tuple[str, float, float, str], ...] = (
 )
 
 
-def _check_limits(limits: SessionLimits) -> None:
+def check_limits(limits: SessionLimits) -> None:
+    """Every limit within its bounds. Raises InvalidInput with the contract's name of the field."""
     for name, least, most, field in LIMIT_BOUNDS:
         value = getattr(limits, name)
         if not (math.isfinite(value) and least <= value <= most):

@@ -135,7 +135,7 @@ class Runner:
         if snapshot is not None:
             self._core.restore(snapshot.records)
             self._place, self._answered = snapshot.place, snapshot.answered
-        self._recall(history)
+        self._recall(history, fresh=snapshot is None)
         self._epoch = info.epoch
         self._snapshot_at = (self._core.inputs, 0, around.clock.monotonic_ns())
         log.info(
@@ -143,10 +143,12 @@ class Runner:
         )
         return True
 
-    def _recall(self, history: History) -> None:
+    def _recall(self, history: History, *, fresh: bool) -> None:
+        """Answers given so far, and commands to carry out again; a snapshot stands behind all that a fork brings."""
         self._done = history.answered
         self._keys = {answer.key: answer for answer in list(history.answered.values())[-KEYS_MAX:]}
-        self._scheduled = deque(one for one in history.scheduled if one.sequence > self._answered)
+        again = (one for one in history.scheduled if one.sequence > self._answered or (fresh and one.sequence == 0))
+        self._scheduled = deque(again)
 
     # --- reading --------------------------------------------------------------------------------------------------
 

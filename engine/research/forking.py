@@ -1,0 +1,110 @@
+"""Forks: the market rows of a session again, with other strategies, parameters or limits.
+
+A fork is a research session like any backtest. Of a session over a recording it reads that recording; of one over a
+live tail it reads the same stretch of the source. With commands, hand-made orders act before the same inputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.sessions.history import History
+from engine.sessions.plan import Library, StrategyWish, check_limits
+from events import codec
+from events.errors import Conflict, InvalidInput
+from events.facts import Place, SessionInput, SessionLimits, SessionSpec, StopSession, StrategySetting
+
+
+class ForkWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What shall be different. Nothing given: the same again."""
+
+    strategies: tuple[StrategyWish, ...] = ()
+    limits: dict[str, float | int | bool] = {}  # fields of SessionLimits
+    params: dict[str, float | int | bool] = {}  # of the only strategy
+    seed: int | None = None
+    with_commands: bool = False
+    name: str = ""
+
+
+def fork(history: History, wish: ForkWish, session: str, user: str, library: Library) -> SessionSpec:
+    """The specification of the fork.
+
+    Raises:
+        Conflict: the session has not ended.
+        InvalidInput, Unknown: with the field at fault.
+    """
+    parent = history.started.spec
+    if history.ended is None:
+        raise Conflict(f"Session {parent.session} has not ended; only an ended session is forked.", field="session_id")
+    strategies = _strategies(parent, wish, library)
+    commands = tuple(
+        (one.effective_input, codec.encode(one.command).decode())
+        for one in history.scheduled
+        if wish.with_commands and not isinstance(one.command, StopSession)
+    )
+    return msgspec.structs.replace(
+        parent,
+        session=session,
+        mode="backtest",
+        user=user,
+        input=_input(history),
+        strategies=strategies,
+        limits=_limits(parent.limits, wish.limits),
+        seed=parent.seed if wish.seed is None else wish.seed,
+        code_hash=library.code_hash(tuple(one.strategy for one in strategies)),
+        body_hash="",
+        parent=parent.session,
+        research=True,
+        commands=commands,
+        grid=(),
+        name=wish.name or f"fork of {parent.session}",
+    )
+
+
+def _input(history: History) -> SessionInput:
+    given = history.started.spec.input
+    assert history.ended is not None, "checked before"
+    if given.first is not None:
+        return msgspec.structs.replace(given, acceleration=0.0)
+    return SessionInput(
+        source=given.source,
+        recording=f"tail:{history.started.spec.session}",
+        first=Place(history.started.after + 1, 0),
+        last=history.ended.place,
+    )
+
+
+def _strategies(parent: SessionSpec, wish: ForkWish, library: Library) -> tuple[StrategySetting, ...]:
+    if wish.strategies:
+        share = 1.0 / len(wish.strategies)
+        return tuple(
+            StrategySetting(
+                strategy=one.strategy,
+                params=library.resolve(one.strategy, one.params),
+                allocation_ratio=one.allocation_ratio or share,
+                symbols=one.symbols,
+            )
+            for one in wish.strategies
+        )
+    if not wish.params:
+        return parent.strategies
+    if len(parent.strategies) != 1:
+        raise InvalidInput("Parameters alone fit a session of one strategy; name the strategies.", field="params")
+    only = parent.strategies[0]
+    params = library.resolve(only.strategy, {**only.params, **wish.params})
+    return (msgspec.structs.replace(only, params=params),)
+
+
+def _limits(limits: SessionLimits, changes: dict[str, Any]) -> SessionLimits:
+    for name in changes:
+        if name not in SessionLimits.__struct_fields__:
+            known = ", ".join(SessionLimits.__struct_fields__)
+            raise InvalidInput(f"There is no limit {name!r}. Limits: {known}.", field=f"limits.{name}")
+    try:
+        changed = msgspec.convert({**msgspec.structs.asdict(limits), **changes}, SessionLimits)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"Limits: {error}.", field="limits") from None
+    check_limits(changed)
+    return changed

@@ -1,0 +1,117 @@
+"""Verification: decide a session again from its own log and compare every row."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from engine.recordings.reading import RecordingReader, RowsInput, Window
+from engine.sessions import history as histories
+from engine.sessions.core import Core
+from engine.sessions.history import History, Scheduled
+from engine.sessions.outputs import Difference, Diverged, Ledger
+from events.errors import Conflict
+from events.facts import Place, SessionSpec, StopSession
+from events.tape import Tape
+
+STEP_ROWS_MAX = 131_072
+
+Progress = Callable[[int, int], None]  # inputs so far, inputs in all
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What a verification found. `equal` is null under another code: nothing can be said then."""
+
+    session: str
+    equal: bool | None
+    decision_hash: str  # of what was decided now
+    held_hash: str  # what the session's end says
+    inputs: int
+    rows: int  # decision rows compared
+    difference: Difference | None = None
+    detail: str = ""
+
+
+async def verify(
+    tape: Tape,
+    reader: RecordingReader,
+    make_core: Callable[[SessionSpec], Core],
+    session: str,
+    progress: Progress = lambda done, total: None,
+) -> Verdict:
+    """Decide the session again and compare with its log.
+
+    Raises:
+        Unknown: no such session.
+        Conflict: it has not ended yet.
+    """
+    history = await histories.read(tape, session)
+    ended = history.ended
+    if ended is None:
+        reason = f"it failed: {history.failed.message}" if history.failed else "it has not ended"
+        raise Conflict(f"Session {session} cannot be verified: {reason}.", field="session_id")
+    spec = history.started.spec
+    core = make_core(spec)
+    if core.code_hash != spec.code_hash:
+        detail = f"other code: the session ran under {spec.code_hash}, here is {core.code_hash}"
+        return Verdict(session, None, "", ended.decision_hash, 0, 0, detail=detail)
+    ledger = Ledger(history.held)
+    try:
+        await _replay(core, ledger, history, reader, progress)
+        if difference := ledger.leftover():
+            raise Diverged(difference)
+    except Diverged as error:
+        rows = sum(ledger.ordinals.values())
+        return Verdict(
+            session, False, "", ended.decision_hash, core.inputs, rows, error.difference, str(error.difference)
+        )
+    made, rows = ledger.hash.hexdigest(), sum(ledger.ordinals.values())
+    equal = made == ended.decision_hash and core.inputs == ended.inputs
+    detail = "" if equal else f"rows are equal, but the session's end says {ended.inputs} inputs and another hash"
+    return Verdict(session, equal, made, ended.decision_hash, core.inputs, rows, detail=detail)
+
+
+async def _replay(core: Core, ledger: Ledger, history: History, reader: RecordingReader, progress: Progress) -> None:
+    ended, spec = history.ended, history.started.spec
+    assert ended is not None, "checked before"
+    stop: StopSession | None = None
+    scheduled = list(history.scheduled)
+    async for item in window_of(history, reader):
+        at = 0
+        while at < len(item.rows):
+            scheduled, stop = _carry_out(core, ledger, scheduled)
+            if stop is not None or core.inputs >= ended.inputs:
+                break
+            size = min(len(item.rows) - at, STEP_ROWS_MAX)
+            until = scheduled[0].effective_input if scheduled else ended.inputs
+            size = min(size, core.rows_until(item.rows[at : at + size], until))
+            ledger.take(core.rows(item.rows[at : at + size], item.kind))
+            at += size
+            progress(core.inputs, ended.inputs)
+        if stop is not None or core.inputs >= ended.inputs:
+            break
+    if stop is None:
+        _, stop = _carry_out(core, ledger, scheduled)
+    close = spec.limits.close_on_stop
+    if stop is not None and stop.close_positions is not None:
+        close = stop.close_positions
+    ledger.take(core.close(close))
+
+
+def _carry_out(core: Core, ledger: Ledger, scheduled: list[Scheduled]) -> tuple[list[Scheduled], StopSession | None]:
+    while scheduled and scheduled[0].effective_input <= core.inputs:
+        command = scheduled.pop(0).command
+        if isinstance(command, StopSession):
+            return scheduled, command
+        ledger.take(core.carry_out(command))
+    return scheduled, None
+
+
+def window_of(history: History, reader: RecordingReader) -> AsyncIterator[RowsInput]:
+    """The rows that a session read, or would have read."""
+    spec = history.started.spec
+    if spec.input.first is not None and spec.input.last is not None:
+        return reader.read(Window(spec.input.source, spec.input.first, spec.input.last))
+    last = history.ended.place if history.ended else Place()
+    return reader.read(Window(spec.input.source, Place(history.started.after + 1, 0), last))
