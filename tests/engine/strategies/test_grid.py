@@ -1,0 +1,171 @@
+"""`grid`: what rests where, how it moves, and that it stays bounded."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.strategies.grid import LEVELS_MAX, STRATEGY
+from events.rows import Side, SignalKind
+from tests.engine.strategies.driving import Drive, trades
+from tests.engine.strategies.test_mean_reversion import prices
+
+ONE_PERCENT = {"step_ratio": 0.01, "levels": 2, "level_notional": 1000.0}
+
+
+def level_of(tag: int) -> int:
+    """Level of an order, from its tag."""
+    return int(tag) // 2 - 2**31
+
+
+def quoted(said: Any) -> list[tuple[int, str, int, float]]:
+    """(row, what, level, price to 3 digits) of everything said."""
+    return [
+        (
+            int(one["row"]),
+            "cancel" if one["intent"]["kind"] == SignalKind.CANCEL else Side(int(one["intent"]["side"])).name.lower(),
+            level_of(one["intent"]["tag"]) if one["intent"]["tag"] else 0,
+            round(float(one["intent"]["price"]), 3),
+        )
+        for one in said
+    ]
+
+
+def test_golden_grid() -> None:
+    """It lays two levels a side, follows the price a level down, and is laid anew after a jump."""
+    said = Drive(STRATEGY, **ONE_PERCENT).run(trades(prices([100.0, 99.5, 98.9, 99.5, 150.0])))
+    assert quoted(said) == GOLDEN
+    assert {float(one["intent"]["quantity"]) for one in said if one["intent"]["kind"] == SignalKind.QUOTE} == {10.0}
+
+
+GOLDEN = [
+    (0, "buy", -2, 98.03),
+    (0, "buy", -1, 99.01),
+    (0, "sell", 1, 101.0),
+    (0, "sell", 2, 102.01),
+    # 98.9 is under the first level: the centre is now there, what was bought is offered one level up
+    (2, "cancel", 2, 0.0),
+    (2, "sell", 0, 100.0),
+    (2, "cancel", -1, 0.0),
+    (2, "buy", -3, 97.059),
+    # 150.0 is 40 levels up: everything is cancelled
+    (4, "cancel", 0, 0.0),
+    (4, "buy", 38, 145.953),
+    (4, "buy", 39, 147.412),
+    (4, "sell", 41, 150.375),
+    (4, "sell", 42, 151.879),
+]
+
+
+def test_prices_and_quantities_in_whole_steps() -> None:
+    """Buys are rounded down and sells up, quantities down."""
+    drive = Drive(STRATEGY, **ONE_PERCENT)
+    drive.market["price_step"], drive.market["quantity_step"] = 0.5, 3.0
+    said = drive.run(trades(prices([100.0])))
+    assert [float(one["intent"]["price"]) for one in said] == [98.0, 99.0, 101.0, 102.5]
+    assert {float(one["intent"]["quantity"]) for one in said} == {9.0}
+
+
+def test_without_a_size_there_is_no_grid() -> None:
+    """Where neither the parameter nor the session names a size, nothing is quoted."""
+    drive = Drive(STRATEGY, **ONE_PERCENT | {"level_notional": 0.0})
+    drive.lane["order_notional"] = 0.0
+    assert len(drive.run(trades(prices([100.0, 90.0])))) == 0
+
+
+def test_a_spot_grid_offers_only_what_it_holds() -> None:
+    """Where short is not allowed, a flat lane quotes buys only, and each level bought is one level offered."""
+    drive = Drive(STRATEGY, **ONE_PERCENT)
+    drive.lane["short_allowed"] = 0
+    assert [what for _, what, _, _ in quoted(drive.run(trades(prices([100.0]))))] == ["buy", "buy"]
+    drive.lane["position"] = 10.0
+    assert [(what, level) for _, what, level, _ in quoted(drive.run(trades(prices([98.9]))))] == [
+        ("sell", 0),
+        ("cancel", -1),
+        ("buy", -3),
+    ]
+
+
+class Book:
+    """Fills what rests when the price trades through it, and keeps what the grid does not say."""
+
+    def __init__(self, drive: Drive) -> None:
+        self.drive = drive
+        self.resting: dict[int, tuple[int, float]] = {}
+        self.units = 0.0
+        self.cash = 0.0  # per unit
+        self.resting_max = 0
+
+    def trade(self, price: float) -> None:
+        """One trade: fills first, then the kernel."""
+        for tag, (side, limit) in list(self.resting.items()):
+            if (limit - price) * side > 0.0:
+                self.units += side
+                self.cash -= side * limit
+                del self.resting[tag]
+        lane = self.drive.lane
+        lane["position"] = self.units * float(self.drive.state["quantity"][0])
+        for one in self.drive.run(trades([(0.0, price, 1.0)])):
+            intent = one["intent"]
+            if intent["kind"] == SignalKind.CANCEL:
+                if intent["tag"] == 0:
+                    self.resting.clear()
+                self.resting.pop(int(intent["tag"]), None)
+            else:
+                assert int(intent["tag"]) not in self.resting, "an order was laid over one that rests"
+                self.resting[int(intent["tag"])] = (int(intent["side"]), float(intent["price"]))
+        self.resting_max = max(self.resting_max, len(self.resting))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    moves=st.lists(st.one_of(st.floats(-0.02, 0.02), st.floats(-0.2, 0.2)), min_size=1, max_size=60),
+    levels=st.integers(1, LEVELS_MAX),
+    inventory=st.integers(1, 20),
+    short=st.booleans(),
+)
+def test_the_grid_stays_bounded(moves: list[float], levels: int, inventory: int, short: bool) -> None:
+    """On any path: at most `levels` orders a side, buys under sells, never more inventory than allowed."""
+    drive = Drive(STRATEGY, step_ratio=0.01, levels=levels, level_notional=1000.0, inventory_max=inventory)
+    drive.lane["short_allowed"] = short
+    book = Book(drive)
+    price = 100.0
+    for move in [0.0, *moves]:
+        price *= math.exp(move)
+        book.trade(price)
+        buys = [limit for side, limit in book.resting.values() if side > 0]
+        sells = [limit for side, limit in book.resting.values() if side < 0]
+        assert max(len(buys), len(sells)) <= levels
+        assert not buys or not sells or max(buys) < min(sells)
+        assert all(limit <= price * (1 + 1e-9) for limit in buys)
+        assert all(limit >= price * (1 - 1e-9) for limit in sells)
+        assert book.units >= (-inventory if short else 0)
+        assert book.units <= inventory
+
+
+def test_a_price_that_swings_earns_the_step() -> None:
+    """A swing over two levels on each side is four round trips of a step, about 1 each."""
+    drive = Drive(STRATEGY, **ONE_PERCENT)
+    book = Book(drive)
+    swing = [100.0 * 1.01**level for level in (0.0, 1.1, 2.1, 0.9, -0.1, -1.1, -2.1, -0.9)]
+    for price in swing * 100:
+        book.trade(price)
+    book.trade(100.0)
+    assert 395.0 < book.cash + book.units * 100.0 < 405.0
+    assert book.resting_max <= 4
+
+
+@pytest.mark.parametrize("price", [1e-8, 1e9])
+def test_extreme_prices(price: float) -> None:
+    """A grid of prices at either end is finite and ordered."""
+    said = Drive(STRATEGY, step_ratio=0.0001, levels=LEVELS_MAX, inventory_max=20).run(
+        trades(prices([price, price * 1.0005]))
+    )
+    limits = [float(one["intent"]["price"]) for one in said if one["intent"]["kind"] == SignalKind.QUOTE]
+    assert len(limits) >= 2 * LEVELS_MAX
+    assert np.isfinite(limits).all()
