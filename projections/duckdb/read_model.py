@@ -1,0 +1,208 @@
+"""The read model of one API process: every table of `projections.read_models`, in one transaction per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from events import subjects
+from events.decisions import Decision
+from events.errors import ReadModelUnavailable
+from events.facts import (
+    Fact,
+    InstrumentRegistered,
+    RecordingAbandoned,
+    RecordingCompleted,
+    RecordingOpened,
+    SessionStarted,
+)
+from events.frames import Section
+from events.rows import DECISION_KINDS, SectionKind
+from projections.batch import Batch, Checkpoint, Event, TapeGap, check_follows
+from projections.duckdb.store import MOMENTS, DuckSettings, DuckStore, Unusable
+from projections.read_models.denials import Denials
+from projections.read_models.equity import Equity
+from projections.read_models.fills import Fills
+from projections.read_models.instruments import Instruments
+from projections.read_models.orders import Orders
+from projections.read_models.positions import Positions
+from projections.read_models.recordings import Recordings
+from projections.read_models.results import Results
+from projections.read_models.sessions import LIFE, Sessions
+from projections.read_models.signals import Signals
+
+_RECORDING = (RecordingOpened, RecordingCompleted, RecordingAbandoned)
+# errors of the store that pass: the same batch is tried again
+_PASSING = (duckdb.IOException, duckdb.OutOfMemoryException)
+
+
+class DuckReadModel:
+    """A `Projection` of the catalogue, recordings and sessions to one DuckDB file."""
+
+    name = "read_model"
+    subjects = (subjects.CATALOGUE, subjects.RECORDINGS, subjects.SESSIONS, subjects.RESEARCH)
+
+    def __init__(self, path: Path, settings: DuckSettings | None = None) -> None:
+        self._sessions = Sessions()
+        self._instruments = Instruments()
+        self._recordings = Recordings()
+        self._results = Results()
+        self._orders = Orders()
+        self._positions = Positions()
+        self._rows = (Signals(), Fills(), Denials(), Equity())
+        self._keeping = (
+            *(self._sessions, self._instruments, self._recordings, self._results, self._orders, self._positions),
+        )
+        tables = [table for keeper in self._keeping for table in keeper.tables]
+        self.store = DuckStore(path, [*tables, *(rows.table for rows in self._rows)], settings)
+        self._takes: dict[SectionKind, list[Callable[[int, int, Section], None]]] = {
+            rows.kind: [rows.add] for rows in self._rows
+        }
+        self._takes[SectionKind.ORDER] = [self._orders.add]
+        self._takes[SectionKind.FILL].append(self._positions.add)
+        self._ordinals: dict[tuple[int, SectionKind], int] = {}  # next row by session and kind
+        self._moment_ns = 0  # running maximum of append times
+
+    def open(self) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            Unusable: the file is damaged or of another release.
+        """
+        self.store.open()
+        try:
+            self._restore()
+        except duckdb.Error as error:
+            self.store.close()
+            raise Unusable(f"{self.store.path}: {str(error).splitlines()[0]}") from error
+
+    def close(self) -> None:
+        """Close the file; readers and the runner must be gone."""
+        self.store.close()
+
+    # --- the projection -------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> Checkpoint:
+        """See `Projection`."""
+        return self.store.checkpoint
+
+    def begin(self, epoch: str) -> None:
+        """See `Projection`."""
+        checkpoint = Checkpoint(epoch)
+        with self.store.transaction() as connection:
+            self.store.move_checkpoint(connection, checkpoint, 0)
+        self.store.committed(checkpoint)
+
+    def apply(self, batch: Batch) -> None:
+        """See `Projection`."""
+        check_follows(self.name, self.store.checkpoint.sequence, batch)
+        try:
+            moments = self._gather(batch)
+            with self.store.transaction() as connection:
+                for keeper in (*self._keeping, *self._rows):
+                    keeper.flush(connection)
+                MOMENTS.insert(connection, moments)
+                self.store.move_checkpoint(connection, batch.checkpoint, self._moment_ns)
+        except BaseException as error:
+            self._recover()
+            if isinstance(error, _PASSING):
+                raise ReadModelUnavailable(f"{self.store.path}: {str(error).splitlines()[0]}") from error
+            raise
+        self.store.committed(batch.checkpoint)
+
+    def seen(self, sequence: int) -> None:
+        """See `Projection`."""
+        self.store.seen(sequence)
+
+    def reset(self) -> None:
+        """See `Projection`."""
+        self.store.discard()
+        self.open()
+
+    # --- one batch ------------------------------------------------------------------------------------------------
+
+    def _gather(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Hand every event to its tables; the moments at which the append time moved on."""
+        sequences: list[int] = []
+        moments: list[int] = []
+        for event in batch.events:
+            if isinstance(event.body, Decision):
+                self._decide(event.body, event.sequence)
+            elif isinstance(event.body, Fact):
+                self._happen(event.body, event)
+            if event.appended_ns > self._moment_ns:
+                self._moment_ns = event.appended_ns
+                sequences.append(event.sequence)
+                moments.append(event.appended_ns)
+        return {"sequence": np.array(sequences, "<i8"), "appended_ns": np.array(moments, "<i8")}
+
+    def _decide(self, decision: Decision, sequence: int) -> None:
+        session = self._number(decision.session, sequence)
+        for section in decision.sections:
+            key = (session, section.kind)
+            due = self._ordinals.get(key, 0)
+            if section.ordinal != due:
+                raise TapeGap(
+                    f"Event {sequence} has {section.kind.name.lower()} row {section.ordinal} of session"
+                    f" {decision.session}, and row {due} is due: events before it are missing.",
+                    sequence=sequence,
+                    hint="Check the tape (`tapedeck doctor`), then rebuild the read model from it.",
+                )
+            self._ordinals[key] = due + len(section.rows)
+            for take in self._takes[section.kind]:
+                take(session, sequence, section)
+
+    def _number(self, session: str, sequence: int) -> int:
+        number = self._sessions.numbers.get(session)
+        if number is None:
+            raise TapeGap(
+                f"Event {sequence} is of session {session}, whose start is missing.",
+                sequence=sequence,
+                hint="Check the tape (`tapedeck doctor`), then rebuild the read model from it.",
+            )
+        return number
+
+    def _happen(self, fact: Fact, event: Event) -> None:
+        sequence = event.sequence
+        if isinstance(fact, SessionStarted):
+            self._sessions.start(fact, sequence)
+        elif isinstance(fact, LIFE):
+            self._sessions.live(self._number(fact.session, sequence), fact, sequence)
+            self._results.apply(fact, sequence)
+        elif isinstance(fact, InstrumentRegistered):
+            self._instruments.register(fact, sequence)
+        elif isinstance(fact, _RECORDING):
+            self._recordings.apply(fact, sequence)
+        else:
+            self._results.apply(fact, sequence)
+
+    # --- what is kept between batches -----------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        """After a batch that was not committed: back to what the file holds."""
+        for rows in self._rows:
+            rows.clear()
+        self._restore()
+
+    def _restore(self) -> None:
+        with self.store.transaction() as connection:
+            for keeper in self._keeping:
+                keeper.restore(connection)
+            self._ordinals = {}
+            for kind in DECISION_KINDS:
+                table = _TABLES[kind]
+                rows = connection.execute(f"SELECT session, count(*) FROM {table} GROUP BY session").fetchall()
+                self._ordinals |= {(session, kind): count for session, count in rows}
+            self._moment_ns = connection.execute("SELECT appended_ns FROM meta").fetchall()[0][0]
+
+
+_TABLES = {
+    SectionKind.SIGNAL: "signals",
+    SectionKind.ORDER: "orders",
+    SectionKind.FILL: "fills",
+    SectionKind.DENIAL: "denials",
+    SectionKind.MARK: "equity",
+}

@@ -1,0 +1,302 @@
+"""One DuckDB file: a single writer, a bounded pool of readers, the checkpoint in the writer's transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+import msgspec
+import numpy as np
+
+from events.errors import InvalidInput, ReadModelUnavailable
+from projections.as_of import AsOf, parse
+from projections.batch import Checkpoint
+from projections.duckdb.tables import Table
+
+# Raised when what events do to the tables changes without a change of the tables: older files are built again.
+MEANING = 1
+
+MOMENTS = Table("moments", (("sequence", "BIGINT"), ("appended_ns", "BIGINT")), ("sequence",))
+_META = "CREATE TABLE meta (schema_id VARCHAR, epoch VARCHAR, checkpoint BIGINT, digest VARCHAR, appended_ns BIGINT)"
+_HASH_ROWS = 10_000
+
+
+class DuckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Named limits of the file and its readers."""
+
+    memory_limit_mb: int = 128
+    threads: int = 2
+    readers_max: int = 8  # queries at once
+    waiting_max: int = 256  # queries that wait for a reader
+    reader_seconds_max: float = 5.0  # waiting and running together
+
+
+class Unusable(Exception):
+    """The file is damaged, or was built by another release: it is thrown away and built again."""
+
+
+class Snapshot:
+    """Reads as of one sequence. Whatever is applied meanwhile, every query here sees the tables as of `sequence`.
+
+    Rows that nothing ends are visible when `sequence` of theirs is not later; versions of a row have `sequence_from`
+    and `sequence_to` and are visible in between.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, sequence: int, epoch: str) -> None:
+        self._cursor = cursor
+        self.sequence = sequence
+        self.epoch = epoch
+
+    def made(self, table: str) -> str:
+        """Condition: rows of an append-only table that exist."""
+        return f"{table}.sequence <= {self.sequence}"
+
+    def current(self, table: str) -> str:
+        """Condition: versions that hold."""
+        return (
+            f"({table}.sequence_from <= {self.sequence}"
+            f" AND ({table}.sequence_to IS NULL OR {table}.sequence_to > {self.sequence}))"
+        )
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple]:
+        """All rows of a statement that bounds its own number of rows."""
+        return self._cursor.execute(statement, list(values)).fetchall()
+
+    def one(self, statement: str, values: Sequence[object] = ()) -> tuple | None:
+        """The first row."""
+        return self._cursor.execute(statement, list(values)).fetchone()
+
+    def count(self, statement: str, values: Sequence[object] = ()) -> int:
+        """The number in the first column of the first row."""
+        row = self.one(statement, values)
+        return int(row[0]) if row and row[0] is not None else 0
+
+    def arrays(self, statement: str, values: Sequence[object] = ()) -> dict[str, np.ndarray]:
+        """One array per column."""
+        return self._cursor.execute(statement, list(values)).fetchnumpy()
+
+    def interrupt(self) -> None:
+        """End the running query; called from another thread."""
+        self._cursor.interrupt()
+
+
+class DuckStore:
+    """The file of one process."""
+
+    def __init__(self, path: Path, tables: Sequence[Table], settings: DuckSettings | None = None) -> None:
+        self.path = path
+        self.tables = (*tables, MOMENTS)
+        self.settings = settings or DuckSettings()
+        self._writing = threading.RLock()
+        self._free = threading.BoundedSemaphore(self.settings.readers_max)
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._checkpoint = Checkpoint()
+        self._visible = 0
+
+    @property
+    def schema_id(self) -> str:
+        """Hash of everything that must agree between a file and the code that reads it."""
+        text = "\n".join([str(MEANING), duckdb.__version__, _META, *(table.create() for table in self.tables)])
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            Unusable: the file is damaged or of another schema.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = duckdb.connect(str(self.path), config=self._config())
+            fresh = not self._connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall()[0][0]
+            if not fresh:
+                self._read_meta(self._connection)
+        except duckdb.Error as error:
+            self.close()
+            raise Unusable(f"{self.path}: {str(error).splitlines()[0]}") from error
+        except Unusable:
+            self.close()
+            raise
+        if fresh:
+            self._make(self._connection)
+
+    def _config(self) -> dict[str, str | bool | int | float | list[str]]:
+        return {
+            "memory_limit": f"{self.settings.memory_limit_mb}MB",
+            "threads": self.settings.threads,
+            "preserve_insertion_order": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "temp_directory": str(self.path.with_suffix(".spill")),
+            "max_temp_directory_size": f"{self.settings.memory_limit_mb * 16}MB",
+        }
+
+    def _read_meta(self, connection: duckdb.DuckDBPyConnection) -> None:
+        row = connection.execute("SELECT schema_id, epoch, checkpoint, digest FROM meta").fetchall()[0]
+        if row[0] != self.schema_id:
+            raise Unusable(f"{self.path} was built by another release.")
+        self._checkpoint = Checkpoint(*row[1:])
+        self._visible = self._checkpoint.sequence
+
+    def _make(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("BEGIN")
+        connection.execute(_META)
+        connection.execute("INSERT INTO meta VALUES (?, '', 0, '', 0)", [self.schema_id])
+        for table in self.tables:
+            connection.execute(table.create())
+        connection.execute("COMMIT")
+        self._checkpoint, self._visible = Checkpoint(), 0
+
+    def close(self) -> None:
+        """Close; readers and the writer must be gone."""
+        for cursor in self._cursors:
+            cursor.close()
+        self._cursors.clear()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def discard(self) -> None:
+        """Close and delete the file; what is still reading has a bounded time to finish.
+
+        Raises:
+            ReadModelUnavailable: a reader did not finish.
+        """
+        with self._writing, self._all_readers():
+            self.close()
+            remove(self.path)
+            self._checkpoint, self._visible = Checkpoint(), 0
+
+    @contextlib.contextmanager
+    def _all_readers(self) -> Iterator[None]:
+        held = 0
+        try:
+            for _ in range(self.settings.readers_max):
+                if not self._free.acquire(timeout=self.settings.reader_seconds_max):
+                    raise ReadModelUnavailable("A query of the read model does not end.")
+                held += 1
+            yield
+        finally:
+            for _ in range(held):
+                self._free.release()
+
+    def _open_connection(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise ReadModelUnavailable("The read model is closed, or being rebuilt.", hint="Ask again in a moment.")
+        return self._connection
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """As committed last."""
+        return self._checkpoint
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """All or nothing, one at a time."""
+        with self._writing:
+            connection = self._open_connection()
+            connection.execute("BEGIN")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def move_checkpoint(self, connection: duckdb.DuckDBPyConnection, checkpoint: Checkpoint, appended_ns: int) -> None:
+        """The last statement of a transaction."""
+        connection.execute(
+            "UPDATE meta SET epoch = ?, checkpoint = ?, digest = ?, appended_ns = ?",
+            [checkpoint.epoch, checkpoint.sequence, checkpoint.digest, appended_ns],
+        )
+
+    def committed(self, checkpoint: Checkpoint) -> None:
+        """The transaction that moved the checkpoint is committed: reads may see it."""
+        self._checkpoint = checkpoint
+        self._visible = max(self._visible, checkpoint.sequence)
+
+    def seen(self, sequence: int) -> None:
+        """Nothing for these tables lies between the checkpoint and `sequence`."""
+        self._visible = max(self._visible, sequence)
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    @property
+    def visible(self) -> int:
+        """Reads without `as_of` are as of this sequence."""
+        return self._visible
+
+    @contextlib.contextmanager
+    def read(self, as_of: AsOf = None) -> Iterator[Snapshot]:
+        """A snapshot as of a sequence or instant, as new as there is by default.
+
+        Raises:
+            InvalidInput: `as_of` is neither, or later than what is applied.
+            ReadModelUnavailable: no reader became free within the bound, or the file is being rebuilt.
+        """
+        if not self._free.acquire(timeout=self.settings.reader_seconds_max):
+            raise ReadModelUnavailable(f"All {self.settings.readers_max} readers of the read model are busy.")
+        try:
+            connection = self._open_connection()
+            cursor = self._cursors.pop() if self._cursors else connection.cursor()
+            try:
+                yield Snapshot(cursor, self._resolve(cursor, as_of), self._checkpoint.epoch)
+            finally:
+                self._cursors.append(cursor)
+        finally:
+            self._free.release()
+
+    def _resolve(self, cursor: duckdb.DuckDBPyConnection, as_of: AsOf) -> int:
+        visible = self._visible
+        sequence, instant = parse(as_of)
+        if instant is not None:
+            row = cursor.execute(
+                "SELECT min(sequence) FROM moments WHERE appended_ns > ? AND sequence <= ?", [int(instant), visible]
+            ).fetchall()[0]
+            return visible if row[0] is None else int(row[0]) - 1
+        if sequence is None:
+            return visible
+        if sequence > visible:
+            raise InvalidInput(
+                f"as_of is {sequence}, and the read model has applied the tape up to {visible}.",
+                field="as_of",
+                hint="Wait for it with Tape-Min-Sequence, or ask for an earlier one.",
+            )
+        return sequence
+
+    def around(self, instant: int) -> tuple[int, int | None]:
+        """(last event applied that is not later than an instant, first one that is later if there is one)."""
+        with self.read() as snapshot:
+            later = snapshot.one("SELECT min(sequence) FROM moments WHERE appended_ns > ?", [instant])
+            first_later = later[0] if later else None
+            if first_later is None:
+                return snapshot.sequence, None
+            row = snapshot.one("SELECT max(sequence) FROM moments WHERE sequence < ?", [first_later])
+            return (row[0] or 0) if row else 0, first_later
+
+    def content_hash(self) -> str:
+        """Hex BLAKE2b over all rows of all tables in the order of their keys; the same for the same events."""
+        digest = hashlib.blake2b(digest_size=16)
+        with self.read() as snapshot:
+            for table in sorted(self.tables, key=lambda one: one.name):
+                digest.update(table.create().encode())
+                cursor = snapshot._cursor.execute(f"SELECT * FROM {table.name} ORDER BY {', '.join(table.keys)}")
+                while rows := cursor.fetchmany(_HASH_ROWS):
+                    digest.update(msgspec.json.encode(rows))
+        return digest.hexdigest()
+
+
+def remove(path: Path) -> None:
+    """Delete a file and what DuckDB keeps beside it."""
+    for name in (path, path.with_name(path.name + ".wal")):
+        name.unlink(missing_ok=True)

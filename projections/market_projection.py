@@ -1,0 +1,80 @@
+"""The market side of the tape: frames and decisions to the market store that all processes share.
+
+The store has no transactions: rows first, the checkpoint when all of them are committed. A batch that was cut short
+is written again and changes nothing, because a row is keyed by its place on the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from events import subjects
+from events.decisions import Decision
+from events.rows import SectionKind
+from projections.batch import Batch, Checkpoint, Event, check_follows
+from projections.market_store import DecisionFrame, MarketFrame, MarketStore
+
+MARKET_KINDS = (SectionKind.MARKET, SectionKind.BAR)
+
+
+class MarketProjection:
+    """A `Projection` of market frames and decisions to a `MarketStore`; its only writer."""
+
+    name = "market"
+    subjects = (subjects.MARKET, "tape.session.*.decision", "tape.research.*.decision")
+
+    def __init__(self, store: MarketStore) -> None:
+        self.store = store
+        self._checkpoint: Checkpoint | None = None
+
+    def checkpoint(self) -> Checkpoint:
+        """See `Projection`."""
+        if self._checkpoint is None:
+            self._checkpoint = self.store.checkpoint()
+        return self._checkpoint
+
+    def begin(self, epoch: str) -> None:
+        """See `Projection`. What is left of another tape is dropped with the missing checkpoint."""
+        self.store.reset()
+        self._move(Checkpoint(epoch))
+
+    def apply(self, batch: Batch) -> None:
+        """See `Projection`."""
+        check_follows(self.name, self.checkpoint().sequence, batch)
+        market = [frame for event in batch.events for frame in _market(event)]
+        decided = [frame for event in batch.events for frame in _decided(event)]
+        if market:
+            self.store.write_market(market)
+        if decided:
+            self.store.write_decisions(decided)
+        self._move(batch.checkpoint)
+
+    def _move(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = None  # unknown until the store has said yes
+        self.store.set_checkpoint(checkpoint)
+        self._checkpoint = checkpoint
+
+    def seen(self, sequence: int) -> None:
+        """See `Projection`."""
+        self.store.set_seen(sequence)
+
+    def reset(self) -> None:
+        """See `Projection`."""
+        self._checkpoint = None
+        self.store.reset()
+
+
+def _market(event: Event) -> Iterator[MarketFrame]:
+    if not isinstance(event.body, tuple):
+        return
+    source = event.subject.rsplit(".", 1)[1]
+    for section in event.body:
+        if section.kind in MARKET_KINDS:
+            yield MarketFrame(source, event.sequence, section.rows)
+
+
+def _decided(event: Event) -> Iterator[DecisionFrame]:
+    if not isinstance(event.body, Decision):
+        return
+    for section in event.body.sections:
+        yield DecisionFrame(event.body.session, event.sequence, section.kind, section.rows, section.ordinal)

@@ -1,0 +1,32 @@
+"""Which strategy on which symbol a lane number of a session's rows means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from events.facts import SessionSpec
+from projections.duckdb.tables import Table
+
+LANES = Table(
+    "lanes",
+    (
+        ("session", "INTEGER"),
+        ("lane", "INTEGER"),
+        ("strategy", "VARCHAR"),
+        ("symbol", "VARCHAR"),
+        ("instrument", "INTEGER"),
+    ),
+    ("session", "lane"),
+)
+
+
+def lane_rows(session: int, spec: SessionSpec) -> Iterator[tuple[object, ...]]:
+    """Rows of `lanes`: for each strategy as given, for each instrument as given that the strategy runs on."""
+    pairs = (
+        (setting.strategy, instrument)
+        for setting in spec.strategies
+        for instrument in spec.instruments
+        if not setting.symbols or instrument.symbol in setting.symbols
+    )
+    for lane, (strategy, instrument) in enumerate(pairs):
+        yield session, lane, strategy, instrument.symbol, instrument.number
