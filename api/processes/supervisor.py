@@ -1,29 +1,28 @@
 """A small supervisor: starts our own processes, starts one again that ended by itself, stops all by pid.
 
-A child dies with its parent (the kernel's parent-death signal), so nothing is left behind when the parent is killed.
+A child dies with the thread that started it (the kernel's parent-death signal), so nothing is left behind when the
+parent is killed. So `start`, `restart` and `watch` are called from the main thread only.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import structlog
 
+from events.children import die_with_parent
 from events.clock import NS_PER_SECOND, Clock
 from events.errors import ProcessFailed
 
 log = structlog.get_logger(__name__)
 
-PR_SET_PDEATHSIG = 1
 LOG_TAIL_LINES = 20
 
 
@@ -74,7 +73,7 @@ class Supervisor:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent(os.getpid()),  # noqa: PLW1509 - between fork and exec only prctl is called
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - between fork and exec only prctl is called
             )
         self._children[spec.name] = child
         log.info("process_started", process=spec.name, pid=child.pid)
@@ -143,15 +142,3 @@ class Supervisor:
         except OSError:
             return ""
         return "\n".join(lines[-LOG_TAIL_LINES:])
-
-
-def die_with_parent(parent: int) -> Callable[[], None]:
-    """What a child does between fork and exec: ask the kernel for SIGTERM when its parent dies."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def ask() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died in between
-            os._exit(1)
-
-    return ask
