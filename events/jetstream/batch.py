@@ -17,7 +17,7 @@ from events import guards, retry
 from events.iteration import in_order
 from events.jetstream.log import JetStreamLog
 from events.retry import NoAnswer, NotSent, Stale, Stored
-from events.tape import Append
+from events.tape import Append, Limits
 
 _CLEAN_BEFORE_WIDER = 16
 
@@ -45,7 +45,6 @@ class BulkAppend:
         began = False
         try:
             async for message in messages:
-                guards.check(message, self._log.limits)
                 if not began:
                     self._last, began = await self._begin(message), True
                 while len(self._flights) >= self._window:
@@ -105,6 +104,12 @@ class BulkAppend:
             self._window, self._clean = self._window * 2, 0
 
 
+async def _checked(messages: Iterable[Append] | AsyncIterator[Append], limits: Limits) -> AsyncIterator[Append]:
+    async for message in in_order(messages):
+        guards.check(message, limits)
+        yield message
+
+
 async def append_bulk(log: JetStreamLog, messages: Iterable[Append] | AsyncIterator[Append], window: int) -> list[int]:
     """See `Tape.append_bulk`."""
-    return await BulkAppend(log, window).run(in_order(messages))
+    return await BulkAppend(log, window).run(_checked(messages, log.limits))

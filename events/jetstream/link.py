@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ from events.retry import NoAnswer, NotSent
 
 _log = structlog.get_logger(__name__)
 _NO_RESPONDERS = "503"
+_VIOLATION = re.compile(r'permissions violation for publish to "([^"]*)"', re.IGNORECASE)
 Receiver = Callable[[Msg], Awaitable[None]]
 
 
@@ -62,7 +64,8 @@ class Link:
         self.reconnects = 0
         self._client = client
         self._connected = asyncio.Event()
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._waiting: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
+        self._when_lost: set[Callable[[], None]] = set()
         self._tokens = itertools.count(1)
         self._inbox = ""
         self._closing = False
@@ -126,6 +129,7 @@ class Link:
         """One question, one answer.
 
         Raises:
+            Forbidden: the role of this link may not ask that.
             NotSent: there is no connection, or nobody listens.
             NoAnswer: sent, and no answer within the bound or before the line dropped.
             TooLarge: over the server's `max_payload`.
@@ -133,7 +137,7 @@ class Link:
         self._check_size(subject, body, headers)
         token = str(next(self._tokens))
         future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
-        self._waiting[token] = future
+        self._waiting[token] = (subject, future)
         try:
             async with asyncio.timeout(seconds):
                 await self.send(subject, body, reply=f"{self._inbox}.{token}", headers=headers)
@@ -176,7 +180,7 @@ class Link:
             raise NotSent("there is no connection to the NATS server") from None
 
     async def _answered(self, message: Msg) -> None:
-        future = self._waiting.get(message.subject.rpartition(".")[2])
+        _, future = self._waiting.get(message.subject.rpartition(".")[2], ("", None))
         if future is not None and not future.done():
             future.set_result(message)
 
@@ -197,6 +201,11 @@ class Link:
         """Whether it will not come back."""
         return bool(self._client.is_closed)
 
+    def when_lost(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Call `tell` whenever the line drops, until the function that this returns is called."""
+        self._when_lost.add(tell)
+        return lambda: self._when_lost.discard(tell)
+
     async def ready(self, seconds: float) -> bool:
         """Wait until the line is up; False if it is not within the bound."""
         with contextlib.suppress(TimeoutError):
@@ -214,13 +223,23 @@ class Link:
 
     def _drop(self, reason: str) -> None:
         self._connected.clear()
-        for future in self._waiting.values():
+        for _, future in self._waiting.values():
             if not future.done():
                 future.set_exception(NoAnswer(reason))
+        for tell in list(self._when_lost):
+            tell()
 
     async def _on_error(self, error: Exception) -> None:
+        if (violation := _VIOLATION.search(str(error))) is not None:
+            self._forbid(violation[1])
         if not self._closing:
             _log.debug("nats_error", role=self.endpoint.role, error=str(error) or type(error).__name__)
+
+    def _forbid(self, subject: str) -> None:
+        """Answer those who wait on a subject that the server refused; it tells the subject in lower case."""
+        for asked, future in self._waiting.values():
+            if asked.lower() == subject and not future.done():
+                future.set_exception(Forbidden(f"Role {self.endpoint.role} may not publish to {asked}."))
 
     async def _on_disconnected(self) -> None:
         self._drop("the connection broke")

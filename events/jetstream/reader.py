@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 from nats.aio.msg import Msg
@@ -51,6 +52,8 @@ class Reader:
         self._asked = 0  # messages asked for and not arrived
         self._delivered = 0
         self._endless = False
+        self._lost = False
+        self._forget: Callable[[], None] = lambda: None
 
     async def open(self, start: int, subjects: tuple[str, ...], *, endless: bool) -> None:
         """Make the consumer; `endless` keeps questions open for messages that are still to come.
@@ -59,6 +62,7 @@ class Reader:
             TapeUnavailable, TapeMissing, InvalidInput.
         """
         self._endless = endless
+        self._forget = self._link.when_lost(self._lose)
         try:
             self._inbox, self._subscription = await self._link.subscribe(self._receive)
             self._name = self._inbox.rpartition(".")[2]
@@ -105,6 +109,8 @@ class Reader:
             await self._status(arrived)
 
     async def _wait(self, seconds: float) -> None:
+        if self._lost:
+            raise ReaderLost("the connection broke")
         self._arrived.clear()
         try:
             async with asyncio.timeout(seconds):
@@ -154,12 +160,17 @@ class Reader:
         except NotSent as error:
             raise ReaderLost(str(error)) from None
 
+    def _lose(self) -> None:
+        self._lost = True
+        self._arrived.set()
+
     async def _receive(self, message: Msg) -> None:
         self._buffer.append(message)
         self._arrived.set()
 
     async def close(self) -> None:
         """Let the server forget the consumer; where it does not answer, it forgets by itself."""
+        self._forget()
         if self._subscription is None:
             return
         subscription, self._subscription = self._subscription, None

@@ -13,6 +13,9 @@ from events.retry import NoAnswer, NotSent
 TAPE_STREAM = "TAPE"
 VAULT_STREAM = "VAULT"
 ROOTS = {TAPE_STREAM: "tape", VAULT_STREAM: "vault"}
+LIVENESS = "liveness"
+COUNTERS = "counters"
+BLOBS = "blobs"
 EPOCH = "tapedeck-epoch"
 DUPLICATE_SECONDS = 120.0
 NS = 1_000_000_000
@@ -29,6 +32,8 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     replicas: int = 1
     duplicate_seconds: float = DUPLICATE_SECONDS
+    liveness_seconds: float = 10.0  # after which an engine that shows no sign of life counts as gone
+    counters_seconds: float = 3_600.0  # longest window of a counter that protects
 
 
 class StreamState(msgspec.Struct, frozen=True):
@@ -154,33 +159,59 @@ async def create(link: Link, stream: str, epoch: str, settings: StreamSettings) 
         OperatingError: the server refuses (no room, too few servers for the replicas).
     """
     config = {
-        "name": stream,
         "subjects": [f"{ROOTS[stream]}.>"],
-        "storage": "file",
-        "retention": "limits",
-        "discard": "new",
-        "num_replicas": settings.replicas,
         "duplicate_window": round(settings.duplicate_seconds * NS),
-        "allow_direct": True,
         "allow_atomic": True,
         "deny_delete": True,
         "deny_purge": True,
         "metadata": {EPOCH: epoch},
     }
+    await _make(link, stream, settings, config)
+    return check_epoch(await info(link, stream), None)
+
+
+async def create_bucket(link: Link, bucket: str, lifetime_seconds: float, settings: StreamSettings) -> None:
+    """Make a bucket of keys, whose values end after their lifetime. Raises as `create`."""
+    config = {
+        "subjects": [f"$KV.{bucket}.>"],
+        "max_msgs_per_subject": 1,
+        "max_age": round(lifetime_seconds * NS),
+        "duplicate_window": round(min(lifetime_seconds, DUPLICATE_SECONDS) * NS),
+        "allow_rollup_hdrs": True,
+        "deny_delete": True,
+    }
+    await _make(link, f"KV_{bucket}", settings, config)
+
+
+async def create_store(link: Link, bucket: str, settings: StreamSettings) -> None:
+    """Make an object store. Raises as `create`."""
+    config = {"subjects": [f"$O.{bucket}.C.>", f"$O.{bucket}.M.>"], "allow_rollup_hdrs": True}
+    await _make(link, f"OBJ_{bucket}", settings, config)
+
+
+async def _make(link: Link, stream: str, settings: StreamSettings, config: dict[str, Any]) -> None:
+    whole = {
+        "name": stream,
+        "storage": "file",
+        "retention": "limits",
+        "discard": "new",
+        "num_replicas": settings.replicas,
+        "allow_direct": True,
+        **config,
+    }
     try:
-        await api(link, f"STREAM.CREATE.{stream}", config, seconds=30.0)
+        await api(link, f"STREAM.CREATE.{stream}", whole, seconds=30.0)
     except ApiRefused as refused:
         if refused.error.err_code != STREAM_NAME_IN_USE:
             raise OperatingError(f"The server does not make stream {stream}: {refused}.") from None
     except (NotSent, NoAnswer) as error:
         raise TapeUnavailable(f"The server does not make stream {stream}: {error}.") from None
-    return check_epoch(await info(link, stream), None)
 
 
 async def init(link: Link, epoch: str, settings: StreamSettings | None = None) -> str:
-    """Make TAPE and VAULT under one epoch; what exists stays as it is. Returns the epoch.
+    """Make TAPE and VAULT under one epoch, the buckets and the store; what exists stays as it is.
 
-    Raises: as `create`.
+    Returns the epoch. Raises as `create`.
     """
     chosen = settings or StreamSettings()
     epoch = await create(link, TAPE_STREAM, epoch, chosen)
@@ -190,4 +221,7 @@ async def init(link: Link, epoch: str, settings: StreamSettings | None = None) -
             f"Stream {VAULT_STREAM} has epoch {vault}, {TAPE_STREAM} has {epoch}: they do not belong together.",
             hint="Restore both from the same copy.",
         )
+    await create_bucket(link, LIVENESS, chosen.liveness_seconds, chosen)
+    await create_bucket(link, COUNTERS, chosen.counters_seconds, chosen)
+    await create_store(link, BLOBS, chosen)
     return epoch
