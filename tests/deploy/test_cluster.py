@@ -1,0 +1,113 @@
+"""The deployed cluster carries the tape: what was appended survives the loss of a node, and roles are kept apart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from events.errors import Forbidden, OperatingError
+from events.jetstream import streams
+from events.jetstream.link import Link
+from events.jetstream.streams import StreamSettings
+from events.jetstream.tape import JetStreamTape
+from events.tape import Append, Limits
+from tests.deploy.cluster import READY_SECONDS_MAX, Cluster, running_cluster
+
+LIMITS = Limits(append_seconds_max=3.0)
+KILLS_OF_A_PROCESS_FOR_ONE_HERE = 25  # an election takes seconds: once in CI
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Three running nodes."""
+    with running_cluster(tmp_path) as started:
+        yield started
+
+
+async def initialised(cluster: Cluster) -> None:
+    """Make the streams with three copies, as soon as the nodes have found each other."""
+    await cluster.ready()
+    admin = await Link.open(cluster.endpoint("admin"))
+    await streams.init(admin, "epoch-1", StreamSettings(replicas=3))
+    await admin.close()
+
+
+def fact(number: int) -> Append:
+    """A message of a session, numbered."""
+    return Append("tape.session.s1.fact", b'{"n":%d}' % number, f"s1-{number}")
+
+
+async def appended(tape: JetStreamTape, message: Append) -> int:
+    """Append, again and again with the same id, until it is confirmed: the client's side of a change of leader."""
+    async with asyncio.timeout(READY_SECONDS_MAX):
+        while True:
+            try:
+                return await tape.append(message)
+            except OperatingError:
+                await asyncio.sleep(0.1)
+
+
+async def numbers(tape: JetStreamTape) -> list[bytes]:
+    """The bodies of the tape in order."""
+    return [message.body async for message in tape.read()]
+
+
+async def leader(link: Link) -> str:
+    """The node that leads the tape."""
+    answer = msgspec.json.decode(await streams.api(link, f"STREAM.INFO.{streams.TAPE_STREAM}"))
+    return str(answer["cluster"]["leader"])
+
+
+@pytest.mark.faults
+async def test_nothing_confirmed_is_lost_when_the_leader_dies(cluster: Cluster, kills_count: int) -> None:
+    """With the leading node killed and started again, every append stands on the tape once and in order."""
+    await initialised(cluster)
+    link = await Link.open(cluster.endpoint("engine"))
+    tape = await JetStreamTape.open(link, limits=LIMITS)
+    count = 0
+    for _ in range(max(1, kills_count // KILLS_OF_A_PROCESS_FOR_ONE_HERE)):
+        node = await leader(link)
+        for at in range(10):
+            if at == 5:
+                cluster.kill(node)
+            count += 1
+            assert await appended(tape, fact(count)) == count
+        cluster.start(node)
+        await cluster.ready()
+    assert await numbers(tape) == [fact(each).body for each in range(1, count + 1)]
+    await link.close()
+
+
+@pytest.mark.faults
+async def test_without_a_majority_nothing_is_said_to_be_written(cluster: Cluster) -> None:
+    """Two dead nodes of three: an append is not confirmed. Back again, it is there once."""
+    await initialised(cluster)
+    link = await Link.open(cluster.endpoint("engine"))
+    tape = await JetStreamTape.open(link, limits=LIMITS)
+    assert await appended(tape, fact(1)) == 1
+    cluster.kill("nats-2")
+    cluster.kill("nats-3")
+    with pytest.raises(OperatingError):
+        await tape.append(fact(2))
+    cluster.start("nats-2")
+    assert await appended(tape, fact(2)) == 2
+    await cluster.ready()
+    assert await numbers(tape) == [fact(1).body, fact(2).body]
+    await link.close()
+
+
+async def test_roles_do_only_their_own_work(cluster: Cluster) -> None:
+    """The API cannot write a session's facts, and no one but admin makes a stream."""
+    await initialised(cluster)
+    link = await Link.open(cluster.endpoint("api"))
+    tape = await JetStreamTape.open(link, limits=LIMITS)
+    with pytest.raises(Forbidden):
+        await tape.append(fact(1))
+    with pytest.raises(Forbidden):
+        await streams.create(link, streams.TAPE_STREAM, "epoch-2", StreamSettings(replicas=3))
+    assert (await tape.info()).last == 0
+    await link.close()
