@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import structlog
 from events.clock import NS_PER_SECOND, Clock, SystemClock
 from events.errors import OperatingError, ReadModelUnavailable, TapedeckError, Undecodable
 from events.tape import Message, Tail, Tape
-from projections.batch import Batch, Event, check_follows, decode, wants
+from projections.batch import Batch, Checkpoint, Event, check_follows, decode, wants
 from projections.checkpoints import advanced, check, check_info
 from projections.projection import Projection
 from projections.queue import MessageQueue
@@ -80,6 +81,7 @@ class ProjectionRunner:
         self._error: BaseException | None = None
         self._halted_at: int | None = None
         self._checkpoint = self._visible = self._tape_last = self._target = 0
+        self._epoch = ""
         self._events = self._batches = self._retries = 0
         self._pending_ns = 0  # append time of the oldest event taken and not applied; 0: none
         self._waiting_ns = 0  # append time of the oldest event that the tape had for us and we had not; 0: none
@@ -89,6 +91,8 @@ class ProjectionRunner:
         self._progress = asyncio.Condition()
         self._over = asyncio.Event()
         self._refreshing = asyncio.Lock()
+        self._working = asyncio.Lock()  # one blocking call of a projection at a time
+        self._checkpoints: dict[str, int] = {}  # by projection, as known last
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -104,9 +108,9 @@ class ProjectionRunner:
             info = await check(projection.name, checkpoint, self._tape)
             if not checkpoint.epoch:
                 await self._call(projection.begin, info.epoch)
-            self._target = self._tape_last = info.last
+            self._epoch, self._target, self._tape_last = info.epoch, info.last, info.last
         self._queue = MessageQueue(self._settings.queue_messages_max, self._settings.queue_bytes_max)
-        self._checkpoint = self._visible = await self._lowest()
+        self._visible = await self._look_up_checkpoints()
         self._state, self._error, self._halted_at = "catching_up", None, None
         self._over.clear()
         self._tail = await self._tape.tail(self._checkpoint + 1, self._queue.put, subjects=self._subjects)
@@ -115,7 +119,7 @@ class ProjectionRunner:
             asyncio.create_task(self._watch(self._tail), name="projection tail"),
             asyncio.create_task(self._keep_fresh(), name="projection lag"),
         ]
-        log.info("projections_started", names=list(self._checkpoints()), sequence=self._checkpoint, last=info.last)
+        log.info("projections_started", checkpoints=self._checkpoints, last=self._target)
 
     async def close(self) -> None:
         """Stop behind the batch that is being applied."""
@@ -179,7 +183,8 @@ class ProjectionRunner:
         give_up = began + round(self._settings.retry_seconds_max * NS_PER_SECOND)
         while True:
             try:
-                await self._call(self._apply_all, messages)
+                async with self._working:
+                    self._checkpoints |= await self._call(self._apply_all, messages)
                 break
             except OperatingError as error:
                 if self._clock.monotonic_ns() >= give_up:
@@ -198,8 +203,8 @@ class ProjectionRunner:
         elapsed_ms = (self._clock.monotonic_ns() - began) / 1e6
         log.debug("batch_applied", sequence=self._checkpoint, events=len(messages), elapsed_ms=round(elapsed_ms, 3))
 
-    def _apply_all(self, messages: list[Message]) -> None:
-        """Decode once, apply to each; runs off the event loop."""
+    def _apply_all(self, messages: list[Message]) -> dict[str, int]:
+        """Decode once, apply to each; the checkpoints then. Runs off the event loop."""
         events: list[Event] = []
         failure: Undecodable | None = None
         for message in messages:
@@ -212,6 +217,7 @@ class ProjectionRunner:
             self._apply_one(projection, events, messages)
         if failure is not None:
             raise failure
+        return {projection.name: projection.checkpoint().sequence for projection in self._projections}
 
     def _apply_one(self, projection: Projection, events: list[Event], messages: list[Message]) -> None:
         checkpoint = projection.checkpoint()
@@ -232,11 +238,12 @@ class ProjectionRunner:
             return
         self._state, self._error = "halted", error
         self._halted_at = getattr(error, "sequence", 0) or None
-        self._checkpoint = await self._lowest()
+        with contextlib.suppress(Exception):  # why it halted is what counts
+            await self._look_up_checkpoints()
         log.error(
             "projections_halted",
             sequence=self._halted_at,
-            checkpoints=self._checkpoints(),
+            checkpoints=self._checkpoints,
             error=str(error),
             kind=type(error).__name__,
         )
@@ -254,11 +261,11 @@ class ProjectionRunner:
 
     # --- how far --------------------------------------------------------------------------------------------------
 
-    def _checkpoints(self) -> dict[str, int]:
-        return {projection.name: projection.checkpoint().sequence for projection in self._projections}
-
-    async def _lowest(self) -> int:
-        return min([(await self._call(projection.checkpoint)).sequence for projection in self._projections], default=0)
+    async def _look_up_checkpoints(self) -> int:
+        for projection in self._projections:
+            self._checkpoints[projection.name] = (await self._call(projection.checkpoint)).sequence
+        self._checkpoint = min(self._checkpoints.values(), default=0)
+        return self._checkpoint
 
     async def refresh(self) -> None:
         """Ask the tape how long it is, and whether anything of our subjects lies behind what is applied.
@@ -269,18 +276,20 @@ class ProjectionRunner:
         """
         async with self._refreshing:
             info = await self._tape.info()
-            for projection in self._projections:
-                check_info(projection.name, projection.checkpoint(), info)
+            for name, sequence in self._checkpoints.items():
+                check_info(name, Checkpoint(self._epoch, sequence), info)
             self._tape_last = max(info.last, self._checkpoint)
             if self._visible >= info.last or len(self._queue) or self._pending_ns:
                 return
             page = await self._tape.page(self._checkpoint + 1, subjects=self._subjects, limit=1)
             seen = page.messages[0].sequence - 1 if page.messages else info.last
             self._waiting_ns = page.messages[0].appended_ns if page.messages else 0
-            if seen > self._visible:
-                self._visible = seen
+            async with self._working:
+                if seen <= self._visible:
+                    return
                 for projection in self._projections:
-                    projection.seen(seen)
+                    await self._call(projection.seen, seen)
+                self._visible = seen
                 self._note_ready()
         await self._notify()
 
@@ -356,7 +365,7 @@ class ProjectionRunner:
         error = self._error
         return RunnerStatus(
             state=self._state,
-            checkpoints=self._checkpoints(),
+            checkpoints=dict(self._checkpoints),
             visible=self._visible,
             tape_last=self._tape_last,
             lag=max(0, self._tape_last - self._visible),

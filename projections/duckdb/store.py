@@ -229,6 +229,24 @@ class DuckStore:
         """Nothing for these tables lies between the checkpoint and `sequence`."""
         self._visible = max(self._visible, sequence)
 
+    def copy_to(self, path: Path) -> Checkpoint:
+        """A whole copy of what is committed, in a file of its own; the checkpoint that the copy has.
+
+        The copy is made through DuckDB: opening our own file a second time would drop the lock on it.
+        """
+        remove(path)
+        with self.read() as snapshot:
+            main = snapshot.one("SELECT current_database()")
+            assert main is not None, "a connection has a database"
+            snapshot.rows(f"ATTACH '{_quoted(path)}' AS copy_of_read_model")
+            try:
+                snapshot.rows(f'COPY FROM DATABASE "{main[0]}" TO copy_of_read_model')
+                row = snapshot.one("SELECT epoch, checkpoint, digest FROM copy_of_read_model.meta")
+            finally:
+                snapshot.rows("DETACH copy_of_read_model")
+        assert row is not None, "meta has one row"
+        return Checkpoint(*row)
+
     # --- reading --------------------------------------------------------------------------------------------------
 
     @property
@@ -300,3 +318,7 @@ def remove(path: Path) -> None:
     """Delete a file and what DuckDB keeps beside it."""
     for name in (path, path.with_name(path.name + ".wal")):
         name.unlink(missing_ok=True)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

@@ -39,9 +39,9 @@ STRATEGIES = ("pump_v2", "ema_cross")
 class Script:
     """Appends legal events to a tape of its own; time moves by what each step says."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: str = "e1") -> None:
         self.clock = ManualClock(START_NS)
-        self.tape = MemoryTape(clock=self.clock)
+        self.tape = MemoryTape(clock=self.clock, epoch=epoch)
         self._ordinals: dict[tuple[str, SectionKind], int] = {}
         self._inputs: dict[str, int] = {}
         self._messages = 0
