@@ -6,6 +6,8 @@ import re
 import tomllib
 from functools import cache
 
+import scripts.questdb_jar
+from projections.questdb import java
 from tests.tidy.sources import ROOT
 
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
@@ -51,3 +53,8 @@ def test_every_package_has_hashes() -> None:
         packages = [block for block in blocks if PIN.match(block)]
         assert packages
         assert [block.splitlines()[0] for block in packages if "--hash=sha256:" not in block] == []
+
+
+def test_one_questdb_is_pinned() -> None:
+    """The jar that is fetched is the one that is started."""
+    assert (scripts.questdb_jar.VERSION, scripts.questdb_jar.JAR_NAME) == (java.VERSION, java.JAR_NAME)
