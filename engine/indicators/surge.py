@@ -1,8 +1,9 @@
 """How much faster than usual it trades: the rate of the last `window_ns` over the rate of the last `base_ns`.
 
-`surge = (quantity in window / window) / (quantity in base / base)`, between 0 and `base / window`; until the rows span
-the base, the time they span stands for it. Beside it stand the *arrivals* of the window: instants at which something
-traded. One big order that sweeps the book is many rows of one instant, a crowd is many instants.
+`surge = (quantity in window / window) / (quantity in base / base)`, between 0 and `base / window`; until the rows
+span the base, the time they span stands for it, and where nothing traded for the whole base it begins anew. Beside it
+stand the *arrivals* of the window: instants at which something traded. One big order that sweeps the book is many
+rows of one instant, a crowd is many instants.
 
 Time is cut into 60 buckets per window as in `twap`.
 """
@@ -19,7 +20,7 @@ from engine.indicators.limits import CLOSED_BUCKETS, TIME_BUCKETS
 
 SURGE_DTYPE = np.dtype(
     [
-        ("first_ns", "<i8"),  # time of the first row
+        ("first_ns", "<i8"),  # time of the first row, or of the first after a base without any
         ("last_ns", "<i8"),  # time of the newest row
         ("edge_ns", "<i8"),  # end of the window's open bucket; 0 before the first row
         ("base_edge_ns", "<i8"),  # end of the base's open bucket
@@ -80,6 +81,7 @@ def surge_advance(state: np.void, window_ns: int, base_ns: int) -> None:
         buckets_close(state["arrivals_sum"])
     if now_ns - state["base_edge_ns"] >= base_ns:
         surge_empty(state["base_sum"])
+        state["first_ns"] = now_ns
         state["base_edge_ns"] = surge_edge(now_ns, base_ns)
     while state["base_edge_ns"] <= now_ns:
         state["base_edge_ns"] += base_ns // TIME_BUCKETS
@@ -97,5 +99,5 @@ def surge_empty(sums: np.void) -> None:
 
 @njit(nogil=True)
 def surge_ready(state: np.void, base_ns: int) -> bool:
-    """Whether the rows seen span the base."""
+    """Whether the rows seen since the last empty base span the base."""
     return state["edge_ns"] != 0 and state["last_ns"] - state["first_ns"] >= base_ns

@@ -24,7 +24,7 @@ from msgspec import Meta
 from numba import njit
 
 from engine.indicators.surge import SURGE_DTYPE, surge_update
-from engine.indicators.velocity import VELOCITY_DTYPE, velocity_ready, velocity_update
+from engine.indicators.velocity import VELOCITY_DTYPE, velocity_update
 from engine.strategies.strategy import Strategy
 
 ENTER_SHORT = 2  # SignalKind
@@ -37,7 +37,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     velocity_min_ratio: Annotated[
         float, Meta(ge=0.001, le=1.0, description="fall of the fast TWAP under the slow one that is a dump, ratio")
-    ] = 0.03
+    ] = 0.025
     surge_min: Annotated[
         float, Meta(ge=1.0, le=100000.0, description="volume rate of the surge window over the base's, times")
     ] = 80.0
@@ -109,7 +109,7 @@ def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: A
         fall >= params["velocity_min_ratio"]
         and surge >= params["surge_min"]
         and state["surge"]["arrivals"] >= params["arrivals_min"]
-        and velocity_ready(state["velocity"], params["slow_window_s"] * SECOND)
+        and now_ns - state["surge"]["first_ns"] >= params["slow_window_s"] * SECOND
     ):
         state["fired"] = 1
         state["signal_ns"] = now_ns

@@ -10,6 +10,9 @@ of times that of the last hour, and the orders come from dozens of hands. All th
   that sweeps a thin book: the order moves the price as far, and in a quiet hour it is a surge by itself, but it
   arrives once.
 
+The first `slow_window_s` give no signal, and neither do those after a base window without any trade: a price of
+before such a gap is no average, and a rate of nothing is no base.
+
 One event is one signal: after it the detector is deaf until `cooldown_s` have passed and the velocity has fallen
 under `rearm_ratio` of its threshold. The position is left when the velocity has turned (under `exit_ratio` of its
 highest since the entry) or after `hold_max_s`: what the crowd lifts in a minute it sells in the next ones.
@@ -33,7 +36,7 @@ from msgspec import Meta
 from numba import njit
 
 from engine.indicators.surge import SURGE_DTYPE, surge_update
-from engine.indicators.velocity import VELOCITY_DTYPE, velocity_ready, velocity_update
+from engine.indicators.velocity import VELOCITY_DTYPE, velocity_update
 from engine.strategies.strategy import Strategy
 
 ENTER_LONG = 1  # SignalKind
@@ -46,7 +49,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     velocity_min_ratio: Annotated[
         float, Meta(ge=0.001, le=10.0, description="fast TWAP over slow TWAP, less 1, that is a pump, ratio")
-    ] = 0.03
+    ] = 0.025
     surge_min: Annotated[
         float, Meta(ge=1.0, le=100000.0, description="volume rate of the surge window over the base's, times")
     ] = 80.0
@@ -118,7 +121,7 @@ def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: A
         speed >= params["velocity_min_ratio"]
         and surge >= params["surge_min"]
         and state["surge"]["arrivals"] >= params["arrivals_min"]
-        and velocity_ready(state["velocity"], params["slow_window_s"] * SECOND)
+        and now_ns - state["surge"]["first_ns"] >= params["slow_window_s"] * SECOND
     ):
         state["fired"] = 1
         state["signal_ns"] = now_ns

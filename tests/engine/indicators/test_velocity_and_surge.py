@@ -32,19 +32,24 @@ def test_surge_is_the_rate_over_the_usual_rate(trades: list[tuple[int, float]], 
     """Quantity of the window over that of the base, each over its time, and the instants that traded."""
     window_ns, base_ns = windows
     times = np.cumsum([wait for wait, _ in trades]) + 1_000_000
+    width = base_ns // TIME_BUCKETS
     state = np.zeros(1, SURGE_DTYPE)
+    first = edge = int(times[0])
     for end, (now, (_, quantity)) in enumerate(zip(times.tolist(), trades, strict=True), start=1):
         got = surge_update(state[0], now, quantity, window_ns, base_ns)
+        if end > 1 and now - edge >= base_ns:
+            first = now
+        edge = (now // width + 1) * width
         recent, base = (
             [(at, sold) for at, (_, sold) in zip(times[:end].tolist(), trades, strict=False) if at >= start]
             for start in (window_start(now, window_ns), window_start(now, base_ns))
         )
         assert state[0]["arrivals"] == len({at for at, _ in recent})
         usual = math.fsum(sold for _, sold in base)
-        seen_ns = max(min(now - int(times[0]), base_ns), window_ns)
+        seen_ns = max(min(now - first, base_ns), window_ns)
         want = math.fsum(sold for _, sold in recent) / usual * seen_ns / window_ns if usual else 0.0
         assert got == pytest.approx(want, rel=1e-9)
-        assert surge_ready(state[0], base_ns) == (now - int(times[0]) >= base_ns)
+        assert surge_ready(state[0], base_ns) == (now - first >= base_ns)
 
 
 def test_surge_takes_a_time_that_went_back_as_now() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -11,9 +12,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from engine.loop.records import INSTRUMENT_DTYPE, INTENT_DTYPE, INTENTS_MAX, LANE_DTYPE
+from engine.loop.source import inlined
 from engine.strategies.strategy import Strategy
 from events.rows import MARKET_DTYPE, MarketKind, Rows, SignalKind
-from tests.engine.indicators.streams import plain
 
 SECOND = 1_000_000_000
 SAID_DTYPE = np.dtype([("row", "<i8"), ("intent", INTENT_DTYPE)])
@@ -69,13 +70,22 @@ def signals(said: NDArray[np.void]) -> list[tuple[int, str, float]]:
 
 @cache
 def _compiled(strategy: Strategy) -> Loop:
-    loop: Loop = njit(nogil=True)(_looped(njit(nogil=True)(strategy.kernel)))
+    compiled = njit(nogil=True, error_model="numpy")
+    loop: Loop = compiled(_looped(_inlined(strategy, compiled)))
     return loop
 
 
 @cache
 def _plain(strategy: Strategy) -> Loop:
-    return _looped(plain(njit(nogil=True)(strategy.kernel)))
+    return _looped(_inlined(strategy, lambda function: function))
+
+
+def _inlined(strategy: Strategy, compiled: Callable[[Loop], Loop]) -> Loop:
+    """The kernel with all it calls, as a generated loop has it."""
+    names: dict[str, Any] = {"math": math, "np": np, "compiled": compiled}
+    exec(compile(inlined([strategy.kernel]), f"<{strategy.id}>", "exec"), names)
+    kernel: Loop = names["kernel"]
+    return kernel
 
 
 def _looped(kernel: Loop) -> Loop:

@@ -27,7 +27,7 @@ def test_golden_pump() -> None:
     assert signals(said) == GOLDEN
 
 
-GOLDEN = [(265, "ENTER_LONG", 0.0302), (288, "EXIT", 0.0403)]
+GOLDEN = [(262, "ENTER_LONG", 0.0258), (288, "EXIT", 0.0403)]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,13 @@ def test_a_busy_market_is_no_surge() -> None:
     """Where trades always come at the burst's rate, the same rise is no pump."""
     busy = [(0.1 * at, 100.0, 20.0) for at in range(int(BURST * 10))]
     assert signals(Drive(STRATEGY).run(trades(busy + burst()))) == []
+
+
+@pytest.mark.parametrize(("gap_s", "entries"), [(1800.0, 1), (90000.0, 0)])
+def test_after_a_gap_it_warms_up_again(gap_s: float, entries: int) -> None:
+    """A burst far from the price of before an empty base is no pump: there is nothing to hold it against."""
+    said = signals(Drive(STRATEGY).run(trades(quiet() + burst(start=BURST + gap_s))))
+    assert [kind for _, kind, _ in said].count("ENTER_LONG") == entries
 
 
 def test_one_event_is_one_signal() -> None:
