@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 
+from events import guards
+from events.errors import InvalidInput
 from events.subjects import matches
-from events.tape import Append, Message
+from events.tape import Append, Limits, Message
 
 
 def wanted(subject: str, subjects: tuple[str, ...]) -> bool:
@@ -20,6 +22,24 @@ async def in_order(messages: Iterable[Append] | AsyncIterator[Append]) -> AsyncI
             yield message
         return
     for message in messages:
+        yield message
+
+
+async def bulk(messages: Iterable[Append] | AsyncIterator[Append], limits: Limits) -> AsyncIterator[Append]:
+    """The messages of a bulk append, checked.
+
+    Raises:
+        InvalidInput: several subjects, a fence on another message than the first, or one over other subjects.
+        TooLarge: see `guards.check`.
+    """
+    subject: str | None = None
+    async for message in in_order(messages):
+        guards.check(message, limits)
+        if message.subject != (subject or message.subject):
+            raise InvalidInput(f"A bulk append is of one subject, not of {subject} and {message.subject}.")
+        if message.fence not in (None, message.subject) or (subject and message.expected is not None):
+            raise InvalidInput("Only the first message of a bulk append has a fence, on its own subject.")
+        subject = message.subject
         yield message
 
 

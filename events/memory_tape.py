@@ -9,7 +9,7 @@ from events import guards, retry
 from events.clock import NS_PER_SECOND, Clock, SystemClock
 from events.errors import TapeUnavailable, TooLarge
 from events.faults import Faults
-from events.iteration import first, in_order, wanted
+from events.iteration import bulk, first, wanted
 from events.retry import NotSent, Stale, Stored
 from events.subjects import matches
 from events.tailing import RunningTail
@@ -92,7 +92,7 @@ class MemoryTape:
         self._open()
         sequences: list[int] = []
         last: int | None = None
-        async for message in in_order(messages):
+        async for message in bulk(messages, self.limits):
             if last is None:
                 last = message.expected if message.expected is not None else self._store.last(message.subject)
             fenced = Append(message.subject, message.body, message.message_id, message.headers, last)

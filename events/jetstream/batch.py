@@ -1,8 +1,9 @@
-"""Bulk appends: several messages of one subject in flight, each fenced on the one before it.
+"""Bulk appends: several messages of one subject in flight, each chained to the one before it.
 
-The sequence that the message before will get is predicted: nobody else appends, so it is one more. Where somebody
-did, the fence refuses this message and all behind it, none of them is stored out of order, and they are sent again,
-fewer at a time. So neither a lost message nor one that is delivered late can make a gap.
+The first in flight is fenced on the subject's last confirmed sequence. Each further one carries the id of the message
+sent before it, and the log stores it only directly behind that message. So a lost message, one that is delivered
+late, or another's in between never makes a gap: what follows is refused, and sent again one by one with its fence,
+then fewer at a time.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
-from events import guards, retry
-from events.iteration import in_order
+from events import retry
+from events.iteration import bulk
 from events.jetstream.log import JetStreamLog
 from events.retry import NoAnswer, NotSent, Stale, Stored
-from events.tape import Append, Limits
+from events.tape import Append
 
 _CLEAN_BEFORE_WIDER = 16
 
 
 class _Flight(msgspec.Struct):
-    message: Append  # without a fence
+    message: Append
     answer: asyncio.Task[Stored]
 
 
@@ -36,7 +37,6 @@ class BulkAppend:
         self._window = self._window_max
         self._clean = 0
         self._last = 0  # last confirmed sequence of the subject
-        self._predicted = 0  # what it will be when everything in flight is confirmed
         self._flights: deque[_Flight] = deque()
         self.sequences: list[int] = []
 
@@ -49,7 +49,7 @@ class BulkAppend:
                     self._last, began = await self._begin(message), True
                 while len(self._flights) >= self._window:
                     await self._land()
-                self._start(message)
+                self._start(msgspec.structs.replace(message, expected=None, fence=None))
             while self._flights:
                 await self._land()
         finally:
@@ -65,11 +65,14 @@ class BulkAppend:
         return newest.sequence if newest else 0
 
     def _start(self, message: Append) -> None:
-        expected = self._predicted if self._flights else self._last
-        fenced = msgspec.structs.replace(message, expected=expected, fence=None)
-        answer = asyncio.get_running_loop().create_task(self._log.store(fenced))
-        self._flights.append(_Flight(message, answer))
-        self._predicted = expected + 1
+        if self._flights:
+            store = self._log.store(message, behind=self._flights[-1].message.message_id)
+        else:
+            store = self._log.store(self._fenced(message))
+        self._flights.append(_Flight(message, asyncio.get_running_loop().create_task(store)))
+
+    def _fenced(self, message: Append) -> Append:
+        return msgspec.structs.replace(message, expected=self._last, fence=None)
 
     async def _land(self) -> None:
         """Confirm the oldest in flight; after any trouble confirm all of them, one by one, by the careful way."""
@@ -91,8 +94,7 @@ class BulkAppend:
         await asyncio.gather(*(flight.answer for flight in flights), return_exceptions=True)
         self._window, self._clean = max(self._window // 2, 1), 0
         for flight in flights:
-            fenced = msgspec.structs.replace(flight.message, expected=self._last, fence=None)
-            self._confirm(await retry.append(self._log, fenced))
+            self._confirm(await retry.append(self._log, self._fenced(flight.message)))
 
     def _confirm(self, sequence: int) -> None:
         self.sequences.append(sequence)
@@ -104,12 +106,6 @@ class BulkAppend:
             self._window, self._clean = self._window * 2, 0
 
 
-async def _checked(messages: Iterable[Append] | AsyncIterator[Append], limits: Limits) -> AsyncIterator[Append]:
-    async for message in in_order(messages):
-        guards.check(message, limits)
-        yield message
-
-
 async def append_bulk(log: JetStreamLog, messages: Iterable[Append] | AsyncIterator[Append], window: int) -> list[int]:
     """See `Tape.append_bulk`."""
-    return await BulkAppend(log, window).run(_checked(messages, log.limits))
+    return await BulkAppend(log, window).run(bulk(messages, log.limits))

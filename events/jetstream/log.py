@@ -16,6 +16,7 @@ from events.retry import NoAnswer, NotSent, Stale, Stored
 from events.tape import Append, Limits, Message
 
 WRONG_LAST_SEQUENCE = (10071, 10164)
+WRONG_LAST_ID = 10070
 DUPLICATE_IN_BATCH = 10201
 TOO_LARGE = (10054, 10199)
 STORE_FULL = (10023, 10077)
@@ -42,10 +43,13 @@ class JetStreamLog:
         self.duplicate_seconds = duplicate_seconds
         self._link = link
 
-    async def store(self, message: Append) -> Stored:
-        """See `retry.Log.store`."""
+    async def store(self, message: Append, *, behind: str | None = None) -> Stored:
+        """See `retry.Log.store`. With `behind`: only directly behind the message with that id."""
         await self._ready()
-        return await self._send(message.subject, message.body, wire.headers_of(message))
+        headers = wire.headers_of(message)
+        if behind is not None:
+            headers[wire.EXPECTED_LAST_ID] = behind
+        return await self._send(message.subject, message.body, headers)
 
     async def store_batch(self, messages: list[Append]) -> Stored:
         """See `retry.Log.store_batch`. The first message is answered at once, so that a refusal stops the rest."""
@@ -115,7 +119,7 @@ def _refusal(error: ApiError, subject: str) -> Exception:
     if error.err_code in WRONG_LAST_SEQUENCE:
         found = _NUMBER.search(error.description)
         return Stale(int(found[1]) if found else None)
-    if error.err_code == DUPLICATE_IN_BATCH:
+    if error.err_code in (DUPLICATE_IN_BATCH, WRONG_LAST_ID):
         return Stale(None)
     if error.err_code in PASSING or (error.code == 503 and error.err_code not in STORE_FULL):
         return NotSent(f"{error.description} ({error.err_code})")

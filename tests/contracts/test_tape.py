@@ -1,0 +1,460 @@
+"""What every tape promises: the same cases on the tape in memory and on a real nats-server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from events.errors import Conflict, FenceLost, InvalidInput, TapeUnavailable, TooLarge
+from events.jetstream.server import NatsServer
+from events.tape import MESSAGE_ID, Append, Message
+from tests.contracts.tape_sites import KINDS, LIMITS, Site, everything, fact, fenced, frame, site_of
+from tests.fixtures.nats import nats_server  # noqa: F401
+
+
+@pytest.fixture(params=KINDS)
+async def site(request: pytest.FixtureRequest, nats_server: NatsServer) -> AsyncIterator[Site]:  # noqa: F811
+    """An empty tape of each kind."""
+    async with site_of(request.param, nats_server) as made:
+        yield made
+
+
+# --- appending --------------------------------------------------------------------------------------------------------
+
+
+async def test_sequences_count_from_one(site: Site) -> None:
+    """The first message has sequence 1, and what was appended is read back as it was."""
+    assert [await site.tape.append(fact(number)) for number in (1, 2, 3)] == [1, 2, 3]
+    message = await site.tape.get(2)
+    assert message is not None
+    assert (message.sequence, message.subject, message.body) == (2, "tape.session.a.fact", b"{}")
+    assert message.headers == {"X-Number": "2", MESSAGE_ID: "a-2"}
+    assert message.appended_ns > 0
+
+
+async def test_stale_writer_is_refused(site: Site) -> None:
+    """A writer that does not know the newest message of its fence appends nothing."""
+    await site.tape.append(fact(1, expected=0))
+    await site.tape.append(fact(2, expected=1))
+    with pytest.raises(FenceLost) as refused:
+        await site.tape.append(fact(3, expected=1))
+    assert (refused.value.expected, refused.value.actual) == (1, 2)
+    assert len(await everything(site.tape)) == 2
+
+
+async def test_one_fence_over_all_subjects_of_a_session(site: Site) -> None:
+    """A stale writer is refused on another subject of the same session too, and not on another session's."""
+    await site.tape.append(fact(1, expected=0))
+    other = Append("tape.session.a.decision", b"x", "d-1", {}, 0, "tape.session.a.>")
+    with pytest.raises(FenceLost):
+        await site.tape.append(other)
+    assert await site.tape.append(fact(1, session="b", expected=0)) == 2
+
+
+async def test_fence_on_the_subject_alone(site: Site) -> None:
+    """Without a filter, the fence is the message's own subject."""
+    assert await site.tape.append(fenced(frame(1), 0)) == 1
+    assert await site.tape.append(fact(1)) == 2
+    assert await site.tape.append(fenced(frame(2), 1)) == 3
+
+
+async def test_repeat_is_answered_with_its_sequence(site: Site) -> None:
+    """The same append again, at once or much later, fenced or not: the same sequence and no second message."""
+    assert await site.tape.append(fact(1, expected=0)) == 1
+    assert await site.tape.append(fact(2)) == 2
+    assert await site.tape.append(fact(2)) == 2
+    assert await site.tape.append(fact(1, expected=0)) == 1
+    await site.forget_ids()
+    assert await site.tape.append(fact(1, expected=0)) == 1
+    assert len(await everything(site.tape)) == 2
+
+
+async def test_repeat_of_an_older_append_is_found(site: Site) -> None:
+    """A fenced append is recognised although others followed it, long after its id is forgotten."""
+    for number in range(5):
+        await site.tape.append(fact(number, expected=number))
+    await site.forget_ids()
+    assert await site.tape.append(fact(1, expected=1)) == 2
+    assert len(await everything(site.tape)) == 5
+
+
+async def test_id_belongs_to_one_content(site: Site) -> None:
+    """A grown frame under its old id is refused loudly: its new rows would be lost."""
+    await site.tape.append(fact(1, body=b"short"))
+    with pytest.raises(Conflict, match="a-1"):
+        await site.tape.append(fact(1, body=b"short and more"))
+    await site.tape.append(fact(2, expected=1, body=b"short"))
+    with pytest.raises(FenceLost):
+        await site.tape.append(fact(2, expected=1, body=b"short and more"))
+    assert [message.body for message in await everything(site.tape)] == [b"short", b"short"]
+
+
+async def test_two_writers_on_one_fence(site: Site) -> None:
+    """Of two writers that race, one wins each place, and the other knows it."""
+    other = await site.another()
+
+    async def write(tape: object, name: str) -> list[int]:
+        won: list[int] = []
+        last = 0
+        for number in range(20):
+            message = Append("tape.session.a.fact", b"x", f"{name}-{number}", {}, last, "tape.session.a.>")
+            try:
+                last = await tape.append(message)  # type: ignore[attr-defined]
+                won.append(last)
+            except FenceLost as lost:
+                last = lost.actual or 0
+        return won
+
+    one, two = await asyncio.gather(write(site.tape, "one"), write(other, "two"))
+    messages = await everything(site.tape)
+    assert sorted(one + two) == [message.sequence for message in messages] == list(range(1, len(messages) + 1))
+    assert {message.sequence for message in messages if message.headers[MESSAGE_ID].startswith("one")} == set(one)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Append("tape.session.a.*", b"", "1"),
+        Append("tape.session.>", b"", "1"),
+        Append("tape..a", b"", "1"),
+        Append("tape", b"", "1"),
+        Append("other.a", b"", "1"),
+        Append("tape.a b", b"", "1"),
+        Append("tape.a\r\nPUB x 0", b"", "1"),
+        Append("tape." + "a" * 65, b"", "1"),
+        Append("tape.ä", b"", "1"),
+        Append("tape.a", b"", ""),
+        Append("tape.a", b"", "with space"),
+        Append("tape.a", b"", "line\nbreak"),
+        Append("tape.a", b"", "x" * 257),
+        Append("tape.a", b"", "1", {"X-A": "one\r\nX-B: two"}),
+        Append("tape.a", b"", "1", {"X-A": " padded"}),
+        Append("tape.a", b"", "1", {"X-A": ""}),
+        Append("tape.a", b"", "1", {"X A": "v"}),
+        Append("tape.a", b"", "1", {"Nats-Expected-Stream": "TAPE"}),
+        Append("tape.a", b"", "1", {}, -1),
+        Append("tape.a", b"", "1", {}, 0, "tape.a.>.b"),
+    ],
+)
+async def test_what_the_log_would_store_wrongly_is_refused(site: Site, message: Append) -> None:
+    """Wildcards, line breaks, reserved and empty headers are refused before anything is sent."""
+    with pytest.raises(InvalidInput):
+        await site.tape.append(message)
+    with pytest.raises(InvalidInput):
+        await site.tape.append_atomic([fact(1), message])
+    with pytest.raises(InvalidInput):
+        await site.tape.append_bulk([message])
+    assert (await site.tape.info()).last == 0
+
+
+async def test_sizes_are_refused_before_sending(site: Site) -> None:
+    """A body or headers over the limits are refused, and the tape goes on."""
+    with pytest.raises(TooLarge, match="body_bytes_max"):
+        await site.tape.append(fact(1, body=b"x" * (LIMITS.body_bytes_max + 1)))
+    with pytest.raises(TooLarge, match="headers_bytes_max"):
+        await site.tape.append(Append("tape.a", b"", "1", {"X-A": "v" * 2_000}))
+    with pytest.raises(TooLarge, match="batch_messages_max"):
+        await site.tape.append_atomic([fact(number) for number in range(LIMITS.batch_messages_max + 1)])
+    assert await site.tape.append(fact(1, body=b"x" * LIMITS.body_bytes_max)) == 1
+
+
+# --- several at once --------------------------------------------------------------------------------------------------
+
+
+async def test_atomic_all_or_none(site: Site) -> None:
+    """A batch is stored whole and in one piece, or not at all."""
+    assert await site.tape.append_atomic([]) == []
+    assert await site.tape.append_atomic([fact(1, expected=0), fact(2), frame(1)]) == [1, 2, 3]
+    with pytest.raises(FenceLost):
+        await site.tape.append_atomic([fact(4, expected=0), fact(5)])
+    assert (await site.tape.info()).last == 3
+
+
+async def test_atomic_repeat(site: Site) -> None:
+    """A batch again, at once or long after, is answered with its sequences."""
+    batch = [fact(1, expected=0), fact(2), fact(3)]
+    assert await site.tape.append_atomic(batch) == [1, 2, 3]
+    assert await site.tape.append_atomic(batch) == [1, 2, 3]
+    await site.forget_ids()
+    assert await site.tape.append_atomic(batch) == [1, 2, 3]
+    assert (await site.tape.info()).last == 3
+
+
+async def test_bulk_in_order(site: Site) -> None:
+    """Many frames of one source stand in order, whoever else appends meanwhile."""
+    other = await site.another()
+
+    async def disturb() -> None:
+        for number in range(30):
+            await other.append(fact(number, session="b"))
+
+    messages = [frame(number) for number in range(60)]
+    sequences, _ = await asyncio.gather(site.tape.append_bulk(messages, window=8), disturb())
+    stored = [message async for message in site.tape.read(subjects=("tape.market.s",))]
+    assert [message.headers[MESSAGE_ID] for message in stored] == [message.message_id for message in messages]
+    assert [message.sequence for message in stored] == sequences
+    assert (await site.tape.info()).last == 90
+
+
+async def test_bulk_again_repeats_nothing(site: Site) -> None:
+    """An import that is tried again with the same ids adds only what is missing, however late."""
+    messages = [fenced(frame(0), 0), *(frame(number) for number in range(1, 20))]
+    first = await site.tape.append_bulk(messages[:12])
+    await site.forget_ids()
+    assert (await site.tape.append_bulk(messages))[:12] == first
+    stored = await everything(site.tape)
+    assert [message.headers[MESSAGE_ID] for message in stored] == [message.message_id for message in messages]
+
+
+async def test_bulk_takes_what_comes_in_time(site: Site) -> None:
+    """Frames may come from an asynchronous source; behind what is there, without a fence of its own."""
+    await site.tape.append(frame(1000))
+
+    async def frames() -> AsyncIterator[Append]:
+        for number in range(10):
+            await asyncio.sleep(0)
+            yield frame(number)
+
+    assert await site.tape.append_bulk(frames(), window=3) == list(range(2, 12))
+
+
+async def test_bulk_stops_at_a_foreign_message(site: Site) -> None:
+    """A second writer on the source ends a bulk append; what was confirmed stays."""
+    await site.tape.append(frame(7))
+    with pytest.raises(FenceLost):
+        await site.tape.append_bulk([fenced(frame(0), 0), frame(1)])
+    assert (await site.tape.info()).last == 1
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+async def filled(site: Site) -> None:
+    """Messages 1..30: every third is of a source, the others of sessions a and b."""
+    for number in range(10):
+        await site.tape.append(fact(number))
+        await site.tape.append(fact(number, session="b"))
+        await site.tape.append(frame(number))
+
+
+def places(messages: list[Message]) -> list[int]:
+    """Their sequences."""
+    return [message.sequence for message in messages]
+
+
+async def test_read_by_range_and_filter(site: Site) -> None:
+    """A reading gives exactly the messages of its range and filters, in order."""
+    await filled(site)
+    tape = site.tape
+    assert places([message async for message in tape.read()]) == list(range(1, 31))
+    assert places([message async for message in tape.read(28)]) == [28, 29, 30]
+    assert places([message async for message in tape.read(5, end=7)]) == [5, 6, 7]
+    assert places([message async for message in tape.read(end=9, subjects=("tape.market.>",))]) == [3, 6, 9]
+    both = ("tape.session.a.fact", "tape.session.*.fact", "tape.market.s")
+    assert places([message async for message in tape.read(4, end=8, subjects=both)]) == [4, 5, 6, 7, 8]
+    assert places([message async for message in tape.read(31)]) == []
+    assert places([message async for message in tape.read(7, end=3)]) == []
+    assert places([message async for message in tape.read(subjects=("tape.nothing.>",))]) == []
+    assert places([message async for message in tape.read(0, end=1_000)]) == list(range(1, 31))
+
+
+async def test_read_more_than_is_fetched_ahead(site: Site) -> None:
+    """A long reading is whole."""
+    await site.tape.append_bulk([frame(number, size=200) for number in range(300)], window=16)
+    assert places(await everything(site.tape)) == list(range(1, 301))
+
+
+async def test_reading_may_be_left_early(site: Site) -> None:
+    """Whoever stops in the middle of a reading harms nobody."""
+    await filled(site)
+    for _ in range(20):
+        async for message in site.tape.read(3):
+            assert message.sequence == 3
+            break
+    assert len(await everything(site.tape)) == 30
+
+
+async def test_pages_cover_everything_once(site: Site) -> None:
+    """Following `next` from page to page gives every message of the filter once."""
+    await filled(site)
+    found: list[int] = []
+    start: int | None = 1
+    while start is not None:
+        page = await site.tape.page(start, subjects=("tape.session.>",), limit=7)
+        assert len(page.messages) <= 7
+        assert page.last == 30
+        found += places(page.messages)
+        start = page.next
+    assert found == [number for number in range(1, 31) if number % 3]
+    assert len((await site.tape.page(1, limit=1_000)).messages) == LIMITS.page_messages_max
+    assert (await site.tape.page(31)).messages == []
+
+
+async def test_last_and_get(site: Site) -> None:
+    """The last message of a filter and the message of a sequence, or none."""
+    assert await site.tape.last("tape.>") is None
+    await filled(site)
+    for pattern, expected in (("tape.>", 30), ("tape.session.a.>", 28), ("tape.session.b.fact", 29), ("tape.x.*", 0)):
+        message = await site.tape.last(pattern)
+        assert (message.sequence if message else 0) == expected
+    assert await site.tape.get(31) is None
+    assert await site.tape.get(0) is None
+    with pytest.raises(InvalidInput):
+        await site.tape.last("tape.>.x")
+
+
+async def test_info(site: Site) -> None:
+    """The log's figures are those of its messages."""
+    empty = await site.tape.info()
+    assert (empty.first, empty.last, empty.messages) == (0, 0, 0)
+    assert empty.epoch
+    await filled(site)
+    info = await site.tape.info()
+    assert (info.epoch, info.first, info.last, info.messages) == (empty.epoch, 1, 30, 30)
+    assert info.size_bytes > 0
+    assert info.created_ns > 0
+
+
+# --- tailing ----------------------------------------------------------------------------------------------------------
+
+
+class Ear:
+    """Collects what a tail delivers and waits for a sequence."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+        self._more = asyncio.Event()
+
+    async def __call__(self, message: Message) -> None:
+        self.heard.append(message.sequence)
+        self._more.set()
+
+    async def until(self, sequence: int) -> None:
+        """Wait for a sequence, at most 10 seconds."""
+        async with asyncio.timeout(10):
+            while not self.heard or self.heard[-1] < sequence:
+                self._more.clear()
+                await self._more.wait()
+
+
+async def test_tail_goes_from_the_past_into_the_present(site: Site) -> None:
+    """A tail delivers what is there and then what comes, in order and once."""
+    await filled(site)
+    ear = Ear()
+    tail = await site.tape.tail(25, ear)
+    await ear.until(30)
+    for number in range(100, 110):
+        await site.tape.append(fact(number))
+    await ear.until(40)
+    assert ear.heard == list(range(25, 41))
+    await tail.close()
+    assert tail.failed is None
+
+
+async def test_tail_of_filters(site: Site) -> None:
+    """A tail with filters delivers those and no other."""
+    ear = Ear()
+    tail = await site.tape.tail(1, ear, subjects=("tape.market.>", "tape.session.b.*"))
+    await filled(site)
+    await ear.until(30)
+    assert ear.heard == [number for number in range(1, 31) if number % 3 != 1]
+    await tail.close()
+
+
+async def test_nothing_is_delivered_after_close(site: Site) -> None:
+    """When close returned, the callback is not called again."""
+    ear = Ear()
+    tail = await site.tape.tail(1, ear)
+    await site.tape.append(fact(1))
+    await ear.until(1)
+    await tail.close()
+    await tail.ended()
+    await site.tape.append(fact(2))
+    await asyncio.sleep(0.05)
+    assert ear.heard == [1]
+
+
+async def test_callback_under_way_is_finished_on_close(site: Site) -> None:
+    """Closing a tail does not tear its callback apart."""
+    steps: list[str] = []
+    entered = asyncio.Event()
+
+    async def slow(_: Message) -> None:
+        steps.append("begun")
+        entered.set()
+        await asyncio.sleep(0.05)
+        steps.append("done")
+
+    tail = await site.tape.tail(1, slow)
+    await site.tape.append(fact(1))
+    await site.tape.append(fact(2))
+    await entered.wait()
+    await tail.close()
+    assert steps == ["begun", "done"]
+
+
+async def test_tail_may_be_closed_by_its_callback(site: Site) -> None:
+    """A callback may end its own tail."""
+    heard: list[int] = []
+
+    async def once(message: Message) -> None:
+        heard.append(message.sequence)
+        await tail.close()
+
+    await filled(site)
+    tail = await site.tape.tail(1, once)
+    async with asyncio.timeout(5):
+        await tail.ended()
+    assert heard == [1]
+
+
+async def test_error_in_a_callback_ends_the_tail(site: Site) -> None:
+    """An error stops the tail at its message and is told to whoever waits."""
+
+    async def fail_at_three(message: Message) -> None:
+        if message.sequence == 3:
+            raise ValueError("three")
+
+    await filled(site)
+    tail = await site.tape.tail(1, fail_at_three)
+    with pytest.raises(ValueError, match="three"):
+        async with asyncio.timeout(5):
+            await tail.ended()
+    assert isinstance(tail.failed, ValueError)
+
+
+async def test_slow_tail_misses_nothing(site: Site) -> None:
+    """A callback slower than the appends still gets every message."""
+    heard: list[int] = []
+
+    async def slow(message: Message) -> None:
+        await asyncio.sleep(0.001)
+        heard.append(message.sequence)
+        if message.sequence == 200:
+            done.set()
+
+    done = asyncio.Event()
+    tail = await site.tape.tail(1, slow)
+    await site.tape.append_bulk([frame(number) for number in range(200)], window=16)
+    async with asyncio.timeout(20):
+        await done.wait()
+    assert heard == list(range(1, 201))
+    await tail.close()
+
+
+async def test_closed_tape_refuses(site: Site) -> None:
+    """After close, everything says so and tails have ended."""
+    ear = Ear()
+    tail = await site.tape.tail(1, ear)
+    await site.tape.close()
+    await tail.ended()
+    with pytest.raises(TapeUnavailable):
+        await site.tape.append(fact(1))
+    with pytest.raises(TapeUnavailable):
+        await site.tape.info()
+    with pytest.raises(TapeUnavailable):
+        await site.tape.page(1)
+    with pytest.raises(TapeUnavailable):
+        await site.tape.last("tape.>")
