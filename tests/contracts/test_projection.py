@@ -72,7 +72,7 @@ async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 async def some_tape() -> Script:
     """A tape with something for every projection."""
-    script = await random_script(seed=11, steps=60)
+    script = await random_script(seed=11, steps=25)
     await script.market("sim", ticks(50))
     await script.market("other", bars(3), kind=SectionKind.BAR)
     return script
@@ -109,7 +109,7 @@ async def test_the_content_depends_on_the_events_alone(site: Site, tmp_path: Pat
     assert await site.content() != at_once
     site.projection.begin("e1")
     for end in (len(messages) // 3, len(messages) // 2, len(messages)):
-        apply_all(site.projection, messages[:end], [1, 2])
+        apply_all(site.projection, messages[:end], [3, 4])
         await site.restart()
     assert await site.content() == at_once
 

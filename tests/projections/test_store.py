@@ -1,0 +1,186 @@
+"""The file of a process: its slot, its readers, its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from events.errors import InvalidInput, LimitReached, ReadModelUnavailable, Unknown
+from projections.duckdb.read_model import DuckReadModel
+from projections.duckdb.reads import Reads
+from projections.duckdb.slots import claim
+from projections.duckdb.store import DuckSettings, DuckStore, Snapshot
+from projections.read_models import equity, instruments, orders, positions, sessions
+from projections.read_models.answers import PAGE_OFFSET_MAX, PAGE_ROWS_MAX, Page, Scope, bounded
+from tests.projections.applying import built, messages_of
+from tests.projections.random_tapes import random_script
+
+SLOW = "SELECT sum(a.range * b.range) FROM range(1000000) a, range(100000) b"
+
+
+def test_two_processes_take_two_slots(tmp_path: Path) -> None:
+    """The lowest free file; a released one is taken again."""
+    first, second = claim(tmp_path), claim(tmp_path)
+    assert [first.path.name, second.path.name] == ["slot-0.duckdb", "slot-1.duckdb"]
+    first.release()
+    assert claim(tmp_path).number == 0
+
+
+def test_slots_are_bounded(tmp_path: Path) -> None:
+    """A process too many is refused with the setting's name."""
+    held = [claim(tmp_path, 2), claim(tmp_path, 2)]
+    with pytest.raises(LimitReached, match="slots_max"):
+        claim(tmp_path, 2)
+    assert len(held) == 2
+
+
+def test_a_killed_process_leaves_its_slot(tmp_path: Path) -> None:
+    """The lock ends with the process, however it ends."""
+    code = f"from pathlib import Path; from projections.duckdb.slots import claim; claim(Path({str(tmp_path)!r}));"
+    code += "print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        assert claim(tmp_path).number == 1
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    assert claim(tmp_path).number == 0
+
+
+@pytest.fixture
+async def model(tmp_path: Path) -> DuckReadModel:
+    """A read model with something in it."""
+    script = await random_script(8, 30)
+    return built(tmp_path / "a.duckdb", await messages_of(script.tape, DuckReadModel.subjects))
+
+
+async def test_an_answer_says_as_of_which_sequence_of_which_tape(model: DuckReadModel) -> None:
+    """`Tape-Sequence` and `Tape-Epoch` come with every answer."""
+    reads = Reads(model.store)
+    now = await reads.run(sessions.sessions, None, page=Page(limit=1))
+    assert (now.sequence, now.epoch, len(now.value.rows)) == (model.checkpoint().sequence, "epoch", 1)
+    then = await reads.run(sessions.sessions, 0)
+    assert (then.sequence, then.value.rows, then.value.total) == (0, [], 0)
+    reads.close()
+    model.close()
+
+
+async def test_a_query_that_takes_too_long_is_ended(model: DuckReadModel) -> None:
+    """It is interrupted, the asker gets an error, and the reader is free again."""
+    store = model.store
+    store.settings = DuckSettings(reader_seconds_max=0.3, readers_max=2)
+    reads = Reads(store)
+    with pytest.raises(ReadModelUnavailable, match="longer than"):
+        await reads.run(lambda at: at.one(SLOW), None)
+    async with asyncio.timeout(5):
+        answer = await reads.run(lambda at: at.count("SELECT 7"), None)
+    assert answer.value == 7
+    reads.close()
+    model.close()
+
+
+async def test_waiting_queries_are_bounded(model: DuckReadModel) -> None:
+    """One more than `readers_max + waiting_max` is refused at once."""
+    model.store.settings = DuckSettings(readers_max=1, waiting_max=1, reader_seconds_max=5)
+    reads = Reads(model.store)
+    go = threading.Event()
+
+    def wait(at: Snapshot) -> bool:
+        return go.wait(5)
+
+    running = [asyncio.create_task(reads.run(wait, None)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(ReadModelUnavailable) as error:
+        await reads.run(wait, None)
+    assert error.value.code == "TOO_MANY_QUERIES"
+    go.set()
+    assert [(await one).value for one in running] == [True, True]
+    reads.close()
+    model.close()
+
+
+def test_readers_are_bounded(tmp_path: Path) -> None:
+    """A reader too many waits for one to be free, and not for ever."""
+    store = DuckStore(tmp_path / "a.duckdb", [], DuckSettings(readers_max=1, reader_seconds_max=0.05))
+    store.open()
+    with store.read(), pytest.raises(ReadModelUnavailable, match="busy"), store.read():
+        pass
+    with store.read() as snapshot:
+        assert snapshot.sequence == 0
+    with store.read(), pytest.raises(ReadModelUnavailable, match="does not end"):
+        store.discard()
+    store.close()
+    with pytest.raises(ReadModelUnavailable), store.read():
+        pass
+
+
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    """The setting reaches DuckDB."""
+    store = DuckStore(tmp_path / "a.duckdb", [], DuckSettings(memory_limit_mb=77, threads=1))
+    store.open()
+    with store.read() as snapshot:
+        assert snapshot.one("SELECT current_setting('threads')") == (1,)
+        (limit,) = snapshot.one("SELECT current_setting('memory_limit')") or ("",)
+    assert limit == "73.4 MiB"
+    store.close()
+
+
+@pytest.mark.parametrize("page", [{"limit": 0}, {"limit": PAGE_ROWS_MAX + 1}, {"offset": -1}])
+def test_pages_are_bounded(page: dict[str, int]) -> None:
+    """A page over its maximum names the field."""
+    with pytest.raises(InvalidInput) as error:
+        Page(**page)
+    assert error.value.field in page
+    with pytest.raises(InvalidInput):
+        Page(offset=PAGE_OFFSET_MAX + 1)
+
+
+def test_exports_are_bounded() -> None:
+    """A whole session over the limit is refused."""
+    with pytest.raises(LimitReached, match="EXPORT_ROWS_MAX"):
+        bounded(10**9, "fills")
+
+
+async def test_pages_cover_a_list_once(model: DuckReadModel) -> None:
+    """Following `next` gives every row once, forward and backward."""
+    scope = Scope(include_research=True)
+    with model.store.read() as snapshot:
+        whole = orders.orders(snapshot, scope, Page(limit=PAGE_ROWS_MAX))
+        assert whole.total == len(whole.rows) > 5
+        assert whole.next is None
+        for newest_first in (False, True):
+            found, offset = [], 0
+            while offset is not None:
+                part = orders.orders(snapshot, scope, Page(limit=3, offset=offset, newest_first=newest_first))
+                found += part.rows
+                offset = part.next
+            assert found == (whole.rows[::-1] if newest_first else whole.rows)
+    model.close()
+
+
+async def test_unknown_things_are_named(model: DuckReadModel) -> None:
+    """Every query of one thing says which one there is not."""
+    with model.store.read() as snapshot:
+        for query in (
+            lambda: sessions.session(snapshot, "nobody"),
+            lambda: orders.orders(snapshot, Scope(session="nobody")),
+            lambda: equity.equity(snapshot, "nobody"),
+            lambda: orders.order_history(snapshot, "s0", 99_999),
+        ):
+            with pytest.raises(Unknown):
+                query()
+        with pytest.raises(Unknown):
+            instruments.instrument(snapshot, 99)
+        with pytest.raises(InvalidInput, match="must be one of"):
+            orders.orders(snapshot, statuses=("lost",))
+        with pytest.raises(InvalidInput):
+            equity.equity_curve(snapshot, "s0", 0)
+        assert positions.positions(snapshot, Scope(symbol="'; DROP TABLE sessions; --")).rows == []
+    model.close()
