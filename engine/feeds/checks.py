@@ -77,8 +77,10 @@ class Checks(ABC):
         bad = np.logical_or.reduce(list(faults.values()))
         if not self._intake.skips:
             said = [f"{MEANINGS[code]} (rows {_named(batch, mask)})" for code, mask in faults.items()]
+            first = int(batch.lines[bad].min())
             raise BadRows(
-                f"{self._intake.source.name} has rows that are no market data: {'; '.join(said)}.",
+                f"{self._intake.source.name} has rows that are no market data: {'; '.join(said)}. "
+                f"Row {first} is {self._intake.source.shown(first)}.",
                 field="file",
                 hint="Mend the file, or give bad_rows=skip to leave such rows out and count them.",
             )
@@ -160,7 +162,8 @@ class BarChecks(Checks):
         return faults
 
     def _note_more(self, batch: Batch) -> None:
-        self._notes.add(FindingCode.ZERO_VOLUME, batch.lines[batch.rows["volume"] == 0])
+        if self._intake.quantity != "none":
+            self._notes.add(FindingCode.ZERO_VOLUME, batch.lines[batch.rows["volume"] == 0])
 
 
 def _named(batch: Batch, mask: Mask) -> str:

@@ -17,6 +17,7 @@ from engine.feeds.errors import BadMapping, FeedLimit, Unreadable
 BLOCK_BYTES = 4 * 1024 * 1024  # text read at a time
 COUNT_BYTES = 128 * 1024
 GZIP_BYTES = 1024 * 1024  # compressed bytes read at a time
+SHOWN_BYTES = 100
 LINE_BYTES_MAX = 16 * 1024 * 1024
 HEAD_BYTES = 64 * 1024
 HEAD_LINES = 20
@@ -123,13 +124,13 @@ class SourceFile:
         self._refuse_binary(data)
         return [line.decode("utf-8", "replace") for line in data.splitlines()[:HEAD_LINES]]
 
-    def line(self, number: int) -> str:
-        """The text of one line, for error messages."""
-        for block in self.blocks():
-            if number < block.first_line + block.line_count:
-                lines = block.data.split(b"\n")
-                return lines[number - block.first_line].rstrip(b"\r").decode("utf-8", "replace")
-        return ""
+    def shown(self, number: int) -> str:
+        """The beginning of one line in quotes, for error messages; of a record file, its number."""
+        if self.binary:
+            return f"record {number}"
+        block = next(block for block in self.blocks() if number < block.first_line + block.line_count)
+        line = block.data.split(b"\n")[number - block.first_line].rstrip(b"\r")
+        return repr(line[:SHOWN_BYTES].decode("utf-8", "replace"))
 
     def _open(self) -> BinaryIO:
         try:

@@ -58,7 +58,7 @@ class FileFeed:
             FeedError: the file cannot be imported as it is. The message names the rows.
         """
         if self._description is None:
-            intake = Intake(self._source, self.mapping)
+            intake = self._intake()
             kept: list[Rows] = []
             kept_bytes = 0
             times: list[int] = []
@@ -78,7 +78,7 @@ class FileFeed:
         if self._kept is not None:
             sources: Iterator[Rows] = iter(self._kept)
         else:
-            sources = self._rows(Intake(self._source, self.mapping), None)
+            sources = self._rows(self._intake(), None)
         for rows in sources:
             for chunk in cut(rows, CHUNK_ROWS_MAX):
                 chunk = chunk.copy()
@@ -89,6 +89,9 @@ class FileFeed:
     def report(self) -> Report:
         """What the survey noticed."""
         return self.survey().reports[0]
+
+    def _intake(self) -> Intake:
+        return Intake(self._source, self.mapping, self.format.quantity)
 
     def _rows(self, intake: Intake, steps: StepsByInstrument | None) -> Iterator[Rows]:
         market = self.format.section == "market"
@@ -120,7 +123,7 @@ class FileFeed:
             kinds=tuple(kind.name.lower() for kind in kinds) or ("bar",),
             section=self.format.section,
             designated=self.format.designated,
-            quantity=intake.quantity or self.format.quantity,
+            quantity=intake.quantity,
             book=self.format.book,
             mapping=self.mapping.text(),
             rows=intake.notes.rows_made,

@@ -32,11 +32,11 @@ class Batch(NamedTuple):
 class Intake:
     """State of reading one file once. Instruments are numbered from 0 in the order they are met."""
 
-    def __init__(self, source: SourceFile, mapping: Mapping) -> None:
+    def __init__(self, source: SourceFile, mapping: Mapping, quantity: QuantityUnit = "base") -> None:
         self.source = source
         self.mapping = mapping
         self.notes = Notes()
-        self.quantity: QuantityUnit | None = None  # what quantities count, where the file decides and not the format
+        self.quantity = quantity  # what quantities count; a format may find out otherwise
         self.forms: list[InstrumentForm] = []
         self._numbers: dict[tuple[str, str], int] = {}
 

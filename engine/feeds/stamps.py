@@ -13,6 +13,7 @@ from engine.feeds.report import FindingCode, Lines, Notes
 
 TIME_MIN_NS = -2_208_988_800_000_000_000  # 1900-01-01
 TIME_MAX_NS = 7_258_118_400_000_000_000  # 2200-01-01
+SAMPLE_VALUES = 100  # that are tried for the form of a column of text
 BAD_TIME = np.iinfo(np.int64).min  # stands for a time that could not be read
 
 Times = NDArray[np.int64]
@@ -90,11 +91,11 @@ def _each(counts: Times) -> Times:
 
 
 def text_stamps(column: pl.Series) -> Stamped:
-    """Times of a column of text, all in the form of its first value."""
-    first = str(column.drop_nulls().head(1).item()) if column.null_count() < len(column) else ""
-    for pattern, form, aware in _TEXTS:
-        if re.fullmatch(pattern, first):
-            return Stamped(_parsed(column, form.format("T" if "T" in first else " "), first), not aware)
+    """Times of a column of text, all in the form of the first value that has a known one."""
+    for value in column.drop_nulls().head(SAMPLE_VALUES).to_list():
+        for pattern, form, aware in _TEXTS:
+            if re.fullmatch(pattern, value):
+                return Stamped(_parsed(column, form.format("T" if "T" in value else " "), value), not aware)
     return Stamped(np.full(len(column), BAD_TIME, np.int64), False)
 
 

@@ -22,6 +22,7 @@ from engine.feeds.report import ROWS_NAMED_MAX, FindingCode, Lines
 
 COLUMNS_MAX = 1_000
 SHOWN_CHARACTERS = 80
+SAMPLE_LINES = 20  # that tell whether a column of times holds counts or text
 
 
 class Kind(StrEnum):
@@ -70,9 +71,14 @@ class Table(NamedTuple):
     lines: Lines
 
 
-def split(line: str, separator: str) -> list[str]:
-    """Fields of one line of text."""
-    return next(csv.reader([line], delimiter=separator), [])
+def split(line: str, separator: str, *, quoted: bool = True) -> list[str]:
+    """Fields of one line of text; what cannot be parsed is one field."""
+    if not quoted:
+        return line.split(separator) if line else []
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return [line]
 
 
 def ordered_columns(source: SourceFile, layout: Layout, names: list[str], line: int = 1) -> tuple[Column, ...]:
@@ -171,13 +177,16 @@ class TableReader:
             raise_if_empty=False,
         )
 
+    def _fields(self, line: str) -> list[str]:
+        return split(line, self._layout.separator, quoted=self._layout.quoted)
+
     def _typed(self, data: bytes) -> dict[str, pl.DataType | type[pl.DataType]]:
-        first = split(data[: data.find(b"\n") + 1 or None].decode().strip("\r\n"), self._layout.separator)
+        samples = [self._fields(line.decode().rstrip("\r")) for line in data.split(b"\n", SAMPLE_LINES)[:SAMPLE_LINES]]
         schema: dict[str, pl.DataType | type[pl.DataType]] = {}
         for at, column in enumerate(self._columns):
             if column.kind is Kind.TIME:
-                value = first[at] if at < len(first) else ""
-                schema[column.name] = pl.Int64 if value.lstrip("-").isdigit() else pl.String
+                counts = any(fields[at].lstrip("-").isdigit() for fields in samples if at < len(fields))
+                schema[column.name] = pl.Int64 if counts else pl.String
             else:
                 schema[column.name] = _TYPES[column.kind]
         return schema
@@ -186,7 +195,7 @@ class TableReader:
         """The block without empty lines and without lines of too few or too many columns."""
         texts = data.decode().split("\n")[: len(lines)]
         due = len(self._columns)
-        widths = np.array([len(split(text.rstrip("\r"), self._layout.separator)) for text in texts])
+        widths = np.array([len(self._fields(text.rstrip("\r"))) for text in texts])
         self._intake.notes.add(FindingCode.BLANK_LINES, lines[widths == 0])
         wrong = (widths != due) & (widths != 0)
         if wrong.any():
@@ -215,7 +224,7 @@ class TableReader:
         return self._refused_or_kept(table, bad, faults)
 
     def _fault(self, text: str, values: tuple[object, ...]) -> str:
-        fields = split(text, self._layout.separator)
+        fields = self._fields(text)
         for column, field, value in zip(self._columns, fields, values, strict=True):
             if value is None and not column.optional:
                 return f"column {column.name} is {field[:SHOWN_CHARACTERS]!r}, {column.kind.value} is due"
@@ -235,9 +244,15 @@ class TableReader:
             lines = np.arange(first, first + frame.height, dtype=np.int64)
             first += frame.height
             self._intake.notes.rows_read += frame.height
-            table = Table(frame.with_columns(_cast(frame[one.name], one.kind) for one in self._columns), lines)
+            table = Table(self._typed_records(frame), lines)
             bad = self._nulls(table.frame)
             yield table if bad is None else self._refused_or_kept(table, bad, self._faults(frame, table, bad))
+
+    def _typed_records(self, frame: pl.DataFrame) -> pl.DataFrame:
+        try:
+            return frame.with_columns(_cast(frame[one.name], one.kind) for one in self._columns)
+        except pl.exceptions.PolarsError as error:
+            raise WrongColumns(f"A column of {self._source.name} is of another type: {error}.", field="file") from error
 
     def _faults(self, raw: pl.DataFrame, table: Table, bad: np.ndarray) -> list[str]:
         faults = []

@@ -1,6 +1,8 @@
 """HistData's `DAT_ASCII` bars: `20170301 000000;open;high;low;close;0`, no header.
 
-Times are EST without daylight saving; the volume column is always 0 and says nothing.
+HistData calls its times EST without daylight saving. The known files are in New York time with it: their weeks open
+on Sunday at 17:00 before and behind the clock change, and their prices meet those of another source only so. That is
+the default; `zone=UTC-05` is what HistData says. The volume column is always 0 and says nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from engine.feeds.stamps import stamps
 from engine.feeds.symbols import symbol_in_name
 from engine.feeds.tables import Column, Kind, Layout, TableReader
 
-ZONE = "UTC-05"
+ZONE = "America/New_York"
 PRICES = ("open", "high", "low", "close")
 LAYOUT = Layout(
     columns=(Column("time", Kind.TEXT), *(Column(name, Kind.FLOAT) for name in (*PRICES, "volume"))),
@@ -53,7 +55,7 @@ def _tables(intake: Intake) -> Iterator[BarTable]:
 
 FORMAT = Format(
     name="ascii_bars",
-    about="HistData DAT_ASCII bars, semicolons, EST without daylight saving",
+    about="HistData DAT_ASCII bars, semicolons, no volume",
     kinds=(),
     fits=fits,
     read=read,

@@ -1,7 +1,8 @@
 """MetaTrader 5 bars: tab-separated `DATE TIME OPEN HIGH LOW CLOSE TICKVOL VOL SPREAD`, the names with or without `<>`.
 
 Times are of the broker's server and name no zone. The default is New York plus seven hours (midnight is 17:00 in New
-York in summer and winter), which the usual brokers keep and which the weeks of the known files show. `VOL` is the
+York, in summer and winter). The known files keep it since 2020; until 2019 they changed their clocks with Europe
+(`zone=Europe/Athens`), which differs in about four weeks a year. `VOL` is the
 volume (0 in much of forex: then there is no volume limit); `TICKVOL`, the number of quotes, is kept as `trades`, or
 becomes the volume by `volume=ticks`.
 """
