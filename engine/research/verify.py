@@ -85,7 +85,7 @@ async def _replay(core: Core, ledger: Ledger, history: History, reader: Recordin
                 break
             size = min(len(item.rows) - at, STEP_ROWS_MAX)
             until = scheduled[0].effective_input if scheduled else ended.inputs
-            size = min(size, core.rows_until(item.rows[at : at + size], until))
+            size = min(size, core.rows_until(item.rows[at : at + size], until, item.kind))
             ledger.take(core.rows(item.rows[at : at + size], item.kind))
             at += size
             progress(core.inputs, ended.inputs)

@@ -18,6 +18,7 @@ from engine.recordings.reading import RecordingReader, RowsInput, Window
 from engine.sessions import history as histories
 from engine.sessions import snapshots
 from engine.sessions.core import Core
+from engine.sessions.cutting import cut, last_input
 from engine.sessions.history import History, Scheduled
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
 from engine.sessions.life import Session
@@ -200,7 +201,7 @@ class Runner:
                 return
             size = end - at
             if self._scheduled:
-                size = self._core.rows_until(item.rows[at:end], self._scheduled[0].effective_input)
+                size = self._core.rows_until(item.rows[at:end], self._scheduled[0].effective_input, item.kind)
             await self._step(item, at, at + size)
             at += size
 
@@ -213,24 +214,36 @@ class Runner:
                 await self._offer(self._core.carry_out(one.command))
 
     async def _step(self, item: RowsInput, at: int, end: int) -> None:
-        rows = item.rows[at:end]
+        rows, before = item.rows[at:end], self._core.inputs
         if len(rows) >= THREAD_ROWS_MIN:
             produced = await asyncio.to_thread(self._core.rows, rows, item.kind)
         else:
             produced = self._core.rows(rows, item.kind)
+        begun = self._place
         if not self._core.failed:
             self._place = item.place(end - 1)
-        await self._offer(produced)
+        await self._offer(produced, lambda inputs: self._place_of(item, at, inputs, before, begun))
         if self._core.failed:
             raise self._core.failure(item.place(min(at + self._core.consumed, end - 1)))
         await self._maybe_snapshot()
 
-    async def _offer(self, produced: Produced) -> None:
+    def _place_of(self, item: RowsInput, at: int, inputs: int, before: int, begun: Place) -> Place:
+        """Place of the row with which `inputs` rows were read, out of the stretch that began at row `at`."""
+        if inputs <= before:
+            return begun
+        return item.place(at + self._core.row_of(item.rows[at:], inputs - before, item.kind))
+
+    async def _offer(self, produced: Produced, place_of: Callable[[int], Place] | None = None) -> None:
+        """Hand over what was decided: one message, or several cut between rows where it is long."""
+        spec, epoch = self.spec, self._session.epoch
         sections = self._ledger.take(produced)
-        if sections:
-            spec = self.spec
+        parts = cut(sections)
+        for number, part in enumerate(parts):
             cause, inputs = self._place, self._core.inputs
-            await self._writer.put(Decision(spec.session, sections, cause, inputs, self._session.epoch, spec.research))
+            if place_of is not None and number < len(parts) - 1:
+                inputs = last_input(part) + 1
+                cause = place_of(inputs)
+            await self._writer.put(Decision(spec.session, part, cause, inputs, epoch, spec.research))
 
     # --- commands -------------------------------------------------------------------------------------------------
 
@@ -302,6 +315,9 @@ class Runner:
             at=self._place,
             ended_ns=self._around.clock.now_ns(),
         )
+        if self._writer.failed is not None:  # it stopped over this very error: nothing of it is in flight
+            family = SessionFamily(self.spec.session, research=self.spec.research)
+            self._writer = FencedWriter(self._around.tape, family, self._writer.expected, clock=self._around.clock)
         try:
             await self._append(fact, f"{self.spec.session}:failed")
             await self._writer.flush()

@@ -1,0 +1,143 @@
+"""The composition root: builds every process of a house from the settings. Nothing else knows every package."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from api.places import Places, epoch_of
+from api.servers import market_store_of, tape_endpoint
+from api.settings import Settings
+from engine.loop.module import code_hash_of
+from engine.recordings.reading import RecordingReader
+from engine.recordings.segments import Segments
+from engine.sessions.core import Core
+from engine.sessions.host import Host, HostSettings
+from engine.sessions.life import Session
+from engine.sessions.runner import Runner, RunnerSettings, Surroundings
+from engine.strategies.registry import Registry, discover
+from events.clock import Clock
+from events.facts import SessionSpec
+from events.jetstream import streams
+from events.jetstream.blobs import JetStreamBlobs
+from events.jetstream.keys import JetStreamKeys
+from events.jetstream.link import Link
+from events.jetstream.roles import BLOBS, COUNTERS, LIVENESS
+from events.jetstream.tape import JetStreamTape
+from events.tape import Limits
+from projections.market_duckdb import DuckMarketStore
+from projections.market_store import MarketStore
+from projections.questdb.access import Access, access_of
+from projections.questdb.server import read_access
+from projections.questdb.store import QuestDbMarketStore
+
+
+@dataclass(slots=True)
+class Connection:
+    """One process's line to the tape, as one role."""
+
+    link: Link
+    tape: JetStreamTape
+    keys: JetStreamKeys
+    blobs: JetStreamBlobs
+    counters: JetStreamKeys | None = None
+    vault: JetStreamTape | None = None
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        await self.tape.close()
+        if self.vault is not None:
+            await self.vault.close()
+        await self.link.close()
+
+
+async def connect(settings: Settings, role: str, clock: Clock) -> Connection:
+    """Connect as a role; `api` and `admin` also reach the vault and the counters.
+
+    Raises:
+        NotAvailable: there is no server, or `init` never ran.
+        TapeMissing, TapeForeign, TapeUnavailable: see `JetStreamTape.open`.
+    """
+    epoch = epoch_of(Places(settings.folder))
+    link = await Link.open(tape_endpoint(settings, role))
+    try:
+        limits = Limits(append_seconds_max=settings.tape.append_seconds_max)
+        tape = await JetStreamTape.open(link, epoch=epoch, limits=limits, clock=clock)
+        keys = await JetStreamKeys.open(link, LIVENESS, clock=clock)
+        blobs = await JetStreamBlobs.open(link, BLOBS, clock=clock)
+        connection = Connection(link, tape, keys, blobs)
+        if role in ("api", "admin"):
+            connection.counters = await JetStreamKeys.open(link, COUNTERS, clock=clock)
+            connection.vault = await JetStreamTape.open(
+                link, stream=streams.VAULT_STREAM, epoch=epoch, limits=limits, clock=clock
+            )
+        return connection
+    except BaseException:
+        await link.close()
+        raise
+
+
+def registry_of(settings: Settings) -> Registry:
+    """The strategies of this installation. Raises InvalidInput."""
+    folder = settings.engine.strategies
+    return discover(Path(folder).expanduser() if folder else None)
+
+
+class CodeHashes:
+    """Hash of the loop of a set of strategies, computed once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._known = cache(self._compute)
+
+    def __call__(self, strategies: Sequence[str]) -> str:
+        return self._known(tuple(sorted(set(strategies))))
+
+    def _compute(self, strategies: tuple[str, ...]) -> str:
+        return code_hash_of([self._registry[one] for one in strategies])
+
+
+
+
+def surroundings(settings: Settings, connection: Connection, registry: Registry, clock: Clock) -> Surroundings:
+    """What runners are given."""
+    segments = Segments(Places(settings.folder).segments, connection.tape.epoch)
+    engine = settings.engine
+    return Surroundings(
+        tape=connection.tape,
+        blobs=connection.blobs,
+        clock=clock,
+        reader=RecordingReader(connection.tape, segments),
+        make_core=lambda spec: Core(spec, registry),
+        settings=RunnerSettings(
+            snapshot_rows=engine.snapshot_rows,
+            snapshot_messages=engine.snapshot_messages,
+            snapshot_seconds=engine.snapshot_seconds,
+        ),
+    )
+
+
+def host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[str, ...]) -> Host:
+    """An engine (paper, live, collect) or a worker (backtest)."""
+    around = surroundings(settings, connection, registry_of(settings), clock)
+
+    async def run(session: Session, claim: int) -> None:
+        await Runner(around, session, claim).run()
+
+    name = f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
+    name = "".join(letter if letter.isalnum() else "-" for letter in name)[:48]
+    return Host(connection.tape, connection.keys, clock, name, run, HostSettings(modes=modes))
+
+
+def market_store(settings: Settings) -> MarketStore:
+    """The store of time series that this house uses. Raises ReadModelUnavailable where QuestDB is not there."""
+    places = Places(settings.folder)
+    if market_store_of(settings) == "duckdb":
+        return DuckMarketStore(places.duckdb / "market.duckdb")
+    access: Access | None = access_of(settings.market.url) if settings.market.url else read_access(places.questdb)
+    assert access is not None, "the servers were started first"
+    return QuestDbMarketStore(access)

@@ -1,0 +1,183 @@
+"""The core of a session: rows and commands in, decided rows out. No I/O, no clock; live, replay and fork share it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from engine.loop.bars import ROWS_PER_BAR
+from engine.loop.decision_loop import Answer, DecisionLoop, Decisions, HandOrder
+from engine.loop.module import Loop
+from engine.loop.spec import loop_spec
+from engine.sessions.lanes import lanes_of
+from engine.sessions.outputs import Produced
+from engine.strategies.strategy import Strategy
+from events.errors import TapedeckError
+from events.facts import CancelOrder, Command, HaltLane, Place, SessionSpec, StopSession, SubmitOrder
+from events.rows import DECISION_KINDS, OrderKind, Rows, SectionKind, Side, TimeInForce
+
+Refusal = tuple[str, str, str | None]  # code, message, field
+PRICED = {"limit": ("price",), "stop": ("stop_price",), "stop_limit": ("price", "stop_price")}
+PRICED |= {"trailing": ("stop_price",), "market": ()}
+NUMBER_MAX = 1e15
+
+
+class KernelFailed(TapedeckError):
+    """A kernel returned a failure code; rows before it are kept."""
+
+    code = "KERNEL_FAILED"
+
+
+class Core:
+    """One session's loop, spoken to in the vocabulary of the tape."""
+
+    def __init__(self, spec: SessionSpec, strategies: Mapping[str, Strategy], loop: Loop | None = None) -> None:
+        self.spec = spec
+        self._loop = DecisionLoop(loop_spec(spec), strategies, loop=loop)
+        self._lanes = lanes_of(spec)
+        self._places = {terms.symbol: place for place, terms in enumerate(spec.instruments)}
+        self._mine = np.zeros(max(terms.number for terms in spec.instruments) + 2, np.bool_)
+        self._mine[[terms.number for terms in spec.instruments]] = True
+
+    # --- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def code_hash(self) -> str:
+        """Decisions are comparable under one code hash."""
+        return self._loop.code_hash
+
+    @property
+    def inputs(self) -> int:
+        """Input rows read so far."""
+        return self._loop.inputs
+
+    @property
+    def equity(self) -> float:
+        """Quote currency."""
+        return self._loop.equity
+
+    @property
+    def failed(self) -> bool:
+        """Whether a kernel failed."""
+        return self._loop.failed != 0
+
+    @property
+    def consumed(self) -> int:
+        """Rows read of the last stretch: market rows, or whole bars."""
+        return self._consumed
+
+    _consumed = 0
+
+    def failure(self, at: Place) -> KernelFailed:
+        """What to say of a failed kernel."""
+        lane = self._lanes[self._loop.failed_lane]
+        return KernelFailed(
+            f"The kernel of {lane.strategy.strategy} on {lane.instrument.symbol} failed with code {self._loop.failed} "
+            f"at row {at.sequence}.{at.index}."
+        )
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+
+    def rows(self, rows: Rows, kind: SectionKind) -> Produced:
+        """Read market or bar rows; stops before the row at which a kernel fails."""
+        if kind is SectionKind.BAR:
+            decisions = self._loop.advance_bars(rows)
+            self._consumed = self._loop.consumed // ROWS_PER_BAR
+        else:
+            decisions = self._loop.advance(rows)
+            self._consumed = self._loop.consumed
+        return _by_kind(decisions)
+
+    def rows_until(self, rows: Rows, inputs: int, kind: SectionKind) -> int:
+        """How many of the rows to read so that `inputs` were read in all; all where they do not suffice."""
+        wanted = inputs - self.inputs
+        return self.row_of(rows, wanted, kind) + 1 if wanted > 0 else 0
+
+    def row_of(self, rows: Rows, wanted: int, kind: SectionKind) -> int:
+        """Index of the row that is the `wanted`-th input (from 1) among these rows; the last where there are fewer."""
+        if kind is SectionKind.BAR:
+            wanted = -(-wanted // ROWS_PER_BAR)
+        numbers = np.minimum(rows["instrument"], len(self._mine) - 1)
+        mine = np.flatnonzero(self._mine[numbers])
+        return int(mine[wanted - 1]) if wanted <= len(mine) else len(rows) - 1
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def refusal(self, command: Command) -> Refusal | None:
+        """Why a command cannot be carried out now; None where it can."""
+        match command:
+            case SubmitOrder():
+                return self._refusal_of_order(command)
+            case CancelOrder() if command.order and command.order not in self._loop.working["order"]:
+                return "NOT_FOUND", f"No working order has number {command.order}.", "order"
+            case HaltLane() if self._lane(command) is None:
+                return "NOT_FOUND", f"The session has no {command.strategy} on {command.symbol}.", "strategy"
+            case _:
+                return None
+
+    def _refusal_of_order(self, order: SubmitOrder) -> Refusal | None:
+        if order.symbol not in self._places:
+            return "NOT_FOUND", f"The session does not trade {order.symbol}.", "symbol"
+        for name in ("quantity", *PRICED[order.kind]):
+            value = getattr(order, name)
+            if not (math.isfinite(value) and 0 < value <= NUMBER_MAX):
+                return "INVALID_INPUT", f"{name} is {value}; a {order.kind} order needs one above 0.", name
+        return None
+
+    def _lane(self, command: HaltLane) -> int | None:
+        for lane in self._lanes:
+            if (lane.strategy.strategy, lane.instrument.symbol) == (command.strategy, command.symbol):
+                return lane.number
+        return None
+
+    def carry_out(self, command: Command) -> Produced:
+        """Do what an accepted command asks for; a stop is the caller's."""
+        match command:
+            case SubmitOrder():
+                return self._done(self._loop.submit(self._hand_order(command)))
+            case CancelOrder():
+                done = self._loop.cancel(command.order) if command.order else self._loop.cancel_all()
+                return self._done(done)
+            case HaltLane():
+                lane = self._lane(command)
+                assert lane is not None, "refused before"
+                return self._done(self._loop.halt(lane, command.halted))
+            case StopSession():
+                return {}
+            case _:
+                raise AssertionError(f"no session carries out a {type(command).__name__}")
+
+    def _hand_order(self, order: SubmitOrder) -> HandOrder:
+        return HandOrder(
+            lane=self._loop.hand_lane(self._places[order.symbol]),
+            side=Side.BUY if order.side == "buy" else Side.SELL,
+            quantity=order.quantity,
+            kind=OrderKind[order.kind.upper()],
+            price=order.price,
+            stop_price=order.stop_price,
+            time_in_force=TimeInForce[order.time_in_force],
+        )
+
+    @staticmethod
+    def _done(done: tuple[Answer, Decisions]) -> Produced:
+        return _by_kind(done[1])
+
+    def close(self, flatten: bool) -> Produced:
+        """The end: working orders are cancelled, positions closed where `flatten`."""
+        return _by_kind(self._loop.close(flatten=flatten))
+
+    # --- state ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """All that decides."""
+        return self._loop.snapshot()
+
+    def restore(self, data: bytes) -> None:
+        """Go on from a snapshot. Raises Conflict."""
+        self._loop.restore(data)
+
+
+def _by_kind(decisions: Decisions) -> Produced:
+    return dict(zip(DECISION_KINDS, decisions.kinds(), strict=True))
