@@ -44,8 +44,8 @@ NAMED = re.compile(r"(?P<coin>[A-Z]+)_(?P<day>\d{4}-\d\d-\d\d)_(?P<hour>\d\d)\.(
 # Leave-one-out chooses among these: a lattice about wide, in equal steps of the logarithm.
 LATTICE = {
     "velocity_min_ratio": (0.02, 0.025, 0.03, 0.0375, 0.045),
-    "surge_min": (30.0, 55.0, 100.0, 180.0, 330.0),
-    "arrivals_min": (8, 11, 15, 20, 28),
+    "surge_min": (3.0, 6.0, 12.0, 25.0, 50.0, 100.0),
+    "arrivals_min": (10, 13, 18, 24, 32),
 }
 
 # Of the trading table. A pump's first second trades 1 to 3 BTC, a whole quiet hour before it 0.5 to 3.

@@ -37,13 +37,13 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     velocity_min_ratio: Annotated[
         float, Meta(ge=0.001, le=1.0, description="fall of the fast TWAP under the slow one that is a dump, ratio")
-    ] = 0.025
+    ] = 0.03
     surge_min: Annotated[
         float, Meta(ge=1.0, le=100000.0, description="volume rate of the surge window over the base's, times")
-    ] = 80.0
+    ] = 10.0
     arrivals_min: Annotated[
         int, Meta(ge=1, le=100000, description="instants with a trade in the surge window, count")
-    ] = 15
+    ] = 18
     fast_window_s: Annotated[int, Meta(ge=0, le=3600, description="fast TWAP; 0: the price itself, seconds")] = 1
     slow_window_s: Annotated[int, Meta(ge=10, le=604800, description="slow TWAP, and the warm-up, seconds")] = 600
     surge_window_s: Annotated[int, Meta(ge=1, le=86400, description="window of surge and arrivals, seconds")] = 5

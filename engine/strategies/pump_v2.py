@@ -19,8 +19,10 @@ highest since the entry) or after `hold_max_s`: what the crowd lifts in a minute
 
 Sources: J. Kamps, B. Kleinberg, "To the moon: defining and detecting cryptocurrency pump-and-dumps", Crime Science
 7:18 (2018): price and volume anomaly over a moving average; M. La Morgia, A. Mei, F. Sassi, J. Stefa, "Pump and Dumps
-in the Bitcoin Era", ICCCN (2020): the rush of orders as the earliest sign. Defaults were set on five recorded pumps;
-`benchmarks/pump_detection.py` prints how far each may move.
+in the Bitcoin Era", ICCCN (2020): the rush of orders as the earliest sign. Velocity and arrivals are set in the
+middle between what the recorded pumps reach and what brings many alarms; the surge, hundreds of times in those thin
+markets, is set low, so that a market that trades all the time may have its pumps too. Defaults were set on five
+recorded pumps; `benchmarks/pump_detection.py` prints how far each may move.
 
 Bars hold no instants and no seconds: there give `fast_window_s` 0, `arrivals_min` 1 and windows of several bars. A
 source without quantities has no surge and gives no signal. Signal strength: the velocity, a ratio.
@@ -49,13 +51,13 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     velocity_min_ratio: Annotated[
         float, Meta(ge=0.001, le=10.0, description="fast TWAP over slow TWAP, less 1, that is a pump, ratio")
-    ] = 0.025
+    ] = 0.03
     surge_min: Annotated[
         float, Meta(ge=1.0, le=100000.0, description="volume rate of the surge window over the base's, times")
-    ] = 80.0
+    ] = 10.0
     arrivals_min: Annotated[
         int, Meta(ge=1, le=100000, description="instants with a trade in the surge window, count")
-    ] = 15
+    ] = 18
     fast_window_s: Annotated[int, Meta(ge=0, le=3600, description="fast TWAP; 0: the price itself, seconds")] = 1
     slow_window_s: Annotated[int, Meta(ge=10, le=604800, description="slow TWAP, and the warm-up, seconds")] = 600
     surge_window_s: Annotated[int, Meta(ge=1, le=86400, description="window of surge and arrivals, seconds")] = 5

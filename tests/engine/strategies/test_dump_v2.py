@@ -8,7 +8,7 @@ from tests.engine.strategies.driving import Drive, signals, trades
 from tests.engine.strategies.test_pump_v2 import BURST, burst, quiet
 
 FALL = quiet() + burst(rise=-6.0)
-GOLDEN = [(261, "ENTER_SHORT", -0.0253), (288, "EXIT", -0.0414)]
+GOLDEN = [(265, "ENTER_SHORT", -0.0312), (288, "EXIT", -0.0414)]
 
 
 def test_golden_dump() -> None:

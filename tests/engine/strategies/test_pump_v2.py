@@ -27,7 +27,7 @@ def test_golden_pump() -> None:
     assert signals(said) == GOLDEN
 
 
-GOLDEN = [(262, "ENTER_LONG", 0.0258), (288, "EXIT", 0.0403)]
+GOLDEN = [(265, "ENTER_LONG", 0.0302), (288, "EXIT", 0.0403)]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
-from benchmarks.pump_detection import ALARMS_MAX, Event, Verdict, events, judge, naive, pump_v2
+from benchmarks.pump_detection import ALARMS_MAX, SECOND, Event, Verdict, events, judge, naive, pump_v2
+from events.rows import MARKET_DTYPE, MarketKind
 
 FILES = 5
 
@@ -39,12 +41,14 @@ def test_every_pump_is_found_within_ten_seconds_once_and_with_few_alarms(pumps: 
     "moved",
     [
         {"velocity_min_ratio": 0.02},
-        {"velocity_min_ratio": 0.05},
-        {"surge_min": 40.0},
-        {"surge_min": 240.0},
-        {"arrivals_min": 11},
-        {"arrivals_min": 30},
-        {"velocity_min_ratio": 0.0375, "surge_min": 120.0, "arrivals_min": 22},
+        {"velocity_min_ratio": 0.055},
+        {"surge_min": 3.0},
+        {"surge_min": 200.0},
+        {"arrivals_min": 14},
+        {"arrivals_min": 35},
+        {"velocity_min_ratio": 0.0375, "surge_min": 50.0, "arrivals_min": 24},
+        {"fast_window_s": 0},
+        {"fast_window_s": 2},
         {"slow_window_s": 300},
         {"slow_window_s": 1200},
         {"surge_window_s": 10},
@@ -73,3 +77,14 @@ def test_files_played_as_dumps_are_quiet(pumps: list[Event]) -> None:
         rows = event.rows.copy()
         rows["price"] = np.float64(1e-9) / rows["price"]
         assert judge(event, pump_v2(rows)).first_s is None
+
+
+def test_one_minute_bars_of_a_pump(shared_data: Path) -> None:
+    """On the closes of a day of one-minute bars it signals once, on the bar of the announced minute."""
+    bars = pl.read_csv(shared_data / "pump_events_ticks" / "SNG_historical_data_1m.csv.gz")
+    rows = np.zeros(len(bars), MARKET_DTYPE)
+    rows["ts_event_ns"] = 60 * SECOND * np.arange(len(bars)) + 1_523_318_400 * SECOND
+    rows["price"], rows["quantity"], rows["kind"] = bars["close"], bars["volume"], int(MarketKind.TRADE)
+    windows = {"fast_window_s": 0, "slow_window_s": 1800, "surge_window_s": 60, "base_window_s": 21600}
+    entries = pump_v2(rows, arrivals_min=1, **windows)
+    assert [bars["timestamp"][int(at)] for at in entries] == ["2018-04-10 19:00:00"]
