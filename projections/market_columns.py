@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from events.errors import InvalidInput
 from events.frames import NEWEST
 from events.rows import BAR_DTYPE, MARKET_DTYPE, ROW_DTYPES, MarketKind, Rows, SectionKind
-from projections.market_store import EVENT_NS_MIN, DecisionFrame, MarketFrame
+from projections.market_store import EVENT_NS_MAX, EVENT_NS_MIN, DecisionFrame, MarketFrame
 
 QUOTE_KINDS = (MarketKind.BID, MarketKind.ASK)
 
@@ -46,7 +46,7 @@ def market_columns(frames: Sequence[MarketFrame]) -> tuple[Columns, Columns, Col
     """Trades, quotes and bars of the frames, each in the order of the tape.
 
     Raises:
-        InvalidInput: an event time before 1970.
+        InvalidInput: an event time before 1970 or after 2261.
     """
     rows = _joined([frame for frame in frames if frame.rows.dtype == MARKET_DTYPE], MARKET_DTYPE)
     bars = _joined([frame for frame in frames if frame.rows.dtype == BAR_DTYPE], BAR_DTYPE)
@@ -82,12 +82,13 @@ def _joined(frames: Sequence[MarketFrame | DecisionFrame], dtype: np.dtype) -> C
 
 
 def _check_times(columns: Columns) -> None:
-    early = np.flatnonzero(columns.rows["ts_event_ns"] < EVENT_NS_MIN)
-    if len(early):
-        at = int(early[0])
+    times = columns.rows["ts_event_ns"]
+    outside = np.flatnonzero((times < EVENT_NS_MIN) | (times > EVENT_NS_MAX))
+    if len(outside):
+        at = int(outside[0])
         raise InvalidInput(
             f"Row {columns.index[at]} of message {columns.sequence[at]} ({columns.owners[columns.codes[at]]}) has an"
-            f" event time before 1970: {columns.rows['ts_event_ns'][at]} ns.",
+            f" event time that is not within 1970 to 2261: {times[at]} ns.",
             field="ts_event_ns",
-            hint="The market store keeps times from 1970 on; leave such rows out of the import.",
+            hint="The market store cannot keep such rows; leave them out of the import.",
         )

@@ -19,7 +19,8 @@ from events.rows import BAR_DTYPE, MARKET_DTYPE, ROW_DTYPES, MarketFlag, Rows, S
 from projections.batch import Checkpoint
 
 NS_MAX = 2**63 - 1
-EVENT_NS_MIN = 0  # neither store has times before 1970; feeds refuse such rows
+EVENT_NS_MIN = 0  # event times are from 1970 on, and end with 2261: what QuestDB's designated time holds
+EVENT_NS_MAX = 9_214_646_399_999_999_999
 
 # Where a row stands on the tape. Index counts rows within the section.
 _PLACE = [("sequence", "<i8"), ("index", "<i4")]
@@ -219,7 +220,7 @@ class MarketStore(Protocol):
         """Store trades, quotes and bars; other kinds of rows are left out. When it returned, all are committed.
 
         Raises:
-            InvalidInput: a row with an event time before 1970; nothing of these frames is promised to be stored.
+            InvalidInput: an event time before 1970 or after 2261; nothing of these frames is promised to be stored.
         """
         ...
 

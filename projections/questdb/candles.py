@@ -52,7 +52,7 @@ def recomputed(console: Console, limits: Limits, rows: Rows, interval: Interval,
         InvalidInput: too many ticks to look at.
     """
     _check_work(int(rows["trades"].sum()), limits)
-    found = []
+    found = [np.empty(0, CANDLE_ROW)]
     for first, until in stretches(rows["ts_open_ns"], interval.ns):
         conditions = [COUNTS, *where, *within(first, until)]
         sql = (

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+import structlog
 
 from events.clock import NS_PER_SECOND, Clock, SystemClock
 from events.errors import Conflict, ReadModelUnavailable
@@ -41,6 +45,8 @@ from projections.questdb.tables import (
 )
 from projections.questdb.visibility import Visibility
 
+log = structlog.get_logger(__name__)
+
 T = TypeVar("T")
 
 CHECKPOINT_NAME = "market"
@@ -59,6 +65,9 @@ class QuestDbMarketStore:
         self._pool = asyncio.Semaphore(self.limits.query_pool_max)
         self._refreshing = asyncio.Lock()
         self._refreshed_ns: int | None = None
+        self._later = ThreadPoolExecutor(1, "questdb-seen")
+        self._seen_lock = threading.Lock()
+        self._seen = 0  # to be written; 0: nothing
 
     # --- the writer -----------------------------------------------------------------------------------------------
 
@@ -86,6 +95,7 @@ class QuestDbMarketStore:
         The connection for writing goes first: the server keeps open writers per connection, and acknowledges rows
         that it writes to a table which was dropped meanwhile.
         """
+        self._later.submit(lambda: None).result()  # a `seen` on its way would speak of what is gone
         self._ingest.close()
         for view in reversed(VIEWS):
             self._console.ask(f"DROP MATERIALIZED VIEW IF EXISTS {view.name}")
@@ -114,8 +124,24 @@ class QuestDbMarketStore:
         self._put(CHECKPOINT_NAME, checkpoint)
 
     def set_seen(self, sequence: int) -> None:
-        """Kept beside the checkpoint."""
-        self._put(SEEN_NAME, Checkpoint("", sequence))
+        """Kept beside the checkpoint. Does not block: a thread writes the newest; a failed one is made good later."""
+        with self._seen_lock:
+            busy, self._seen = self._seen > 0, max(self._seen, sequence)
+        if not busy:
+            self._later.submit(self._write_seen)
+
+    def _write_seen(self) -> None:
+        while True:
+            with self._seen_lock:
+                sequence = self._seen
+            try:
+                self._put(SEEN_NAME, Checkpoint("", sequence))
+            except ReadModelUnavailable as error:
+                log.warning("questdb_seen_not_written", sequence=sequence, error=str(error))
+            with self._seen_lock:
+                if self._seen == sequence:
+                    self._seen = 0
+                    return
 
     def _put(self, name: str, checkpoint: Checkpoint) -> None:
         values = (quoted(name), quoted(checkpoint.epoch), str(checkpoint.sequence), quoted(checkpoint.digest))
@@ -227,5 +253,6 @@ class QuestDbMarketStore:
 
     async def close(self) -> None:
         """Close all connections."""
+        await asyncio.to_thread(self._later.shutdown)
         await asyncio.to_thread(self._ingest.close)
         self._console.close()
