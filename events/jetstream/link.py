@@ -93,7 +93,7 @@ class Link:
             "reconnected_cb": self._on_reconnected,
             "closed_cb": self._on_closed,
             "name": f"tapedeck-{self.endpoint.role}",
-            "inbox_prefix": inbox_prefix(self.endpoint.role),
+            "inbox_prefix": inbox_prefix(self.endpoint.role) if self.endpoint.seed_file else "_INBOX",
             "pending_size": 0,
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": self.limits.reconnect_pause_seconds,

@@ -79,6 +79,10 @@ class NatsServer:
         """Where the server keeps its streams."""
         return self.folder / "store" / "jetstream"
 
+    def blocks(self, stream: str) -> Path:
+        """Where the block files of a stream are."""
+        return self.store / "$G" / "streams" / stream / "msgs"
+
     def endpoint(self, role: str) -> Endpoint:
         """How a role reaches the server."""
         return endpoint(self.folder, role)
