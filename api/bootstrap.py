@@ -9,24 +9,29 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import msgspec
+
 from api.places import Places, epoch_of
 from api.servers import market_store_of, tape_endpoint
 from api.settings import Settings
-from engine.loop.module import code_hash_of
+from engine.loop.decision_loop import loop_for
 from engine.recordings.reading import RecordingReader
 from engine.recordings.segments import Segments
+from engine.research.sweeping import SweepRunner
+from engine.sessions.collector import Collector
 from engine.sessions.core import Core
 from engine.sessions.host import Host, HostSettings
 from engine.sessions.life import Session
 from engine.sessions.runner import Runner, RunnerSettings, Surroundings
+from engine.sources.holding import Sources
+from engine.sources.source import Source
 from engine.strategies.registry import Registry, discover
 from events.clock import Clock
-from events.facts import SessionSpec
 from events.jetstream import streams
 from events.jetstream.blobs import JetStreamBlobs
 from events.jetstream.keys import JetStreamKeys
 from events.jetstream.link import Link
-from events.jetstream.roles import BLOBS, COUNTERS, LIVENESS
+from events.jetstream.streams import BLOBS, COUNTERS, LIVENESS
 from events.jetstream.tape import JetStreamTape
 from events.tape import Limits
 from projections.market_duckdb import DuckMarketStore
@@ -87,6 +92,11 @@ def registry_of(settings: Settings) -> Registry:
     return discover(Path(folder).expanduser() if folder else None)
 
 
+def sources_of(settings: Settings) -> dict[str, Source]:
+    """The sources that the settings name, by id."""
+    return {one.id: msgspec.convert(msgspec.structs.asdict(one), Source) for one in settings.sources}
+
+
 class CodeHashes:
     """Hash of the loop of a set of strategies, computed once."""
 
@@ -98,9 +108,7 @@ class CodeHashes:
         return self._known(tuple(sorted(set(strategies))))
 
     def _compute(self, strategies: tuple[str, ...]) -> str:
-        return code_hash_of([self._registry[one] for one in strategies])
-
-
+        return loop_for(strategies, self._registry).code_hash
 
 
 def surroundings(settings: Settings, connection: Connection, registry: Registry, clock: Clock) -> Surroundings:
@@ -123,10 +131,21 @@ def surroundings(settings: Settings, connection: Connection, registry: Registry,
 
 def host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[str, ...]) -> Host:
     """An engine (paper, live, collect) or a worker (backtest)."""
-    around = surroundings(settings, connection, registry_of(settings), clock)
+    registry = registry_of(settings)
+    around = surroundings(settings, connection, registry, clock)
+    segments = Segments(Places(settings.folder).segments, connection.tape.epoch)
+    sources = Sources(connection.tape, connection.keys, clock, sources_of(settings), segments)
 
     async def run(session: Session, claim: int) -> None:
-        await Runner(around, session, claim).run()
+        spec = session.spec
+        if spec.grid:
+            await SweepRunner(around, session, claim, registry).run()
+        elif spec.input.recording is not None:
+            await Runner(around, session, claim).run()
+        else:
+            async with sources.held(spec.input.source, spec.session if spec.mode == "collect" else ""):
+                runner = Collector if spec.mode == "collect" else Runner
+                await runner(around, session, claim).run()
 
     name = f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
     name = "".join(letter if letter.isalnum() else "-" for letter in name)[:48]

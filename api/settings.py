@@ -87,10 +87,12 @@ class SourceSettings(Section, frozen=True):
     id: Annotated[str, Meta(description="its name")]
     kind: Annotated[Literal["simulated", "files"], Meta(description="what it is")]
     symbols: Annotated[tuple[str, ...], Meta(description="what it trades")] = ()
+    market: Annotated[Literal["endless", "six_hours"], Meta(description="which simulated market")] = "endless"
     seed: Annotated[int, Meta(ge=0, description="of a simulated market")] = 1
     files: Annotated[tuple[str, ...], Meta(description="paths, for kind files")] = ()
     format: Annotated[str, Meta(description="format of the files; empty: found by content")] = ""
     acceleration: Annotated[float, Meta(ge=0, description="pace against event time; 0: as fast as possible")] = 1.0
+    paced_seconds: Annotated[float, Meta(ge=0, description="then at once; 0: paced for ever")] = 0.0
 
 
 class LimitsSettings(Section, frozen=True):

@@ -1,0 +1,193 @@
+"""Parameter sweeps: one recording, many parameters, results only. Any single run is reproducible as a backtest.
+
+Rows are read once, in stretches; every run of the grid reads each stretch before the next is fetched, on all cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import structlog
+
+from engine.loop.bars import expand_bars
+from engine.loop.decision_loop import DecisionLoop, loop_for
+from engine.loop.spec import loop_spec
+from engine.recordings.reading import RowsInput, Window
+from engine.sessions.decision_hash import DecisionHash
+from engine.sessions.life import Session
+from engine.sessions.runner import Surroundings
+from engine.strategies.strategy import Strategy
+from events import codec, subjects
+from events.errors import Bug, FenceLost
+from events.facts import Fact, Place, ResearchCompleted, SessionEnded, SessionFailed, SessionSpec
+from events.rows import DECISION_KINDS, Rows, SectionKind
+
+log = structlog.get_logger(__name__)
+
+Params = dict[str, float | int | bool]
+CHUNK_ROWS_MAX = 262_144
+
+
+class SweepRow(msgspec.Struct, frozen=True):
+    """What one set of parameters came to. Money in quote currency."""
+
+    run: int
+    params: Params
+    equity: float
+    return_ratio: float
+    drawdown_ratio: float  # greatest fall of equity from its peak, over all rows
+    fills: int
+    signals: int
+    fees: float
+    realized: float
+    decision_hash: str
+
+
+class Sweep:
+    """All runs of a grid over one reading of the rows."""
+
+    def __init__(self, spec: SessionSpec, strategies: Mapping[str, Strategy]) -> None:
+        self.spec = spec
+        loop = loop_for(tuple(sorted({one.strategy for one in spec.strategies})), strategies)
+        only = spec.strategies[0]
+        self._loops = []
+        for params in spec.grid:
+            strategy = msgspec.structs.replace(only, params={**only.params, **params})
+            single = msgspec.structs.replace(spec, strategies=(strategy,), grid=())
+            self._loops.append(DecisionLoop(loop_spec(single), strategies, loop=loop))
+        self._hashes = [DecisionHash() for _ in spec.grid]
+        self._failed: list[int] = [0] * len(spec.grid)
+
+    @property
+    def inputs(self) -> int:
+        """Input rows read so far."""
+        return self._loops[0].inputs
+
+    def advance(self, rows: Rows, pool: ThreadPoolExecutor) -> None:
+        """Give the rows to every run."""
+        list(pool.map(lambda at: self._one(at, rows), range(len(self._loops))))
+
+    def _one(self, at: int, rows: Rows) -> None:
+        loop = self._loops[at]
+        if self._failed[at]:
+            return
+        decisions = loop.advance(rows)
+        for kind, found in zip(DECISION_KINDS, decisions.kinds(), strict=True):
+            if len(found):
+                self._hashes[at].add(kind, found)
+        self._failed[at] = loop.failed
+
+    def results(self) -> list[SweepRow]:
+        """One row a run, in the order of the grid, after the end of data. Raises Bug where a kernel failed."""
+        found = []
+        for at, (loop, digest) in enumerate(zip(self._loops, self._hashes, strict=True)):
+            if self._failed[at]:
+                raise Bug(f"The kernel of run {at} failed with code {self._failed[at]}.", code="KERNEL_FAILED")
+            decisions = loop.close(flatten=self.spec.limits.close_on_stop)
+            for kind, rows in zip(DECISION_KINDS, decisions.kinds(), strict=True):
+                digest.add(kind, rows)
+            account = loop.account[0]
+            counts, cash = digest.counts(), self.spec.limits.cash
+            found.append(
+                SweepRow(
+                    run=at,
+                    params=self.spec.grid[at],
+                    equity=float(account["equity"]),
+                    return_ratio=(float(account["equity"]) - cash) / cash if cash else 0.0,
+                    drawdown_ratio=float(account["drawdown_ratio"]),
+                    fills=counts["fill"],
+                    signals=counts["signal"],
+                    fees=float(account["fees"]),
+                    realized=float(account["realized"]),
+                    decision_hash=digest.hexdigest(),
+                )
+            )
+        return found
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class SweepRunner:
+    """Runs one claimed sweep to its end."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        session: Session,
+        claim: int,
+        strategies: Mapping[str, Strategy],
+        progress: Callable[[int], None] = lambda inputs: None,
+    ) -> None:
+        self._around = around
+        self._session = session
+        self._last = claim
+        self._strategies = strategies
+        self._progress = progress
+
+    async def run(self) -> None:
+        """To its end, or until the fence is lost. Raises OperatingError."""
+        spec = self._session.spec
+        try:
+            sweep = Sweep(spec, self._strategies)
+            place = await self._read(sweep)
+            rows = sweep.results()
+        except Bug as error:
+            await self._append(
+                SessionFailed(session=spec.session, code=error.code, message=str(error)), f"{spec.session}:failed"
+            )
+            return
+        except FenceLost as error:
+            log.warning("sweep_is_stale", session=spec.session, error=str(error))
+            return
+        await self._end(sweep, rows, place)
+
+    async def _read(self, sweep: Sweep) -> Place:
+        given = sweep.spec.input
+        assert given.first is not None, "a sweep reads a recording"
+        assert given.last is not None, "a sweep reads a recording"
+        place = Place()
+        with ThreadPoolExecutor(cores()) as pool:
+            async for item in self._around.reader.read(Window(given.source, given.first, given.last)):
+                for at in range(0, len(item.rows), CHUNK_ROWS_MAX):
+                    rows = _market_rows(item, at)
+                    await asyncio.to_thread(sweep.advance, rows, pool)
+                    self._progress(sweep.inputs)
+                place = item.last
+        return place
+
+    async def _end(self, sweep: Sweep, rows: list[SweepRow], place: Place) -> None:
+        spec = self._session.spec
+        body = msgspec.Raw(msgspec.json.encode(rows))
+        await self._append(ResearchCompleted(research=spec.session, kind="sweep", body=body), f"{spec.session}:results")
+        whole = DecisionHash()
+        fact = SessionEnded(
+            session=spec.session,
+            reason="completed",
+            inputs=sweep.inputs,
+            place=place,
+            decision_hash=whole.hexdigest(),
+            counts=whole.counts(),
+            equity=max(row.equity for row in rows),
+            ended_ns=self._around.clock.now_ns(),
+        )
+        await self._append(fact, f"{spec.session}:ended")
+
+    async def _append(self, fact: Fact, message_id: str) -> None:
+        name = self._session.spec.session
+        subject = subjects.session_fact(name, research=True)
+        fence = subjects.session_fence(name, research=True)
+        self._last = await self._around.tape.append(
+            codec.to_append(fact, subject, message_id, expected=self._last, fence=fence)
+        )
+
+
+def _market_rows(item: RowsInput, at: int) -> Rows:
+    rows = item.rows[at : at + CHUNK_ROWS_MAX]
+    return expand_bars(rows) if item.kind is SectionKind.BAR else rows

@@ -1,0 +1,83 @@
+"""A collect session: it holds its source so that rows are recorded, and runs no loop."""
+
+from __future__ import annotations
+
+import structlog
+
+from engine.sessions import history as histories
+from engine.sessions.decision_hash import DecisionHash
+from engine.sessions.inputs import CommandInput, TailInputs
+from engine.sessions.life import Session
+from engine.sessions.runner import Surroundings
+from events import codec, subjects
+from events.errors import FenceLost
+from events.facts import Command, CommandAccepted, CommandRefused, Fact, Place, SessionEnded, StopSession
+
+log = structlog.get_logger(__name__)
+
+
+class Collector:
+    """Waits for the stop of one claimed collect session and ends it."""
+
+    def __init__(self, around: Surroundings, session: Session, claim: int) -> None:
+        self._around = around
+        self._session = session
+        self._last = claim
+        self._inputs = 0
+        self._place = Place()
+
+    async def run(self) -> None:
+        """Until a stop, or until the fence is lost. Raises OperatingError."""
+        spec = self._session.spec
+        history = await histories.read(self._around.tape, spec.session)
+        after = Place(self._session.after, 1 << 40)
+        inputs = TailInputs(self._around.tape, spec.input.source, spec.session, after, self._session.after)
+        try:
+            async for item in inputs.read():
+                if not isinstance(item, CommandInput):
+                    self._inputs += len(item.rows)
+                    self._place = item.last
+                elif await self._answer(item, history.answered):
+                    await self._end()
+                    return
+        except FenceLost as error:
+            log.warning("collector_is_stale", session=spec.session, error=str(error))
+        finally:
+            await inputs.close()
+
+    async def _answer(self, item: CommandInput, answered: dict[int, CommandAccepted | CommandRefused]) -> bool:
+        command: Command = item.command
+        stop = isinstance(command, StopSession)
+        if item.sequence not in answered:
+            name = self._session.spec.session
+            answer: Fact = CommandAccepted(
+                key=command.key, cause=item.sequence, session=name, effective_input=self._inputs
+            )
+            if not stop:
+                message = "A collect session trades nothing; it only takes a stop."
+                answer = CommandRefused(
+                    key=command.key, cause=item.sequence, session=name, code="CONFLICT", message=message
+                )
+            await self._append(answer, f"answer:{item.sequence}")
+        return stop
+
+    async def _end(self) -> None:
+        name = self._session.spec.session
+        fact = SessionEnded(
+            session=name,
+            reason="stopped",
+            inputs=self._inputs,
+            place=self._place,
+            decision_hash=DecisionHash().hexdigest(),
+            counts=DecisionHash().counts(),
+            equity=0.0,
+            ended_ns=self._around.clock.now_ns(),
+        )
+        await self._append(fact, f"{name}:ended")
+
+    async def _append(self, fact: Fact, message_id: str) -> None:
+        name = self._session.spec.session
+        subject = subjects.session_fact(name)
+        fence = subjects.session_fence(name)
+        append = codec.to_append(fact, subject, message_id, expected=self._last, fence=fence)
+        self._last = await self._around.tape.append(append)
