@@ -42,7 +42,8 @@ def read(intake: Intake) -> Iterator[Batch]:
         UnknownFormat: the capture is of an exchange whose dialect is not read.
     """
     address = intake.source.head_lines()[0].split(" ")[0]
-    dialect = next((name for name in DIALECTS if name in address.split("/")[2]), None)
+    host = address.removeprefix("wss://").split("/")[0]
+    dialect = next((name for name in DIALECTS if name in host), None)
     if dialect is None:
         raise UnknownFormat(
             f"{intake.source.name} is a capture of {address[:80]}, whose messages are not read.",
