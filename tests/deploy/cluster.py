@@ -78,6 +78,11 @@ class Cluster:
         }
         return {**os.environ, **routes, "NATS_NODE": node, "NATS_ROUTES_PASSWORD": self._password}
 
+    @property
+    def running(self) -> set[str]:
+        """Names of the nodes that were started and not killed."""
+        return set(self._children)
+
     def healthy(self, node: str) -> bool:
         """Whether a node says what compose.yaml asks it: that it has caught up with its cluster."""
         try:
@@ -98,6 +103,11 @@ class Cluster:
         child = self._children.pop(node)
         child.send_signal(signal.SIGKILL)
         child.wait()
+
+    def wipe(self, node: str) -> None:
+        """Lose the disk of a node that does not run."""
+        assert node not in self._children
+        shutil.rmtree(self.folder / node)
 
     def stop(self) -> None:
         """End all nodes that run."""
