@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 
 import structlog
 
-from api.places import Places, read_mark, write_mark
+from api.places import Places, epoch_of, read_mark, write_mark
 from api.settings import Settings
+from events import seal
 from events.clock import Clock
 from events.errors import ProcessFailed
 from events.jetstream import streams
@@ -16,6 +18,9 @@ from events.jetstream.configuration import NatsSettings
 from events.jetstream.link import Endpoint, Link
 from events.jetstream.server import NatsServer, endpoint
 from events.jetstream.streams import StreamSettings
+from events.jetstream.tape import JetStreamTape
+from events.seal import CheckReport, Sealer
+from events.seal.check import Progress
 from projections.questdb.java import QuestDbSettings, cached_jar
 from projections.questdb.server import QuestDbServer
 
@@ -51,6 +56,8 @@ class Servers:
         self.nats: NatsServer | None = None
         self.questdb: QuestDbServer | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._sealing: tuple[Link, JetStreamTape] | None = None
+        self._sealer: Sealer | None = None
 
     async def start(self, *, market: bool = True) -> None:
         """Start what the settings do not name by address.
@@ -59,7 +66,7 @@ class Servers:
             ProcessFailed, Conflict: with what is wrong and what to do.
         """
         self._places.make()
-        waits = []
+        waits: list[Coroutine[object, object, object]] = []
         if not self._settings.tape.url:
             self.nats = NatsServer(self._places.nats, NatsSettings(), self._clock)
             waits.append(self.nats.start())
@@ -95,6 +102,25 @@ class Servers:
         finally:
             await link.close()
 
+    async def guard(self, progress: Progress | None = None) -> CheckReport:
+        """Compare the tape with its seal, then keep sealing it. Nothing is commanded before this returned.
+
+        Raises:
+            TapeDamaged, TapeShorter, TapeForeign, TapeRefused: with the sequence and what to do.
+        """
+        epoch = epoch_of(self._places)
+        link = await Link.open(tape_endpoint(self._settings, "seal"))
+        tape = await JetStreamTape.open(link, epoch=epoch, clock=self._clock)
+        self._sealing = (link, tape)
+        store = self.nats.blocks(streams.TAPE_STREAM) if self.nats else None
+        seal.create(self._places.seal, epoch)
+        report = await seal.check(
+            tape, self._places.seal, store=store, deep=self.nats is not None, progress=progress, clock=self._clock
+        )
+        self._sealer = seal.Sealer(tape, self._places.seal, store=store, clock=self._clock)
+        await self._sealer.start()
+        return report
+
     async def failed(self) -> None:
         """Wait until a server cannot be kept up; raises what happened."""
         waits: list[asyncio.Task[object]] = []
@@ -114,7 +140,12 @@ class Servers:
         raise ProcessFailed(f"QuestDB ended with code {code}.\n{server.log_tail()}")
 
     async def stop(self) -> None:
-        """Stop both, each by pid. Returns when neither runs."""
+        """Write the seal's head, then stop both, each by pid. Returns when neither runs."""
+        if self._sealer is not None:
+            await self._sealer.close()
+        if self._sealing is not None:
+            await self._sealing[1].close()
+            await self._sealing[0].close()
         if self._watch is not None:
             self._watch.cancel()
         for server in (self.questdb, self.nats):

@@ -135,7 +135,14 @@ ENV_NAMES: dict[str, tuple[str, ...]] = {
 }
 # Names with the prefix that are read elsewhere, by the set-up and the tests.
 ENV_OTHER = frozenset(
-    {"TAPEDECK_CACHE_DIR", "TAPEDECK_DATA_DIR", "TAPEDECK_REQUIRE_QUESTDB", "TAPEDECK_CONFIG", "TAPEDECK_PASSWORD"}
+    {
+        "TAPEDECK_CACHE_DIR",
+        "TAPEDECK_DATA_DIR",
+        "TAPEDECK_REQUIRE_QUESTDB",
+        "TAPEDECK_CONFIG",
+        "TAPEDECK_PASSWORD",
+        "TAPEDECK_SETTINGS",
+    }
 )
 
 
@@ -146,6 +153,8 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
         InvalidInput: the file is missing or no YAML, or a key is unknown or out of bounds; `field` is its dotted name.
     """
     env = os.environ if env is None else env
+    if given := env.get("TAPEDECK_SETTINGS"):  # from the supervisor, checked by it
+        return msgspec.json.decode(given, type=Settings)
     tree = _from_file(path) if path else {}
     for name, keys in sorted(_known_env().items()):
         if name in env:

@@ -1,0 +1,175 @@
+"""`tapedeck up`: the whole house under one supervisor, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import click
+import httpx
+import msgspec
+
+from api.cli.opened import run
+from api.places import HouseFile, Places, forget_house, read_mark, running_house, write_house
+from api.processes.supervisor import ChildSpec, Supervisor, SupervisorSettings
+from api.servers import NO_JAR, Servers, market_store_of
+from api.settings import Settings
+from events.clock import SystemClock
+from events.errors import Conflict, ProcessFailed
+
+READY_SECONDS_MAX = 60.0
+WATCH_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Running:
+    """A house that runs."""
+
+    url: str
+    servers: Servers
+    supervisor: Supervisor
+    market_store: str
+
+    async def keep(self) -> None:
+        """Keep everything up until something cannot be kept up, which is raised."""
+        failing = asyncio.ensure_future(self.servers.failed())
+        try:
+            while not failing.done():
+                self.supervisor.watch()
+                if self.supervisor.gave_up is not None:
+                    raise self.supervisor.gave_up
+                await asyncio.sleep(WATCH_SECONDS)
+            failing.result()
+        finally:
+            failing.cancel()
+
+
+@asynccontextmanager
+async def house(settings: Settings, env: Mapping[str, str] | None = None) -> AsyncIterator[Running]:
+    """Servers, engine, workers, projector and API; all stopped, by pid, on the way out.
+
+    Raises:
+        Conflict: a house runs on this data folder.
+        NotAvailable: `init` never ran here.
+        ProcessFailed: something did not start; with the tail of its log.
+    """
+    clock, places = SystemClock(), Places(settings.folder)
+    if (other := running_house(places)) is not None:
+        raise Conflict(
+            f"A house runs on {places.folder} already, process {other.pid}, API {other.api_url}.",
+            hint="Stop it, or name another folder with --data.",
+        )
+    port = settings.api.port or _free_port(settings.api.host)
+    _check_port(settings.api.host, port)
+    servers = Servers(settings, clock)
+    child_env = {**(env or os.environ), **_as_env(settings, port)}
+    supervisor = Supervisor(places.logs, clock, child_env, SupervisorSettings())
+    await servers.start()
+    try:
+        await servers.init() if read_mark(places) else None
+        await servers.guard()
+        store = market_store_of(settings)
+        for child in children(settings, store):
+            supervisor.start(child)
+        running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store)
+        await _ready(running)
+        write_house(places, HouseFile(os.getpid(), running.url, store))
+        yield running
+    finally:
+        forget_house(places)
+        supervisor.stop()
+        await servers.stop()
+
+
+def children(settings: Settings, market_store: str) -> list[ChildSpec]:
+    """The processes of a house on this machine."""
+    workers = settings.engine.workers or len(os.sched_getaffinity(0))
+    found = [ChildSpec("api", ("run", "api")), ChildSpec("engine", ("run", "engine"))]
+    found += [ChildSpec(f"worker-{number}", ("run", "worker")) for number in range(workers)]
+    if market_store == "questdb":
+        found.append(ChildSpec("projector", ("run", "projector")))
+    return found
+
+
+def _as_env(settings: Settings, port: int) -> dict[str, str]:
+    """The settings as one private variable: children read what the parent read, and no file twice."""
+    whole = msgspec.structs.replace(settings, api=msgspec.structs.replace(settings.api, port=port))
+    return {"TAPEDECK_SETTINGS": msgspec.json.encode(whole).decode()}
+
+
+async def _ready(running: Running) -> None:
+    """Wait until the API has caught up. Raises ProcessFailed."""
+    deadline = asyncio.get_running_loop().time() + READY_SECONDS_MAX
+    async with httpx.AsyncClient() as client:
+        while asyncio.get_running_loop().time() < deadline:
+            with contextlib.suppress(httpx.HTTPError):
+                answer = await client.get(f"{running.url}/api/health", timeout=2.0)
+                if answer.status_code == 200:
+                    return
+            running.supervisor.watch()
+            if running.supervisor.gave_up is not None:
+                raise running.supervisor.gave_up
+            await asyncio.sleep(0.05)
+    raise ProcessFailed(
+        f"The API did not answer within {READY_SECONDS_MAX:.0f} s.\n{running.supervisor.log_tail('api')}"
+    )
+
+
+def _named(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - it is compared, not bound
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Conflict(
+                f"Port {port} on {host} cannot be used: {error.strerror}.",
+                code="PORT_TAKEN",
+                hint="Stop what listens there, or set TAPEDECK_API_PORT to another port (0: any free one).",
+            ) from None
+
+
+@click.command("up")
+@click.option("--init", "initialise", is_flag=True, help="Make a new tape first where this data folder has none.")
+@click.pass_obj
+def up(settings: Settings, initialise: bool) -> None:
+    """Run servers, engine, workers, projector and API until Ctrl-C."""
+    run(_up(settings, initialise))
+
+
+async def _up(settings: Settings, initialise: bool) -> None:
+    places = Places(settings.folder)
+    if initialise and read_mark(places) is None:
+        await initialised(settings)
+    async with house(settings) as running:
+        click.echo(f"Tapedeck runs: {running.url}  (docs {running.url}/docs)")
+        if running.market_store == "duckdb" and settings.market.store == "questdb":
+            click.echo(NO_JAR)
+        click.echo(f"Admin password: {places.password}   Stop with Ctrl-C.")
+        await running.keep()
+
+
+async def initialised(settings: Settings) -> None:
+    """Make the tape and the admin of a new data folder."""
+    from api.services.founding import found
+
+    servers = Servers(settings, SystemClock())
+    await servers.start(market=False)
+    try:
+        await found(settings, SystemClock())
+    finally:
+        await servers.stop()

@@ -1,0 +1,176 @@
+"""What each process of a house does until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+import structlog
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from api import bootstrap
+from api.auth.tokens import secret_file
+from api.app import create_app
+from api.house import Ground, build
+from api.places import Places
+from api.servers import market_store_of
+from api.services.verification import in_thread
+from api.settings import Settings
+from engine.recordings.reading import RecordingReader
+from engine.recordings.segments import Segments
+from engine.sessions.core import Core
+from events.clock import Clock, SystemClock
+from events.tape import Keys, Tape
+from projections.duckdb import slots
+from projections.duckdb.publish import Publisher, open_read_model
+from projections.market_duckdb import DuckMarketStore
+from projections.market_projection import MarketProjection
+from projections.projection import Projection
+from projections.runner import ProjectionRunner
+
+log = structlog.get_logger(__name__)
+
+STATUS_SECONDS = 1.0
+
+
+async def engine(settings: Settings) -> None:
+    """Run paper and collect sessions."""
+    await _host(settings, "engine", ("paper", "live", "collect"))
+
+
+async def worker(settings: Settings) -> None:
+    """Run backtests, forks and sweeps."""
+    await _host(settings, "worker", ("backtest",))
+
+
+async def _host(settings: Settings, role: str, modes: tuple[str, ...]) -> None:
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        connection = await bootstrap.connect(settings, role, clock)
+        stack.push_async_callback(connection.close)
+        host = bootstrap.host(settings, connection, clock, modes)
+        await host.start()
+        stack.push_async_callback(host.close)
+        log.info("host_started", role=role, modes=modes)
+        await _until_told(host.ended())
+
+
+async def projector(settings: Settings) -> None:
+    """Keep QuestDB at the tape."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        connection = await bootstrap.connect(settings, "projector", clock)
+        stack.push_async_callback(connection.close)
+        store = await asyncio.to_thread(bootstrap.market_store, settings)
+        runner = ProjectionRunner(connection.tape, [MarketProjection(store)], clock=clock)
+        await runner.start()
+        stack.push_async_callback(runner.close)
+        signs = asyncio.create_task(_tell_status(runner, connection.keys, clock))
+        stack.callback(signs.cancel)
+        await _until_told(runner.ended())
+
+
+async def _tell_status(runner: ProjectionRunner, keys: Keys, clock: Clock) -> None:
+    while True:
+        await keys.put("projector", msgspec.json.encode(runner.status()))
+        await clock.sleep(STATUS_SECONDS)
+
+
+async def api(settings: Settings) -> None:
+    """Serve HTTP, SSE and WebSocket."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        ground = await _ground(settings, clock, stack)
+        house = build(ground)
+        await house.start()
+        stack.push_async_callback(house.close)
+        server = Server(
+            create_app(house),
+            address=settings.api.host,
+            port=settings.api.port,
+            interface=Interfaces.ASGI,
+            log_enabled=False,
+            http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        )
+        log.info("api_started", host=settings.api.host, port=settings.api.port)
+        serving = asyncio.create_task(server.serve())
+        try:
+            await _until_told(asyncio.shield(serving))
+        finally:
+            server.stop()
+            with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(serving, 3)
+
+
+async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Ground:
+    places = Places(settings.folder)
+    connection = await bootstrap.connect(settings, "api", clock)
+    stack.push_async_callback(connection.close)
+    assert connection.vault is not None, "the api role reaches the vault"
+    assert connection.counters is not None, "the api role reaches the counters"
+    slot = slots.claim(places.duckdb)
+    stack.callback(slot.release)
+    read_model = await open_read_model(slot.path, connection.tape, connection.blobs)
+    stack.callback(read_model.close)
+    publishing = asyncio.create_task(Publisher(read_model.store, connection.blobs, clock).run())
+    stack.callback(publishing.cancel)
+    beside: list[Projection] = []
+    if market_store_of(settings) == "duckdb":
+        market = await asyncio.to_thread(DuckMarketStore, slot.path.with_suffix(".market"))
+        beside = [MarketProjection(market)]
+    else:
+        market = await asyncio.to_thread(bootstrap.market_store, settings)
+    registry = bootstrap.registry_of(settings)
+    return Ground(
+        settings=settings,
+        clock=clock,
+        tape=connection.tape,
+        vault=connection.vault,
+        counters=connection.counters,
+        liveness=connection.keys,
+        registry=registry,
+        code_hash=bootstrap.CodeHashes(registry),
+        token_secret=secret_file(places.token_secret),
+        read_model=read_model,
+        market=market,
+        verify=in_thread(lambda: _own_tape(settings), lambda spec: Core(spec, registry)),
+        beside=beside,
+    )
+
+
+@asynccontextmanager
+async def _own_tape(settings: Settings) -> AsyncIterator[tuple[Tape, RecordingReader]]:
+    connection = await bootstrap.connect(settings, "api", SystemClock())
+    try:
+        segments = Segments(Places(settings.folder).segments, connection.tape.epoch)
+        yield connection.tape, RecordingReader(connection.tape, segments)
+    finally:
+        await connection.close()
+
+
+async def _until_told(work: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:
+    """Until SIGTERM or SIGINT, or until the work ends by itself; raises what ended it."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    waiting = asyncio.create_task(told.wait())
+    working = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait({waiting, working}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if working in done:
+        working.result()
+    else:
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await working
+
+
+ROLES = {"engine": engine, "worker": worker, "projector": projector, "api": api}
