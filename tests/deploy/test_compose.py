@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
+from api.cli.processes import run
 from api.settings import load
 from deploy.make_keys import write_secrets
 from events.jetstream.roles import ROLES
@@ -108,3 +110,11 @@ def test_questdb_is_the_pinned_one_with_the_same_settings() -> None:
     wanted = {name: value for name, value in child.items() if name.startswith("QDB_") and name not in OWN_TO_THE_CHILD}
     given = {name: value for name, value in service["environment"].items() if name not in OWN_TO_THE_CHILD}
     assert given == wanted
+
+
+def test_each_process_is_started_by_a_verb_that_exists() -> None:
+    """Each container runs `tapedeck run` with a role that the verb knows."""
+    role = next(parameter for parameter in run.params if parameter.name == "role")
+    assert isinstance(role.type, click.Choice)
+    started = {name: service["command"] for name, service in OURS.items() if name != "init"}
+    assert started == {name: ["run", name] for name in role.type.choices}
