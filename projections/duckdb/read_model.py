@@ -52,17 +52,16 @@ class DuckReadModel:
         self._results = Results()
         self._orders = Orders()
         self._positions = Positions()
-        self._rows = (Signals(), Fills(), Denials(), Equity())
+        self._rows = (Signals(), Fills(self._positions), Denials(), Equity())
         self._keeping = (
             *(self._sessions, self._instruments, self._recordings, self._results, self._orders, self._positions),
         )
         tables = [table for keeper in self._keeping for table in keeper.tables]
         self.store = DuckStore(path, [*tables, *(rows.table for rows in self._rows)], settings)
-        self._takes: dict[SectionKind, list[Callable[[int, int, Section], None]]] = {
-            rows.kind: [rows.add] for rows in self._rows
+        self._takes: dict[SectionKind, Callable[[int, int, Section], None]] = {
+            rows.kind: rows.add for rows in self._rows
         }
-        self._takes[SectionKind.ORDER] = [self._orders.add]
-        self._takes[SectionKind.FILL].append(self._positions.add)
+        self._takes[SectionKind.ORDER] = self._orders.add
         self._ordinals: dict[tuple[int, SectionKind], int] = {}  # next row by session and kind
         self._moment_ns = 0  # running maximum of append times
 
@@ -152,8 +151,7 @@ class DuckReadModel:
                     hint="Check the tape (`tapedeck doctor`), then rebuild the read model from it.",
                 )
             self._ordinals[key] = due + len(section.rows)
-            for take in self._takes[section.kind]:
-                take(session, sequence, section)
+            self._takes[section.kind](session, sequence, section)
 
     def _number(self, session: str, sequence: int) -> int:
         number = self._sessions.numbers.get(session)

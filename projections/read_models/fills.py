@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import duckdb
 import msgspec
 
 from events.rows import Rows, SectionKind
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import CODES, SIDES, Listed, Listing, Page, Scope, Where
+from projections.read_models.positions import Positions
 from projections.read_models.row_tables import RowTable
 
 
 class Fills(RowTable):
-    """Applies FILL sections."""
+    """Applies FILL sections, and hands the fills of a batch on to the lanes that hold them."""
 
-    def __init__(self) -> None:
+    def __init__(self, positions: Positions | None = None) -> None:
         super().__init__("fills", SectionKind.FILL)
+        self._positions = positions
+
+    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Insert what was gathered, then what it makes of positions and trades."""
+        columns = self.take()
+        if columns:
+            self.table.insert(connection, columns)
+            if self._positions is not None:
+                self._positions.apply(columns)
+                self._positions.flush(connection)
 
 
 # --- queries ------------------------------------------------------------------------------------------------------

@@ -5,21 +5,21 @@ from __future__ import annotations
 import duckdb
 import msgspec
 
-from events.frames import Section
-from events.rows import FILL_DTYPE
 from projections.duckdb.store import Snapshot
+from projections.duckdb.tables import Columns
 from projections.read_models.answers import SIDES, Listed, Listing, Page, Scope, Where
 from projections.read_models.pairing import Fill, Holding, apply_fill
 from projections.read_models.trades import TRADES
 from projections.read_models.versions import Versions
 
 _HOLDING = tuple((name, "BIGINT" if kind == "int" else "DOUBLE") for name, kind in Holding.__annotations__.items())
-# Fields that pairing reads, in the order of `Fill` behind its sequence, then the lane.
-_READ = ("ts_event_ns", "order", "price", "quantity", "fee", "realized", "side", "code", "lane")
+# Columns that pairing reads, in the order of `Fill` behind its sequence; the place of the row is in front of them.
+_PLACE = ("session", "lane", "ordinal", "sequence")
+_READ = ("ts_event_ns", "order_number", "price", "quantity", "fee", "realized", "side", "code")
 
 
 class Positions:
-    """Applies FILL sections to lanes."""
+    """Applies fills to lanes."""
 
     def __init__(self) -> None:
         self._versions = Versions("positions", (("session", "INTEGER"), ("lane", "INTEGER")), _HOLDING)
@@ -36,22 +36,28 @@ class Positions:
         self._holdings = {(row[0], row[1]): Holding(*row[2:]) for row in rows}
         self.clear()
 
-    def add(self, session: int, sequence: int, section: Section) -> None:
-        """The rows of one section, in order."""
-        rows = section.rows
-        assert rows.dtype == FILL_DTYPE, "sections are of the newest version"
+    def apply(self, fills: Columns) -> None:
+        """The fills of a batch by column, in order."""
+        columns = (fills[name].tolist() for name in (*_PLACE, *_READ))
+        decided = -1
         touched: dict[tuple[int, int], bool] = {}
-        for at, values in enumerate(zip(*(rows[name].tolist() for name in _READ), strict=True)):
-            lane = values[-1]
+        for session, lane, ordinal, sequence, *values in zip(*columns, strict=True):
+            if sequence != decided:
+                self._put(touched, decided)
+                touched, decided = {}, sequence
             key = (session, lane)
             holding = self._holdings.get(key)
             if holding is None:
                 holding = self._holdings[key] = Holding()
                 touched[key] = True
-            trade = apply_fill(holding, Fill(sequence, *values[:-1]))
+            trade = apply_fill(holding, Fill(sequence, *values))
             touched.setdefault(key, False)
             if trade is not None:
-                self._trades.append((session, sequence, section.ordinal + at, lane, *trade))
+                self._trades.append((session, sequence, ordinal, lane, *trade))
+        self._put(touched, decided)
+
+    def _put(self, touched: dict[tuple[int, int], bool], sequence: int) -> None:
+        """One version of each lane that a decision filled."""
         for key, first in touched.items():
             self._versions.put(key, msgspec.structs.astuple(self._holdings[key]), sequence, first=first)
 

@@ -42,6 +42,7 @@ class RowTable:
     def __init__(self, name: str, kind: SectionKind, sequence_column: str = "sequence") -> None:
         dtype = ROW_DTYPES[kind, NEWEST[kind]]
         self.kind = kind
+        self._dtype = dtype
         self.fields = fields_of(kind)
         place = tuple((sequence_column if column == "sequence" else column, form) for column, form in PLACE)
         ended = () if sequence_column == "sequence" else (("sequence_to", "BIGINT"),)
@@ -59,7 +60,8 @@ class RowTable:
         parts, self._parts = self._parts, []
         if not parts:
             return {}
-        rows = np.concatenate([part.section.rows for part in parts])
+        # joining bytes: `np.concatenate` works out a common dtype of packed rows anew for every part
+        rows = np.frombuffer(b"".join([part.section.rows.tobytes() for part in parts]), self._dtype)
         lengths = np.fromiter((len(part.section.rows) for part in parts), "<i8", len(parts))
         index = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         ordinals = np.fromiter((part.section.ordinal for part in parts), "<i8", len(parts))
