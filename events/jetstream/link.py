@@ -108,6 +108,8 @@ class Link:
         try:
             async with asyncio.timeout(self.limits.connect_seconds_max):
                 await self._client.connect(servers=self.endpoint.url.split(","), allow_reconnect=True, **options)
+                if not self._client.is_connected:
+                    raise OSError("the server did not finish its greeting")
         except (TimeoutError, OSError, NoServersError, Error) as error:
             reason = self._client.last_error or error
             with contextlib.suppress(Exception):
@@ -232,6 +234,8 @@ class Link:
     async def _on_error(self, error: Exception) -> None:
         if (violation := _VIOLATION.search(str(error))) is not None:
             self._forbid(violation[1])
+        if not self._inbox and "authorization" in str(error).lower():
+            raise AuthorizationError  # while opening: no further try mends it
         if not self._closing:
             _log.debug("nats_error", role=self.endpoint.role, error=str(error) or type(error).__name__)
 

@@ -230,7 +230,8 @@ class NatsServer:
                 return
             log.warning("nats_ended", exit_code=code, restarts=len(self._restarts))
             self._count_restart(code)
-            await self._again()
+            with contextlib.suppress(ProcessFailed):  # it ended again while it started: one restart more
+                await self._again()
 
     def _count_restart(self, code: int) -> None:
         now = self._clock.monotonic_ns()
