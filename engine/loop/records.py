@@ -1,54 +1,72 @@
 """Numpy records of everything that decides. A snapshot of a session is the bytes of these arrays, nothing else.
 
-Money is in the session's quote currency, quantities in base units, times in int64 nanoseconds UTC.
+Money is in the session's quote currency, quantities in base units, times in int64 nanoseconds UTC. A kernel reads of
+INSTRUMENT_DTYPE and LANE_DTYPE the fields marked `k`; those never change their name or meaning.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+# Arrays and records as the loop's functions take them. numba types them; to mypy they are opaque.
+Record = Any
+Books = tuple[Any, Any, Any, Any]  # instruments, lanes, working, account: tables of the four dtypes below
+Out = tuple[Any, Any, Any, Any, Any, Any]  # signals, orders, fills, denials, marks, and int64[11] of counts
+Execution = tuple[float, float, float, int]  # price, quantity, fee, maker
 
 # What the loop knows of one instrument of the session.
 INSTRUMENT_DTYPE = np.dtype(
     [
-        ("number", "<i4"),  # number in the instrument catalogue
+        ("number", "<i4"),  # k: number in the instrument catalogue
         ("working", "<i4"),  # orders of the session that rest on this instrument
-        ("price_step", "<f8"),
-        ("quantity_step", "<f8"),
-        ("notional_min", "<f8"),  # smallest order, quote currency
+        ("lane_first", "<i4"),  # first of its lanes, chained by `next`; -1: none
+        ("pad", "<i4"),
+        ("price_step", "<f8"),  # k; 0: none
+        ("quantity_step", "<f8"),  # k; 0: none
+        ("notional_min", "<f8"),  # k: smallest order, quote currency
         ("maker_fee_ratio", "<f8"),
         ("taker_fee_ratio", "<f8"),
-        ("last", "<f8"),  # last trade price; mid where only quotes came so far; 0 before the first
-        ("bid", "<f8"),  # best bid; 0 unknown or one-sided
-        ("ask", "<f8"),
-        ("bid_quantity", "<f8"),
-        ("ask_quantity", "<f8"),
-        ("ts_event_ns", "<i8"),  # of its newest row
-        ("bar_open", "<f8"),  # of the bar being expanded
-        ("bar_high", "<f8"),
-        ("bar_low", "<f8"),
-        ("position", "<f8"),  # sum over the session's lanes, signed
-        ("rows", "<i8"),  # rows seen
+        ("last", "<f8"),  # k: last trade price; mid where only quotes came so far; 0 before the first
+        ("previous", "<f8"),  # `last` before this row
+        ("bid", "<f8"),  # k: best bid; 0 unknown or one-sided
+        ("ask", "<f8"),  # k
+        ("bid_quantity", "<f8"),  # k
+        ("ask_quantity", "<f8"),  # k
+        ("ts_event_ns", "<i8"),  # k: of its newest row
+        ("bar_open", "<f8"),  # k: of the newest bar
+        ("bar_high", "<f8"),  # k: highest price of the newest bar so far
+        ("bar_low", "<f8"),  # k
+        ("position", "<f8"),  # k: sum over the session's lanes, signed
+        ("rows", "<i8"),  # k: rows seen
+        ("trades", "<i8"),  # k: trade rows seen that moved the price
     ]
 )
 
-# One strategy on one instrument.
+# One strategy on one instrument. The last lanes, one for each instrument, are for orders by hand.
 LANE_DTYPE = np.dtype(
     [
         ("instrument", "<i4"),  # index into the session's instruments
-        ("strategy", "<i4"),  # index of the kernel in the loop
+        ("strategy", "<i4"),  # index of the kernel in the loop; -1: orders by hand only
         ("slot", "<i4"),  # index into that kernel's states and params
         ("kinds", "<i4"),  # bit k is set: the kernel sees rows of MarketKind k
+        ("next", "<i4"),  # next lane of the instrument in the session's order; -1: the last
+        ("working", "<i4"),  # k: working orders of this lane
         ("long_allowed", "i1"),
         ("short_allowed", "i1"),
         ("halted", "i1"),  # 1: no new entries (by command)
-        ("working", "i1"),  # resting orders of this lane
-        ("pad", "<i4"),
-        ("position", "<f8"),  # signed base units
-        ("entry_price", "<f8"),  # average, 0 when flat
-        ("entry_ns", "<i8"),  # loop time of the entry, 0 when flat
-        ("best_price", "<f8"),  # most favourable price since the entry (trailing exit)
-        ("realized", "<f8"),  # before fees
-        ("fees", "<f8"),
+        ("exits", "i1"),  # 1: at least one of the three exit ratios is set
+        ("deferred", "i1"),  # 1: a bar's nearer extreme reached the target; it is taken after the stop was checked
+        ("pad1", "i1"),
+        ("pad2", "<i2"),
+        ("position", "<f8"),  # k: signed base units
+        ("entry_price", "<f8"),  # k: average, 0 when flat
+        ("entry_ns", "<i8"),  # k: loop time of the entry, 0 when flat
+        ("entry_input", "<i8"),  # input ordinal of the entry, 0 when flat
+        ("best_price", "<f8"),  # most favourable price since the entry (trailing exit), 0 when flat
+        ("realized", "<f8"),  # k: before fees
+        ("fees", "<f8"),  # k
         ("reserved", "<f8"),  # notional of working orders that would add exposure
         ("allocation", "<f8"),  # quote currency this lane may have in use; inf: only the global cap
         ("position_max", "<f8"),  # quote notional; inf: no limit
@@ -60,7 +78,7 @@ LANE_DTYPE = np.dtype(
     ]
 )
 
-# One working order. The session's list is kept in order-number order.
+# One working order. The session's list is kept in order-number order; unused places are zero.
 WORKING_DTYPE = np.dtype(
     [
         ("order", "<i8"),
@@ -73,15 +91,19 @@ WORKING_DTYPE = np.dtype(
         ("offset", "<f8"),  # trailing offset, quote currency
         ("quantity", "<f8"),
         ("filled", "<f8"),
-        ("queue_ahead", "<f8"),  # quantity before us at our price
+        ("queue_ahead", "<f8"),  # quantity before us at our price; inf: not known
         ("tag", "<i8"),  # the strategy's own mark
-        ("kind", "i1"),
+        ("kind", "i1"),  # OrderKind; 0: dead, taken out at the end of the step
         ("side", "i1"),
         ("time_in_force", "i1"),
-        ("triggered", "i1"),
+        ("triggered", "i1"),  # 1: a stop or trailing order that now executes at the market (stop limit: as a limit)
         ("reduces", "i1"),  # 1: only closes a position
-        ("seen", "i1"),  # 1: had its first chance to fill (IOC, FOK)
+        ("seen", "i1"),  # 1: had its first chance to fill
         ("code", "<i2"),
+        ("origin", "i1"),  # SignalKind it came from; 0: protective exit, by hand, end of session
+        ("pad1", "i1"),
+        ("pad2", "<i2"),
+        ("pad3", "<i4"),
     ]
 )
 
@@ -89,23 +111,28 @@ WORKING_DTYPE = np.dtype(
 ACCOUNT_DTYPE = np.dtype(
     [
         ("cash", "<f8"),
-        ("equity", "<f8"),
-        ("exposure", "<f8"),
-        ("realized", "<f8"),
+        ("holdings", "<f8"),  # sum of positions at last prices; summed anew after each fill and for each mark
+        ("equity", "<f8"),  # cash + holdings, at each row
+        ("equity_peak", "<f8"),
+        ("drawdown_ratio", "<f8"),  # greatest fall of equity from its peak so far, over all rows
+        ("realized", "<f8"),  # before fees
         ("fees", "<f8"),
-        ("reserved", "<f8"),
+        ("reserved", "<f8"),  # sum over lanes
         ("global_cap", "<f8"),  # quote notional in use at most; inf: none
         ("fill_ratio_max", "<f8"),  # share of a row's quantity that our orders may take; 0: no limit
         ("slippage_ratio", "<f8"),
         ("slippage_jitter_ratio", "<f8"),
         ("queue_ratio", "<f8"),  # share of the visible level ahead of a new limit order
+        ("room_buy", "<f8"),  # what our orders may still buy of this row
+        ("room_sell", "<f8"),
+        ("room_input", "<i8"),  # input whose row the two are of
         ("latency_ns", "<i8"),
         ("latency_jitter_ns", "<i8"),
         ("equity_interval_ns", "<i8"),
         ("seed", "<u8"),
         ("input", "<i8"),  # ordinal of the next input row
         ("loop_ns", "<i8"),  # running maximum of the designated time
-        ("mark_ns", "<i8"),  # loop time of the last interval mark
+        ("mark_ns", "<i8"),  # loop time at which the next interval mark is due
         ("order", "<i8"),  # number of the last order
         ("working", "<i8"),  # length of the working list
         ("signals", "<i8"),  # output ordinals: rows written so far, per kind
@@ -114,9 +141,15 @@ ACCOUNT_DTYPE = np.dtype(
         ("denials", "<i8"),
         ("marks", "<i8"),
         ("designated", "<i4"),  # 0: ts_event_ns, 1: ts_received_ns
+        ("simulated", "<i4"),  # 1: fills are simulated (step 2); 0: a venue reports them
         ("failed", "<i4"),  # code of a kernel that failed, 0: none
         ("failed_lane", "<i4"),
+        ("instruments", "<i4"),  # lengths of the three lists
+        ("lanes", "<i4"),
+        ("places", "<i4"),  # of the working list, used or not
+        ("chain_most", "<i4"),  # lanes of the instrument that has most
         ("pad", "<i4"),
+        ("dead", "<i4"),  # dead orders in the working list, only within a step
     ]
 )
 
@@ -124,7 +157,7 @@ ACCOUNT_DTYPE = np.dtype(
 INTENT_DTYPE = np.dtype(
     [
         ("kind", "i1"),  # SignalKind: ENTER_LONG, ENTER_SHORT, EXIT, QUOTE, CANCEL
-        ("order_kind", "i1"),  # OrderKind; 0 means MARKET
+        ("order_kind", "i1"),  # OrderKind; 0 means MARKET (QUOTE: LIMIT)
         ("side", "i1"),  # QUOTE only: Side
         ("time_in_force", "i1"),  # 0 means GTC
         ("code", "<i2"),  # 0: ENTRY or SIGNAL_EXIT
@@ -138,3 +171,23 @@ INTENT_DTYPE = np.dtype(
 )
 
 INTENTS_MAX = 32  # intents a kernel may write on one row
+INTENTS_OVER = -1000  # `failed` of a kernel that returned more than INTENTS_MAX
+INTENTS_WRONG = -1001  # `failed` of a kernel that wrote an intent of no known kind, side, order kind or time in force
+
+# A command between two rows, as the compiled loop takes it.
+COMMAND_DTYPE = np.dtype(
+    [
+        ("kind", "<i4"),  # CommandKind
+        ("lane", "<i4"),
+        ("order", "<i8"),  # cancel, venue reports
+        ("price", "<f8"),  # limit price; price of a reported fill
+        ("stop_price", "<f8"),
+        ("quantity", "<f8"),
+        ("fee", "<f8"),  # of a reported fill, quote currency
+        ("side", "i1"),
+        ("order_kind", "i1"),
+        ("time_in_force", "i1"),
+        ("flag", "i1"),  # halt: 1 halt, 0 go on; close: 1 flatten; reported fill: 1 maker
+        ("pad", "<i4"),
+    ]
+)

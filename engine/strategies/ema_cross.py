@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from engine.indicators.ema import EMA_DTYPE, ema_update
+from engine.indicators.ema import EMA_DTYPE, ema_ready, ema_update
 from engine.strategies.strategy import Strategy
 
 ENTER_LONG = 1  # SignalKind
@@ -31,29 +31,48 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"fast is {self.fast} and slow {self.slow}: fast must be below slow")
 
 
-STATE = np.dtype([("fast", EMA_DTYPE), ("slow", EMA_DTYPE), ("above", "<i8")])  # above: 1, -1; 0 before the first
+STATE = np.dtype(
+    [
+        ("fast", EMA_DTYPE),
+        ("slow", EMA_DTYPE),
+        ("fast_ratio", "<f8"),  # 2 / (window + 1), once the slow average is ready
+        ("slow_ratio", "<f8"),
+        ("above", "<i8"),  # 1 or -1: where the fast average stands; 0 before the first comparison
+    ]
+)
 
 
 def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
     """One intent where the averages cross."""
     price = row["price"]
-    fast = ema_update(state["fast"], price, params["fast"])
-    slow = ema_update(state["slow"], price, params["slow"])
-    above = state["above"]
-    if fast > slow:
-        now = 1
-    elif fast < slow:
-        now = -1
-    else:
-        return 0  # equal, or an average is not ready
-    if now == above:
+    if state["slow_ratio"] == 0.0:
+        return warm_up(state, params, price)
+    fast = (price - state["fast"]["value"]) * state["fast_ratio"] + state["fast"]["value"]
+    slow = (price - state["slow"]["value"]) * state["slow_ratio"] + state["slow"]["value"]
+    state["fast"]["value"] = fast
+    state["slow"]["value"] = slow
+    above = 1 if fast > slow else -1
+    if above == state["above"] or fast == slow:
         return 0
-    state["above"] = now
-    if above == 0:
-        return 0  # the first comparison is no crossing
-    intents[0]["kind"] = ENTER_LONG if now > 0 else ENTER_SHORT
+    first = state["above"] == 0
+    state["above"] = above
+    if first:
+        return 0
+    intents[0]["kind"] = ENTER_LONG if above > 0 else ENTER_SHORT
     intents[0]["strength"] = (fast - slow) / slow
     return 1
+
+
+def warm_up(state: Any, params: Any, price: float) -> int:
+    """Fill both windows; the first comparison is no crossing. From then on `kernel` needs no division."""
+    fast = ema_update(state["fast"], price, params["fast"])
+    slow = ema_update(state["slow"], price, params["slow"])
+    if ema_ready(state["slow"], params["slow"]):
+        state["fast_ratio"] = 2.0 / (params["fast"] + 1)
+        state["slow_ratio"] = 2.0 / (params["slow"] + 1)
+        if fast != slow:
+            state["above"] = 1 if fast > slow else -1
+    return 0
 
 
 STRATEGY = Strategy(

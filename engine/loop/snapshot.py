@@ -1,0 +1,59 @@
+"""Snapshots of a loop: the bytes of its records behind the code hash, with a checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
+import numpy as np
+
+from events.errors import Conflict
+from events.rows import Rows
+
+CHECKSUM_BYTES = 32
+
+
+class Packed(msgspec.Struct, frozen=True, array_like=True):
+    """What a snapshot says: the code, and per array its length, size of one record, and bytes."""
+
+    code_hash: str
+    arrays: tuple[tuple[int, int, bytes], ...]
+
+
+def pack(code_hash: str, arrays: Sequence[Rows]) -> bytes:
+    """The records as one message behind its checksum."""
+    packed = Packed(code_hash, tuple((len(rows), rows.dtype.itemsize, rows.tobytes()) for rows in arrays))
+    body = msgspec.msgpack.encode(packed)
+    return _checksum(body) + body
+
+
+def unpack(data: bytes, code_hash: str, arrays: Sequence[Rows]) -> None:
+    """Fill the arrays from a snapshot, all or none.
+
+    Raises:
+        Conflict: damaged, or of another code or shape.
+    """
+    body = data[CHECKSUM_BYTES:]
+    if _checksum(body) != data[:CHECKSUM_BYTES]:
+        raise Conflict("The snapshot is damaged: its checksum is wrong.", hint="Recover from an older one.")
+    packed = msgspec.msgpack.decode(body, type=Packed)
+    if packed.code_hash != code_hash:
+        raise Conflict(f"The snapshot is of code {packed.code_hash}, this is {code_hash}.", code="OTHER_CODE")
+    shapes = [(length, size) for length, size, _ in packed.arrays]
+    if shapes != [(len(rows), rows.dtype.itemsize) for rows in arrays]:
+        raise Conflict("The snapshot is of a session with other lanes, instruments or limits.")
+    for rows, (_, _, content) in zip(arrays, packed.arrays, strict=True):
+        rows[:] = np.frombuffer(content, rows.dtype)
+
+
+def state_hash(arrays: Sequence[Rows]) -> str:
+    """BLAKE2b over the bytes of the records."""
+    whole = blake2b(digest_size=32)
+    for rows in arrays:
+        whole.update(rows.tobytes())
+    return whole.hexdigest()
+
+
+def _checksum(body: bytes) -> bytes:
+    return blake2b(body, digest_size=CHECKSUM_BYTES).digest()
