@@ -19,12 +19,17 @@ from projections.market_store import (
     TICK_ROW,
     DecisionFrame,
     Interval,
+    Limits,
     MarketFrame,
     MarketStore,
+    Span,
 )
 
 START_NS = 1_700_000_040_000_000_000  # a whole minute
 SECOND_NS = 1_000_000_000
+LIMITS = Limits(batch_rows_max=100, wait_seconds_max=20.0)
+ALL = 1_000
+EVERYTHING = Span(limit=ALL)
 FLOATS = ("volume", "turnover")  # sums: their last digits depend on the order of adding
 
 
