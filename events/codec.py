@@ -43,7 +43,7 @@ def decode(body: bytes, sequence: int = 0) -> Fact | Command:
         if tag not in _KNOWN:
             body, tag = _upcast(body, tag, sequence)
         return _DECODER.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:  # bad text, nested without end
         raise Undecodable(f"Message {sequence} is not a fact this version knows: {error}.", sequence=sequence) from None
 
 

@@ -61,16 +61,16 @@ def decode(body: bytes | memoryview, sequence: int = 0) -> list[Section]:
     """
     if len(body) < _HEAD.size:
         raise Undecodable(f"Message {sequence} has {len(body)} bytes, too few for a frame.", sequence=sequence)
-    magic, count, _ = _HEAD.unpack_from(body, 0)
+    magic, count, zero = _HEAD.unpack_from(body, 0)
     at = _HEAD.size + count * _SECTION.size
-    if magic != MAGIC or not 1 <= count <= SECTIONS_MAX or len(body) < at:
+    if magic != MAGIC or zero or not 1 <= count <= SECTIONS_MAX or len(body) < at:
         raise Undecodable(f"Message {sequence} is not a frame.", sequence=sequence)
     sections = []
     for number in range(count):
-        kind, version, _, rows, ordinal = _SECTION.unpack_from(body, _HEAD.size + number * _SECTION.size)
+        kind, version, zero, rows, ordinal = _SECTION.unpack_from(body, _HEAD.size + number * _SECTION.size)
         dtype = _dtype(kind, version, sequence)
         size = rows * dtype.itemsize
-        if rows < 1 or at + size > len(body):
+        if zero or rows < 1 or at + size > len(body):
             raise Undecodable(f"Message {sequence}: section {number} does not fit its body.", sequence=sequence)
         data = np.frombuffer(body, dtype=dtype, count=rows, offset=at)
         if bad := _not_finite(data):
