@@ -19,7 +19,7 @@ from engine.recordings.reading import RecordingReader
 from engine.recordings.segments import Segments
 from engine.research.sweeping import SweepRunner
 from engine.sessions.collector import Collector
-from engine.sessions.core import Core
+from engine.sessions.decider import Decider
 from engine.sessions.host import Host, HostSettings
 from engine.sessions.life import Session
 from engine.sessions.runner import Runner, RunnerSettings, Surroundings
@@ -120,7 +120,7 @@ def surroundings(settings: Settings, connection: Connection, registry: Registry,
         blobs=connection.blobs,
         clock=clock,
         reader=RecordingReader(connection.tape, segments),
-        make_core=lambda spec: Core(spec, registry),
+        make_decider=lambda spec: Decider(spec, registry),
         settings=RunnerSettings(
             snapshot_rows=engine.snapshot_rows,
             snapshot_messages=engine.snapshot_messages,

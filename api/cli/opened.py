@@ -20,7 +20,7 @@ from api.services.library import Lookups
 from api.settings import Settings
 from engine.recordings.reading import RecordingReader
 from engine.recordings.segments import Segments
-from engine.sessions.core import Core
+from engine.sessions.decider import Decider
 from engine.strategies.registry import Registry
 from events.clock import Clock, SystemClock
 from events.facts import SessionSpec
@@ -43,9 +43,9 @@ class Opened:
     commands: Commands
     api_url: str | None  # of the house that runs
 
-    def core(self, spec: SessionSpec) -> Core:
-        """A fresh core of a specification."""
-        return Core(spec, self.registry)
+    def decider(self, spec: SessionSpec) -> Decider:
+        """A fresh decider of a specification."""
+        return Decider(spec, self.registry)
 
 
 @asynccontextmanager

@@ -65,7 +65,7 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
             hint="Stop it, or name another folder with --data.",
         )
     port = settings.api.port or _free_port(settings.api.host)
-    _check_port(settings.api.host, port)
+    check_port(settings.api.host, port)
     servers = Servers(settings, clock)
     child_env = {**(env or os.environ), **_as_env(settings, port)}
     supervisor = Supervisor(places.logs, clock, child_env, SupervisorSettings())
@@ -121,7 +121,7 @@ async def _ready(running: Running) -> None:
 
 
 def _named(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - it is compared, not bound
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host
 
 
 def _free_port(host: str) -> int:
@@ -130,7 +130,8 @@ def _free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int) -> None:
+    """Raises Conflict where the port cannot be listened on; port 0 always can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -16,8 +16,8 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from api import bootstrap
-from api.auth.tokens import secret_file
 from api.app import create_app
+from api.auth.tokens import secret_file
 from api.house import Ground, build
 from api.places import Places
 from api.servers import market_store_of
@@ -25,7 +25,7 @@ from api.services.verification import in_thread
 from api.settings import Settings
 from engine.recordings.reading import RecordingReader
 from engine.recordings.segments import Segments
-from engine.sessions.core import Core
+from engine.sessions.decider import Decider
 from events.clock import Clock, SystemClock
 from events.tape import Keys, Tape
 from projections.duckdb import slots
@@ -140,7 +140,7 @@ async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Gr
         token_secret=secret_file(places.token_secret),
         read_model=read_model,
         market=market,
-        verify=in_thread(lambda: _own_tape(settings), lambda spec: Core(spec, registry)),
+        verify=in_thread(lambda: _own_tape(settings), lambda spec: Decider(spec, registry)),
         beside=beside,
     )
 

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.recordings.reading import RecordingReader, RowsInput, Window
 from engine.sessions import history as histories
-from engine.sessions.core import Core
+from engine.sessions.decider import Decider
 from engine.sessions.history import History, Scheduled
 from engine.sessions.outputs import Difference, Diverged, Ledger
 from events.errors import Conflict
@@ -36,7 +36,7 @@ class Verdict(msgspec.Struct, frozen=True):
 async def verify(
     tape: Tape,
     reader: RecordingReader,
-    make_core: Callable[[SessionSpec], Core],
+    make_decider: Callable[[SessionSpec], Decider],
     session: str,
     progress: Progress = lambda done, total: None,
 ) -> Verdict:
@@ -52,27 +52,29 @@ async def verify(
         reason = f"it failed: {history.failed.message}" if history.failed else "it has not ended"
         raise Conflict(f"Session {session} cannot be verified: {reason}.", field="session_id")
     spec = history.started.spec
-    core = make_core(spec)
-    if core.code_hash != spec.code_hash:
-        detail = f"other code: the session ran under {spec.code_hash}, here is {core.code_hash}"
+    decider = make_decider(spec)
+    if decider.code_hash != spec.code_hash:
+        detail = f"other code: the session ran under {spec.code_hash}, here is {decider.code_hash}"
         return Verdict(session, None, "", ended.decision_hash, 0, 0, detail=detail)
     ledger = Ledger(history.held)
     try:
-        await _replay(core, ledger, history, reader, progress)
+        await _replay(decider, ledger, history, reader, progress)
         if difference := ledger.leftover():
             raise Diverged(difference)
     except Diverged as error:
         rows = sum(ledger.ordinals.values())
         return Verdict(
-            session, False, "", ended.decision_hash, core.inputs, rows, error.difference, str(error.difference)
+            session, False, "", ended.decision_hash, decider.inputs, rows, error.difference, str(error.difference)
         )
     made, rows = ledger.hash.hexdigest(), sum(ledger.ordinals.values())
-    equal = made == ended.decision_hash and core.inputs == ended.inputs
+    equal = made == ended.decision_hash and decider.inputs == ended.inputs
     detail = "" if equal else f"rows are equal, but the session's end says {ended.inputs} inputs and another hash"
-    return Verdict(session, equal, made, ended.decision_hash, core.inputs, rows, detail=detail)
+    return Verdict(session, equal, made, ended.decision_hash, decider.inputs, rows, detail=detail)
 
 
-async def _replay(core: Core, ledger: Ledger, history: History, reader: RecordingReader, progress: Progress) -> None:
+async def _replay(
+    decider: Decider, ledger: Ledger, history: History, reader: RecordingReader, progress: Progress
+) -> None:
     ended, spec = history.ended, history.started.spec
     assert ended is not None, "checked before"
     stop: StopSession | None = None
@@ -80,31 +82,33 @@ async def _replay(core: Core, ledger: Ledger, history: History, reader: Recordin
     async for item in window_of(history, reader):
         at = 0
         while at < len(item.rows):
-            scheduled, stop = _carry_out(core, ledger, scheduled)
-            if stop is not None or core.inputs >= ended.inputs:
+            scheduled, stop = _carry_out(decider, ledger, scheduled)
+            if stop is not None or decider.inputs >= ended.inputs:
                 break
             size = min(len(item.rows) - at, STEP_ROWS_MAX)
             until = scheduled[0].effective_input if scheduled else ended.inputs
-            size = min(size, core.rows_until(item.rows[at : at + size], until, item.kind))
-            ledger.take(core.rows(item.rows[at : at + size], item.kind))
+            size = min(size, decider.rows_until(item.rows[at : at + size], until, item.kind))
+            ledger.take(decider.rows(item.rows[at : at + size], item.kind))
             at += size
-            progress(core.inputs, ended.inputs)
-        if stop is not None or core.inputs >= ended.inputs:
+            progress(decider.inputs, ended.inputs)
+        if stop is not None or decider.inputs >= ended.inputs:
             break
     if stop is None:
-        _, stop = _carry_out(core, ledger, scheduled)
+        _, stop = _carry_out(decider, ledger, scheduled)
     close = spec.limits.close_on_stop
     if stop is not None and stop.close_positions is not None:
         close = stop.close_positions
-    ledger.take(core.close(close))
+    ledger.take(decider.close(close))
 
 
-def _carry_out(core: Core, ledger: Ledger, scheduled: list[Scheduled]) -> tuple[list[Scheduled], StopSession | None]:
-    while scheduled and scheduled[0].effective_input <= core.inputs:
+def _carry_out(
+    decider: Decider, ledger: Ledger, scheduled: list[Scheduled]
+) -> tuple[list[Scheduled], StopSession | None]:
+    while scheduled and scheduled[0].effective_input <= decider.inputs:
         command = scheduled.pop(0).command
         if isinstance(command, StopSession):
             return scheduled, command
-        ledger.take(core.carry_out(command))
+        ledger.take(decider.carry_out(command))
     return scheduled, None
 
 

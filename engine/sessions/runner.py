@@ -17,7 +17,7 @@ import structlog
 from engine.recordings.reading import RecordingReader, RowsInput, Window
 from engine.sessions import history as histories
 from engine.sessions import snapshots
-from engine.sessions.core import Core
+from engine.sessions.decider import Decider
 from engine.sessions.cutting import cut, last_input
 from engine.sessions.history import History, Scheduled
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
@@ -67,7 +67,7 @@ class Surroundings:
     blobs: Blobs
     clock: Clock
     reader: RecordingReader
-    make_core: Callable[[SessionSpec], Core]
+    make_decider: Callable[[SessionSpec], Decider]
     settings: RunnerSettings = field(default_factory=RunnerSettings)
 
 
@@ -79,7 +79,7 @@ class Runner:
         self._session = session
         self.spec = session.spec
         self._claim = claim
-        self._core = around.make_core(self.spec)
+        self._decider = around.make_decider(self.spec)
         self._pace = Pace(around.clock, self.spec.input.acceleration)
         self._place = Place()
         self._answered = 0  # last command carried out
@@ -118,9 +118,9 @@ class Runner:
         around, spec = self._around, self.spec
         family = SessionFamily(spec.session, research=spec.research)
         self._writer = FencedWriter(around.tape, family, self._claim, clock=around.clock)
-        if self._core.code_hash != self._session.code_hash:
+        if self._decider.code_hash != self._session.code_hash:
             fact = SessionSuspended(
-                session=spec.session, code_hash=self._session.code_hash, found_hash=self._core.code_hash
+                session=spec.session, code_hash=self._session.code_hash, found_hash=self._decider.code_hash
             )
             await self._append(fact, f"{spec.session}:suspended:{self._session.epoch}")
             await self._writer.flush()
@@ -128,19 +128,22 @@ class Runner:
             return False
         info = await around.tape.info()
         snapshot = await snapshots.newest(
-            around.blobs, spec.session, tape_epoch=info.epoch, code_hash=self._core.code_hash, tape_last=info.last
+            around.blobs, spec.session, tape_epoch=info.epoch, code_hash=self._decider.code_hash, tape_last=info.last
         )
         written = snapshot.written if snapshot else 0
         history = await histories.read(around.tape, spec.session, decided_after=written)
         self._ledger = Ledger(history.held, snapshot.hash_state if snapshot else None)
         if snapshot is not None:
-            self._core.restore(snapshot.records)
+            self._decider.restore(snapshot.records)
             self._place, self._answered = snapshot.place, snapshot.answered
         self._recall(history, fresh=snapshot is None)
         self._epoch = info.epoch
-        self._snapshot_at = (self._core.inputs, 0, around.clock.monotonic_ns())
+        self._snapshot_at = (self._decider.inputs, 0, around.clock.monotonic_ns())
         log.info(
-            "session_recovered", inputs=self._core.inputs, pending=self._ledger.pending, snapshot=snapshot is not None
+            "session_recovered",
+            inputs=self._decider.inputs,
+            pending=self._ledger.pending,
+            snapshot=snapshot is not None,
         )
         return True
 
@@ -196,12 +199,12 @@ class Runner:
     async def _stretch(self, item: RowsInput, at: int, end: int) -> None:
         """Rows `at` to `end` of an input, cut where a command of an earlier run acted."""
         while at < end:
-            await self._carry_out_scheduled(self._core.inputs)
+            await self._carry_out_scheduled(self._decider.inputs)
             if self._stop is not None:
                 return
             size = end - at
             if self._scheduled:
-                size = self._core.rows_until(item.rows[at:end], self._scheduled[0].effective_input, item.kind)
+                size = self._decider.rows_until(item.rows[at:end], self._scheduled[0].effective_input, item.kind)
             await self._step(item, at, at + size)
             at += size
 
@@ -211,27 +214,27 @@ class Runner:
             self._answered = max(self._answered, one.sequence)
             self._act(one.command)
             if self._stop is None:
-                await self._offer(self._core.carry_out(one.command))
+                await self._offer(self._decider.carry_out(one.command))
 
     async def _step(self, item: RowsInput, at: int, end: int) -> None:
-        rows, before = item.rows[at:end], self._core.inputs
+        rows, before = item.rows[at:end], self._decider.inputs
         if len(rows) >= THREAD_ROWS_MIN:
-            produced = await asyncio.to_thread(self._core.rows, rows, item.kind)
+            produced = await asyncio.to_thread(self._decider.rows, rows, item.kind)
         else:
-            produced = self._core.rows(rows, item.kind)
+            produced = self._decider.rows(rows, item.kind)
         begun = self._place
-        if not self._core.failed:
+        if not self._decider.failed:
             self._place = item.place(end - 1)
         await self._offer(produced, lambda inputs: self._place_of(item, at, inputs, before, begun))
-        if self._core.failed:
-            raise self._core.failure(item.place(min(at + self._core.consumed, end - 1)))
+        if self._decider.failed:
+            raise self._decider.failure(item.place(min(at + self._decider.consumed, end - 1)))
         await self._maybe_snapshot()
 
     def _place_of(self, item: RowsInput, at: int, inputs: int, before: int, begun: Place) -> Place:
         """Place of the row with which `inputs` rows were read, out of the stretch that began at row `at`."""
         if inputs <= before:
             return begun
-        return item.place(at + self._core.row_of(item.rows[at:], inputs - before, item.kind))
+        return item.place(at + self._decider.row_of(item.rows[at:], inputs - before, item.kind))
 
     async def _offer(self, produced: Produced, place_of: Callable[[int], Place] | None = None) -> None:
         """Hand over what was decided: one message, or several cut between rows where it is long."""
@@ -239,7 +242,7 @@ class Runner:
         sections = self._ledger.take(produced)
         parts = cut(sections)
         for number, part in enumerate(parts):
-            cause, inputs = self._place, self._core.inputs
+            cause, inputs = self._place, self._decider.inputs
             if place_of is not None and number < len(parts) - 1:
                 inputs = last_input(part) + 1
                 cause = place_of(inputs)
@@ -249,7 +252,7 @@ class Runner:
 
     async def _command(self, item: CommandInput) -> None:
         if item.sequence in self._done or item.sequence <= self._answered:
-            await self._carry_out_scheduled(self._core.inputs)  # answered by an earlier run: acts at its place
+            await self._carry_out_scheduled(self._decider.inputs)  # answered by an earlier run: acts at its place
             return
         answer, act = self._answer(item)
         await self._append(answer, f"answer:{item.sequence}")
@@ -259,7 +262,7 @@ class Runner:
         if act:
             self._act(item.command)
             if self._stop is None:
-                await self._offer(self._core.carry_out(item.command))
+                await self._offer(self._decider.carry_out(item.command))
 
     def _answer(self, item: CommandInput) -> tuple[CommandAccepted | CommandRefused, bool]:
         command, name = item.command, self.spec.session
@@ -268,12 +271,12 @@ class Runner:
             return msgspec.structs.replace(known, cause=item.sequence, changed=False, effective_input=None), False
         if isinstance(known, CommandRefused):
             return msgspec.structs.replace(known, cause=item.sequence), False
-        refusal = self._core.refusal(command)
+        refusal = self._decider.refusal(command)
         if refusal is not None:
             code, message, field = refusal
             fields = {"key": command.key, "cause": item.sequence, "session": name}
             return CommandRefused(code=code, message=message, field=field, **fields), False  # type: ignore[arg-type]
-        inputs = self._core.inputs
+        inputs = self._decider.inputs
         return CommandAccepted(key=command.key, cause=item.sequence, session=name, effective_input=inputs), True
 
     def _act(self, command: Command) -> None:
@@ -287,18 +290,18 @@ class Runner:
         close = spec.limits.close_on_stop
         if stop is not None and stop.close_positions is not None:
             close = stop.close_positions
-        await self._offer(self._core.close(close))
+        await self._offer(self._decider.close(close))
         if difference := self._ledger.leftover():
             raise Diverged(difference)
         replaced = stop is not None and stop.key.startswith("replace-")
         fact = SessionEnded(
             session=spec.session,
             reason="completed" if stop is None else "replaced" if replaced else "stopped",
-            inputs=self._core.inputs,
+            inputs=self._decider.inputs,
             place=self._place,
             decision_hash=self._ledger.hash.hexdigest(),
             counts=self._ledger.hash.counts(),
-            equity=self._core.equity,
+            equity=self._decider.equity,
             ended_ns=self._around.clock.now_ns(),
         )
         await self._append(fact, f"{spec.session}:ended")
@@ -341,11 +344,11 @@ class Runner:
         inputs, messages, at_ns = self._snapshot_at
         limits, clock = self._around.settings, self._around.clock
         due = (
-            self._core.inputs - inputs >= limits.snapshot_rows
+            self._decider.inputs - inputs >= limits.snapshot_rows
             or self._writer.messages - messages >= limits.snapshot_messages
             or clock.monotonic_ns() - at_ns >= limits.snapshot_seconds * NS_PER_SECOND
         )
-        if due and not self._ledger.pending and not self._scheduled and self._core.inputs > inputs:
+        if due and not self._ledger.pending and not self._scheduled and self._decider.inputs > inputs:
             await self.snapshot()
 
     async def snapshot(self) -> str:
@@ -354,14 +357,14 @@ class Runner:
         snapshot = snapshots.Snapshot(
             session=self.spec.session,
             tape_epoch=self._epoch,
-            code_hash=self._core.code_hash,
+            code_hash=self._decider.code_hash,
             place=self._place,
-            inputs=self._core.inputs,
-            records=self._core.snapshot(),
+            inputs=self._decider.inputs,
+            records=self._decider.snapshot(),
             hash_state=self._ledger.hash.state(),
             answered=self._answered,
             written=written,
         )
         name = await snapshots.save(self._around.blobs, snapshot)
-        self._snapshot_at = (self._core.inputs, self._writer.messages, self._around.clock.monotonic_ns())
+        self._snapshot_at = (self._decider.inputs, self._writer.messages, self._around.clock.monotonic_ns())
         return name

@@ -1,4 +1,4 @@
-"""The core of a session: rows and commands in, decided rows out. No I/O, no clock; live, replay and fork share it."""
+"""The decider of a session: rows and commands in, decided rows out. No I/O, no clock; live, replay and fork share it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class KernelFailed(TapedeckError):
     code = "KERNEL_FAILED"
 
 
-class Core:
+class Decider:
     """One session's loop, spoken to in the vocabulary of the tape."""
 
     def __init__(self, spec: SessionSpec, strategies: Mapping[str, Strategy], loop: Loop | None = None) -> None:

@@ -1,0 +1,97 @@
+"""`tapedeck demo`: the main job on a simulated market, from recording to report, then the house goes on serving."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+
+from api.cli.demo_story import Story, Told
+from api.cli.demo_table import show
+from api.cli.opened import opened, run
+from api.cli.up import check_port, house, initialised
+from api.places import Places, read_mark
+from api.servers import NO_JAR
+from api.settings import Settings, SourceSettings
+from engine.research.outcome import report_data
+from engine.research.report import render_report
+from events.errors import Conflict
+
+SOURCE = "demo"
+PACED_SECONDS = 10.0
+
+
+def demo_settings(settings: Settings, seed: int) -> Settings:
+    """The demo's own data folder below the usual one, and its source: six hours, ten seconds of them paced as live."""
+    source = SourceSettings(
+        id=SOURCE, kind="simulated", market="six_hours", seed=seed, acceleration=1.0, paced_seconds=PACED_SECONDS
+    )
+    return msgspec.structs.replace(
+        settings,
+        data=str(settings.folder / "demo"),
+        sources=(source, *(one for one in settings.sources if one.id != SOURCE)),
+        engine=msgspec.structs.replace(settings.engine, workers=1),
+    )
+
+
+@click.command("demo")
+@click.option("--exit", "leave", is_flag=True, help="End after the report instead of serving on.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=7, show_default=True, help="Of the simulated market.")
+@click.pass_obj
+def demo(settings: Settings, leave: bool, seed: int) -> None:
+    """Record, trade, replay, verify, fork and report a simulated market; then serve until Ctrl-C."""
+    run(_demo(demo_settings(settings, seed), leave, seed))
+
+
+async def _demo(settings: Settings, leave: bool, seed: int) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    if read_mark(Places(settings.folder)) is None:
+        console.print("A new tape for the demo ...")
+        await initialised(settings)
+    settings = await _with_free_port(settings, console)
+    console.print("Starting the servers, the engine, a worker and the API ...")
+    async with house(settings) as running:
+        if running.market_store == "duckdb" and settings.market.store == "questdb":
+            console.print(NO_JAR)
+        keeping = asyncio.ensure_future(running.keep())
+        try:
+            told, report = await _first_of(_told(settings, seed, console), keeping)
+            show(console, told, report, running.url, Places(settings.folder))
+            if not leave:
+                console.print("Serving until Ctrl-C.")
+                await keeping
+        finally:
+            keeping.cancel()
+
+
+async def _told(settings: Settings, seed: int, console: Console) -> tuple[Told, Path]:
+    async with opened(settings) as tools:
+        told = await Story(tools, SOURCE, seed, console.print).tell()
+        data = await report_data(told.backtest, tools.reader, told.verdicts[1])
+        path = Places(settings.folder).reports / f"{told.backtest.started.spec.session}.html"
+        path.write_text(render_report(data), encoding="utf-8")
+        return told, path
+
+
+async def _first_of(work: Coroutine[Any, Any, tuple[Told, Path]], keeping: asyncio.Future[None]) -> tuple[Told, Path]:
+    telling: asyncio.Future[tuple[Told, Path]] = asyncio.ensure_future(work)
+    both: set[asyncio.Future[Any]] = {telling, keeping}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    if not telling.done():
+        telling.cancel()
+        keeping.result()  # raises what could not be kept up
+    return await telling
+
+
+async def _with_free_port(settings: Settings, console: Console) -> Settings:
+    try:
+        check_port(settings.api.host, settings.api.port)
+    except Conflict as error:
+        console.print(f"{error.message} Taking a free port instead.")
+        return msgspec.structs.replace(settings, api=msgspec.structs.replace(settings.api, port=0))
+    return settings
