@@ -91,8 +91,8 @@ class DuckReadModel:
     def begin(self, epoch: str) -> None:
         """See `Projection`."""
         checkpoint = Checkpoint(epoch)
-        with self.store.transaction() as connection:
-            self.store.move_checkpoint(connection, checkpoint, 0)
+        with self.store.transaction() as writer:
+            self.store.move_checkpoint(writer, checkpoint, 0)
         self.store.committed(checkpoint)
 
     def apply(self, batch: Batch) -> None:
@@ -100,11 +100,11 @@ class DuckReadModel:
         check_follows(self.name, self.store.checkpoint.sequence, batch)
         try:
             moments = self._gather(batch)
-            with self.store.transaction() as connection:
+            with self.store.transaction() as writer:
                 for keeper in (*self._keeping, *self._rows):
-                    keeper.flush(connection)
-                MOMENTS.insert(connection, moments)
-                self.store.move_checkpoint(connection, batch.checkpoint, self._moment_ns)
+                    keeper.flush(writer)
+                writer.insert(MOMENTS, moments)
+                self.store.move_checkpoint(writer, batch.checkpoint, self._moment_ns)
         except BaseException as error:
             self._recover()
             if isinstance(error, _PASSING):
@@ -186,15 +186,15 @@ class DuckReadModel:
         self._restore()
 
     def _restore(self) -> None:
-        with self.store.transaction() as connection:
+        with self.store.transaction() as writer:
             for keeper in self._keeping:
-                keeper.restore(connection)
+                keeper.restore(writer)
             self._ordinals = {}
             for kind in DECISION_KINDS:
                 table = _TABLES[kind]
-                rows = connection.execute(f"SELECT session, count(*) FROM {table} GROUP BY session").fetchall()
+                rows = writer.execute(f"SELECT session, count(*) FROM {table} GROUP BY session").fetchall()
                 self._ordinals |= {(session, kind): count for session, count in rows}
-            self._moment_ns = connection.execute("SELECT appended_ns FROM meta").fetchall()[0][0]
+            self._moment_ns = writer.execute("SELECT appended_ns FROM meta").fetchall()[0][0]
 
 
 _TABLES = {

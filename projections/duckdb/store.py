@@ -15,7 +15,7 @@ import numpy as np
 from events.errors import InvalidInput, ReadModelUnavailable
 from projections.as_of import AsOf, parse
 from projections.batch import Checkpoint
-from projections.duckdb.tables import Table
+from projections.duckdb.tables import Table, Writer
 
 # Raised when what events do to the tables changes without a change of the tables: older files are built again.
 MEANING = 1
@@ -95,6 +95,7 @@ class DuckStore:
         self._free = threading.BoundedSemaphore(self.settings.readers_max)
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._writer: Writer | None = None
         self._checkpoint = Checkpoint()
         self._visible = 0
 
@@ -159,6 +160,7 @@ class DuckStore:
         for cursor in self._cursors:
             cursor.close()
         self._cursors.clear()
+        self._writer = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -200,22 +202,24 @@ class DuckStore:
         return self._checkpoint
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def transaction(self) -> Iterator[Writer]:
         """All or nothing, one at a time."""
         with self._writing:
             connection = self._open_connection()
+            if self._writer is None:
+                self._writer = Writer(connection)
             connection.execute("BEGIN")
             try:
-                yield connection
+                yield self._writer
                 connection.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
                     connection.execute("ROLLBACK")
                 raise
 
-    def move_checkpoint(self, connection: duckdb.DuckDBPyConnection, checkpoint: Checkpoint, appended_ns: int) -> None:
+    def move_checkpoint(self, writer: Writer, checkpoint: Checkpoint, appended_ns: int) -> None:
         """The last statement of a transaction."""
-        connection.execute(
+        writer.execute(
             "UPDATE meta SET epoch = ?, checkpoint = ?, digest = ?, appended_ns = ?",
             [checkpoint.epoch, checkpoint.sequence, checkpoint.digest, appended_ns],
         )

@@ -10,7 +10,9 @@ import numpy as np
 
 Columns = Mapping[str, np.ndarray]
 
-NOT_ENDED = -1  # in a column `sequence_to` while it is on its way into a table; NULL there
+ENDED = "sequence_to"
+NOT_ENDED = -1  # in that column while it is on its way into a table; NULL there
+FEW_ROWS = 200
 
 # DuckDB type -> numpy dtype of a column on its way into the table
 _ARRAYS: dict[str, str] = {
@@ -43,46 +45,87 @@ class Table(msgspec.Struct, frozen=True):
         columns = ", ".join(f"{name} {kind}" for name, kind in self.columns)
         return f"CREATE TABLE {self.name} ({columns})"
 
-    def insert(self, connection: duckdb.DuckDBPyConnection, columns: Columns) -> None:
-        """Add rows, given as one array per column; nothing happens where they are empty."""
-        if not len(columns[self.columns[0][0]]):
+
+class Writer:
+    """The writing connection of a file, and its way of inserting: few rows by an appender, many by column.
+
+    An appender costs a millisecond a batch and more per row than columns, which cost two a batch.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._appenders: dict[str, duckdb.Appender] = {}
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> duckdb.DuckDBPyConnection:
+        """Run a statement; its rows are fetched from what is returned."""
+        return self._connection.execute(statement, list(values))
+
+    def insert(self, table: Table, columns: Columns) -> None:
+        """Add rows, given as one array per column; `NOT_ENDED` becomes NULL; nothing happens where they are empty."""
+        count = len(columns[table.columns[0][0]])
+        if not count:
+            return
+        if count <= FEW_ROWS:
+            rows = zip(*(columns[name].tolist() for name, _ in table.columns), strict=True)
+            self._append(table, [list(row) for row in rows])
             return
         selected = ", ".join(
-            f"nullif({name}, {NOT_ENDED}) AS {name}" if name == "sequence_to" else name for name, _ in self.columns
+            f"nullif({name}, {NOT_ENDED}) AS {name}" if name == ENDED else name for name, _ in table.columns
         )
-        with_arrays(connection, "incoming", columns, f"INSERT INTO {self.name} SELECT {selected} FROM incoming")
+        self._with_arrays("incoming", columns, f"INSERT INTO {table.name} SELECT {selected} FROM incoming")
 
-    def insert_rows(self, connection: duckdb.DuckDBPyConnection, rows: Sequence[Sequence[object]]) -> None:
-        """Add rows, given as tuples in the order of the columns."""
-        if rows:
+    def insert_rows(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        """Add rows, given in the order of the columns; `NOT_ENDED` becomes NULL."""
+        if len(rows) > FEW_ROWS:
             columns = zip(*rows, strict=True)
-            arrays = {name: _array(values, kind) for (name, kind), values in zip(self.columns, columns, strict=True)}
-            self.insert(connection, arrays)
+            kinds = table.columns
+            self.insert(
+                table, {name: _array(values, kind) for (name, kind), values in zip(kinds, columns, strict=True)}
+            )
+        elif rows:
+            self._append(table, [list(row) for row in rows])
 
-    def end(self, connection: duckdb.DuckDBPyConnection, keys: Columns, sequences: np.ndarray) -> None:
+    def _append(self, table: Table, rows: list[list[object]]) -> None:
+        names = [name for name, _ in table.columns]
+        if ENDED in names:
+            at = names.index(ENDED)
+            for row in rows:
+                row[at] = None if row[at] == NOT_ENDED else row[at]
+        appender = self._appenders.get(table.name)
+        if appender is None:
+            appender = self._appenders[table.name] = self._connection.appender(table.name)
+        try:
+            appender.append_rows(rows)
+            appender.flush()
+        except BaseException:
+            appender.clear()
+            raise
+
+    def end(self, table: Table, keys: Columns, sequences: np.ndarray) -> None:
         """Write `sequence_to` into the rows of these keys that have none yet."""
         if not len(sequences):
             return
-        match = " AND ".join(f"{self.name}.{key} = ended.{key}" for key in keys)
-        with_arrays(
-            connection,
-            "ended",
-            {**keys, "ended_at": sequences},
-            f"UPDATE {self.name} SET sequence_to = ended.ended_at FROM ended"
-            f" WHERE {match} AND {self.name}.sequence_to IS NULL",
-        )
+        match = " AND ".join(f"{table.name}.{key} = ended.{key}" for key in keys)
+        where = f"WHERE {match} AND {table.name}.{ENDED} IS NULL"
+        statement = f"UPDATE {table.name} SET {ENDED} = ended.ended_at FROM"
+        if len(sequences) > FEW_ROWS:
+            self._with_arrays("ended", {**keys, "ended_at": sequences}, f"{statement} ended {where}")
+            return
+        rows = zip(*(column.tolist() for column in (*keys.values(), sequences)), strict=True)
+        values = [value for row in rows for value in row]
+        marks = ", ".join([f"({', '.join('?' * (len(keys) + 1))})"] * len(sequences))
+        self.execute(f"{statement} (VALUES {marks}) ended({', '.join(keys)}, ended_at) {where}", values)
+
+    def _with_arrays(self, name: str, columns: Columns, statement: str) -> None:
+        """Run a statement in which `name` stands for the columns."""
+        self._connection.register(name, {key: np.ascontiguousarray(values) for key, values in columns.items()})
+        try:
+            self._connection.execute(statement)
+        finally:
+            self._connection.unregister(name)
 
 
 def _array(values: Sequence[object], kind: str) -> np.ndarray:
     array = np.empty(len(values), _ARRAYS[kind])
     array[:] = values
     return array
-
-
-def with_arrays(connection: duckdb.DuckDBPyConnection, name: str, columns: Columns, statement: str) -> None:
-    """Run a statement in which `name` stands for the columns."""
-    connection.register(name, {key: np.ascontiguousarray(values) for key, values in columns.items()})
-    try:
-        connection.execute(statement)
-    finally:
-        connection.unregister(name)

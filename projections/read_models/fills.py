@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import duckdb
 import msgspec
 
 from events.rows import Rows, SectionKind
 from projections.duckdb.store import Snapshot
+from projections.duckdb.tables import Writer
 from projections.read_models.answers import CODES, SIDES, Listed, Listing, Page, Scope, Where
 from projections.read_models.positions import Positions
 from projections.read_models.row_tables import RowTable
@@ -19,14 +19,14 @@ class Fills(RowTable):
         super().__init__("fills", SectionKind.FILL)
         self._positions = positions
 
-    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def flush(self, writer: Writer) -> None:
         """Insert what was gathered, then what it makes of positions and trades."""
         columns = self.take()
         if columns:
-            self.table.insert(connection, columns)
+            writer.insert(self.table, columns)
             if self._positions is not None:
                 self._positions.apply(columns)
-                self._positions.flush(connection)
+                self._positions.flush(writer)
 
 
 # --- queries ------------------------------------------------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import duckdb
 import msgspec
 
 from events.errors import Unknown
 from events.facts import InstrumentRegistered
 from projections.duckdb.store import Snapshot
+from projections.duckdb.tables import Writer
 from projections.read_models.answers import Listed, Page, Where, listed
 from projections.read_models.versions import Versions
 
@@ -34,7 +34,7 @@ class Instruments:
         self._versions = Versions("instruments", (("number", "INTEGER"),), _VALUES)
         self.tables = (self._versions.table,)
 
-    def restore(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def restore(self, writer: Writer) -> None:
         """Nothing is kept between batches."""
         self.clear()
 
@@ -43,9 +43,9 @@ class Instruments:
         values = tuple(getattr(fact, name) for name, _ in _VALUES)
         self._versions.put((fact.number,), values, sequence)
 
-    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def flush(self, writer: Writer) -> None:
         """Write what was gathered."""
-        self._versions.flush(connection)
+        self._versions.flush(writer)
 
     def clear(self) -> None:
         """Forget what was gathered."""

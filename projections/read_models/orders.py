@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import duckdb
 import msgspec
 import numpy as np
 
@@ -12,7 +11,7 @@ from events.errors import Unknown
 from events.frames import Section
 from events.rows import OrderStatus, Rows, SectionKind
 from projections.duckdb.store import Snapshot
-from projections.duckdb.tables import NOT_ENDED
+from projections.duckdb.tables import NOT_ENDED, Writer
 from projections.read_models.answers import (
     CODES,
     ORDER_KINDS,
@@ -38,9 +37,9 @@ class Orders:
         self.tables = (self._steps.table,)
         self._highest: dict[int, int] = {}  # by session: highest order number in the table
 
-    def restore(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def restore(self, writer: Writer) -> None:
         """Read back which orders are known."""
-        rows = connection.execute("SELECT session, max(order_number) FROM orders GROUP BY session").fetchall()
+        rows = writer.execute("SELECT session, max(order_number) FROM orders GROUP BY session").fetchall()
         self._highest = dict(rows)
         self.clear()
 
@@ -48,7 +47,7 @@ class Orders:
         """The rows of one section."""
         self._steps.add(session, sequence, section)
 
-    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def flush(self, writer: Writer) -> None:
         """End the steps of earlier batches and insert those of this one."""
         columns = self._steps.take()
         if not columns:
@@ -59,19 +58,17 @@ class Orders:
         ended = np.full(len(order), NOT_ENDED, "<i8")
         ended[by_order[:-1][same]] = sequence[by_order[1:][same]]
         first = by_order[np.concatenate(([True], ~same))]
-        self._end_earlier(connection, session[first], order[first], sequence[first])
-        self._steps.table.insert(connection, columns | {"sequence_to": ended})
+        self._end_earlier(writer, session[first], order[first], sequence[first])
+        writer.insert(self._steps.table, columns | {"sequence_to": ended})
         for number in np.unique(session):
             highest = int(order[session == number].max())
             self._highest[int(number)] = max(highest, self._highest.get(int(number), 0))
 
-    def _end_earlier(
-        self, connection: duckdb.DuckDBPyConnection, session: np.ndarray, order: np.ndarray, sequence: np.ndarray
-    ) -> None:
+    def _end_earlier(self, writer: Writer, session: np.ndarray, order: np.ndarray, sequence: np.ndarray) -> None:
         highest = np.array([self._highest.get(number, 0) for number in session.tolist()], "<i8")
         known = order <= highest
         keys = {"session": session[known], "order_number": order[known]}
-        self._steps.table.end(connection, keys, sequence[known])
+        writer.end(self._steps.table, keys, sequence[known])
 
     def clear(self) -> None:
         """Forget what was gathered."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import duckdb
 import msgspec
 
 from projections.duckdb.store import Snapshot
-from projections.duckdb.tables import Columns
+from projections.duckdb.tables import Columns, Writer
 from projections.read_models.answers import SIDES, Listed, Listing, Page, Scope, Where
 from projections.read_models.pairing import Fill, Holding, apply_fill
 from projections.read_models.trades import TRADES
@@ -27,12 +26,10 @@ class Positions:
         self._holdings: dict[tuple[int, int], Holding] = {}
         self._trades: list[tuple[object, ...]] = []
 
-    def restore(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def restore(self, writer: Writer) -> None:
         """Read back every lane."""
         columns = ", ".join(name for name, _ in _HOLDING)
-        rows = connection.execute(
-            f"SELECT session, lane, {columns} FROM positions WHERE sequence_to IS NULL"
-        ).fetchall()
+        rows = writer.execute(f"SELECT session, lane, {columns} FROM positions WHERE sequence_to IS NULL").fetchall()
         self._holdings = {(row[0], row[1]): Holding(*row[2:]) for row in rows}
         self.clear()
 
@@ -61,11 +58,11 @@ class Positions:
         for key, first in touched.items():
             self._versions.put(key, msgspec.structs.astuple(self._holdings[key]), sequence, first=first)
 
-    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def flush(self, writer: Writer) -> None:
         """Write what was gathered."""
-        TRADES.insert_rows(connection, self._trades)
+        writer.insert_rows(TRADES, self._trades)
         self._trades = []
-        self._versions.flush(connection)
+        self._versions.flush(writer)
 
     def clear(self) -> None:
         """Forget what was gathered."""

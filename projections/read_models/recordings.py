@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import duckdb
 import msgspec
 
 from events.errors import InvalidInput, Unknown
 from events.facts import Fact, Place, RecordingAbandoned, RecordingCompleted, RecordingOpened
 from projections.batch import TapeGap
 from projections.duckdb.store import Snapshot
+from projections.duckdb.tables import Writer
 from projections.read_models.answers import Listed, Page, Where, listed
 from projections.read_models.versions import Versions
 
@@ -51,9 +51,9 @@ class Recordings:
         self.tables = (self._versions.table,)
         self._open: dict[str, dict[str, object]] = {}  # values by recording, until nothing more can come
 
-    def restore(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def restore(self, writer: Writer) -> None:
         """Read back the recordings that are open."""
-        rows = connection.execute(
+        rows = writer.execute(
             f"SELECT recording, {', '.join(_NAMES)} FROM recordings WHERE sequence_to IS NULL AND state = 'open'"
         ).fetchall()
         self._open = {row[0]: dict(zip(_NAMES, row[1:], strict=True)) for row in rows}
@@ -82,9 +82,9 @@ class Recordings:
         values |= changes
         self._versions.put((recording,), tuple(values.values()), sequence)
 
-    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def flush(self, writer: Writer) -> None:
         """Write what was gathered."""
-        self._versions.flush(connection)
+        self._versions.flush(writer)
 
     def clear(self) -> None:
         """Forget what was gathered."""

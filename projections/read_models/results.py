@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import duckdb
 import msgspec
 
 from events.facts import Fact, ResearchCompleted, SessionEnded, SessionFailed, SessionVerified
 from projections.duckdb.store import Snapshot
-from projections.duckdb.tables import Table
+from projections.duckdb.tables import Table, Writer
 from projections.read_models.answers import Listed, Page, Where, listed
 
 RESULTS = Table(
@@ -29,7 +28,7 @@ class Results:
         self.tables = (RESULTS,)
         self._rows: list[tuple[object, ...]] = []
 
-    def restore(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def restore(self, writer: Writer) -> None:
         """Nothing is kept between batches."""
         self.clear()
 
@@ -45,9 +44,9 @@ class Results:
             case ResearchCompleted():
                 self._rows.append((fact.research, fact.kind, bytes(fact.body).decode(), sequence))
 
-    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def flush(self, writer: Writer) -> None:
         """Write what was gathered."""
-        RESULTS.insert_rows(connection, self._rows)
+        writer.insert_rows(RESULTS, self._rows)
         self.clear()
 
     def clear(self) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import duckdb
 import numpy as np
 
 from events.frames import NEWEST, Section
 from events.rows import ROW_DTYPES, Rows, SectionKind
 from projections.duckdb.store import Snapshot
-from projections.duckdb.tables import Table, type_of
+from projections.duckdb.tables import Table, Writer, type_of
 from projections.read_models.answers import Scope, Where, bounded, number_of
 
 PAD = "pad"
@@ -75,11 +74,11 @@ class RowTable:
         }
         return columns | {column_of(field): rows[field] for field in self.fields}
 
-    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def flush(self, writer: Writer) -> None:
         """Insert what was gathered."""
         columns = self.take()
         if columns:
-            self.table.insert(connection, columns)
+            writer.insert(self.table, columns)
 
     def clear(self) -> None:
         """Forget what was gathered."""

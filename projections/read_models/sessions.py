@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import duckdb
 import msgspec
 
 from events.errors import Unknown
@@ -22,7 +21,7 @@ from events.facts import (
     SessionSuspended,
 )
 from projections.duckdb.store import Snapshot
-from projections.duckdb.tables import Table
+from projections.duckdb.tables import Table, Writer
 from projections.read_models.answers import Listed, Page, Where, listed, number_of
 from projections.read_models.lanes import LANES, lane_rows
 from projections.read_models.versions import Versions
@@ -125,11 +124,11 @@ class Sessions:
         self._heads: list[tuple[object, ...]] = []
         self._lanes: list[tuple[object, ...]] = []
 
-    def restore(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def restore(self, writer: Writer) -> None:
         """Read back what further facts build on."""
-        self.numbers = dict(connection.execute("SELECT session, number FROM sessions").fetchall())
+        self.numbers = dict(writer.execute("SELECT session, number FROM sessions").fetchall())
         columns = ", ".join(name for name, _ in _STATE_VALUES)
-        rows = connection.execute(f"SELECT session, {columns} FROM session_states WHERE sequence_to IS NULL").fetchall()
+        rows = writer.execute(f"SELECT session, {columns} FROM session_states WHERE sequence_to IS NULL").fetchall()
         fields = SessionLife.__struct_fields__
         self._lives = {row[0]: SessionLife(**dict(zip(fields, row[1:], strict=True))) for row in rows}
         self.clear()
@@ -151,12 +150,12 @@ class Sessions:
         evolve(life, fact)
         self._states.put((number,), msgspec.structs.astuple(life), sequence)
 
-    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def flush(self, writer: Writer) -> None:
         """Write what was gathered."""
-        SESSIONS.insert_rows(connection, self._heads)
-        LANES.insert_rows(connection, self._lanes)
+        writer.insert_rows(SESSIONS, self._heads)
+        writer.insert_rows(LANES, self._lanes)
         self._heads, self._lanes = [], []
-        self._states.flush(connection)
+        self._states.flush(writer)
 
     def clear(self) -> None:
         """Forget what was gathered."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import duckdb
 import numpy as np
 
-from projections.duckdb.tables import NOT_ENDED, Table
+from projections.duckdb.tables import NOT_ENDED, Table, Writer
 
 VERSION = (("sequence_from", "BIGINT"), ("sequence_to", "BIGINT"))
 
@@ -42,7 +41,7 @@ class Versions:
         self._rows.append(row)
         self._newest[key] = row
 
-    def flush(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def flush(self, writer: Writer) -> None:
         """End the versions of earlier batches and insert those of this one."""
         if self._ended:
             columns = zip(*self._ended, strict=True)
@@ -50,8 +49,8 @@ class Versions:
                 name: np.array(values, dtype=object if self._kinds[name] == "VARCHAR" else None)
                 for name, values in zip(self._key, columns, strict=True)
             }
-            self.table.end(connection, keys, np.array(list(self._ended.values()), "<i8"))
-        self.table.insert_rows(connection, self._rows)
+            writer.end(self.table, keys, np.array(list(self._ended.values()), "<i8"))
+        writer.insert_rows(self.table, self._rows)
         self.clear()
 
     def clear(self) -> None:
