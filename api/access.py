@@ -7,99 +7,140 @@ nothing asks for a token, but those with `opt={"public": True}` (health, login a
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs
 
+import msgspec
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Headers
+from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import Scope
 
 from api.auth.tokens import Identity
 from api.auth.users import Role
-from api.errors import answer_scope
 from api.house import House
 from api.settings import LOOPBACK
-from events.errors import Forbidden, TapedeckError, Unauthenticated, UnsupportedMedia
+from events.errors import Forbidden, Unauthenticated, UnsupportedMedia
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_CALLER = "tapedeck_caller"
 
 
-def identify(connection: Connection) -> Identity | None:
-    """Whose token the request carries; None without one. Raises Unauthenticated for a bad one."""
-    house: House = connection.app.state.house
-    header = connection.headers.get("authorization")
-    text = header.removeprefix("Bearer ").strip() if header and header.startswith("Bearer ") else None
-    if header and text is None:
-        raise Unauthenticated("The Authorization header must be 'Bearer' and a token.", code="BAD_TOKEN")
-    if text is None:
-        text = connection.query_params.get("token") if connection.scope["type"] == "websocket" else None
-    return house.tokens.check(text, "access", house.users) if text else None
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks. A bad token is kept here, and raised only where a route asks for one."""
+
+    address: str
+    identity: Identity | None = None
+    bad: Unauthenticated | None = None
+
+    @property
+    def key(self) -> str:
+        """Whose requests are counted together."""
+        return f"user {self.identity.user}" if self.identity else f"address {self.address}"
 
 
-def guard(connection: Connection, handler: BaseRouteHandler) -> None:
-    """The guard of the whole application.
+def find_caller(scope: Scope, headers: Headers, house: House) -> Caller:
+    """Who sent this request; remembered for the guard."""
+    client = scope.get("client")
+    address = client[0] if client else "unknown"
+    identity, bad = None, None
+    try:
+        text = _token(scope, headers)
+        identity = house.tokens.check(text, "access", house.users) if text is not None else None
+    except Unauthenticated as error:
+        bad = error
+    caller = Caller(address, identity, bad)
+    scope["state"][_CALLER] = caller
+    return caller
+
+
+def caller_of(connection: Connection) -> Caller:
+    """Who `find_caller` found."""
+    found: Caller = connection.scope["state"][_CALLER]
+    return found
+
+
+def _token(scope: Scope, headers: Headers) -> str | None:
+    """The token that a request carries; of a WebSocket also in its query, because browsers cannot set its headers."""
+    header = headers.get("authorization")
+    if header is not None:
+        kind, _, text = header.partition(" ")
+        if kind.lower() != "bearer" or not text.strip():
+            raise Unauthenticated("The Authorization header must be 'Bearer' and a token.", code="BAD_TOKEN")
+        return text.strip()
+    if scope["type"] == ScopeType.WEBSOCKET:
+        return parse_qs(scope["query_string"].decode("latin-1")).get("token", [None])[-1]
+    return None
+
+
+def beyond_loopback(house: House) -> bool:
+    """Whether the server listens on more than this machine's own addresses."""
+    return house.settings.api.host not in LOOPBACK
+
+
+def check_access(caller: Caller, role: str | None, house: House) -> Identity | None:
+    """Whether a caller may use a route that asks for `role` (None: a token only beyond loopback, where it is asked
+    for; a bad one changes nothing where none is asked for).
 
     Raises:
         Unauthenticated: a token is needed and there is none, or a bad one.
-        Forbidden: the role does not suffice, or the CSRF token is missing or wrong.
+        Forbidden: the role does not suffice.
     """
+    if role is None and not beyond_loopback(house):
+        return caller.identity
+    if caller.bad is not None:
+        raise caller.bad
+    if caller.identity is None:
+        raise Unauthenticated("This needs a token: log in, then send 'Authorization: Bearer TOKEN'.")
+    needed = Role(role) if role else Role.VIEWER
+    if not caller.identity.role.includes(needed):
+        raise Forbidden(f"This needs the role {needed}; {caller.identity.user} is {caller.identity.role}.")
+    return caller.identity
+
+
+async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+    """The guard of the whole application. Raises as `check_access`, and Forbidden for a wrong CSRF token."""
     if handler.opt.get("public"):
         return
     house: House = connection.app.state.house
-    role = handler.opt.get("role")
-    beyond = house.settings.api.host not in LOOPBACK
-    identity = identify(connection)
-    connection.scope["user"] = identity
-    if role is None and not beyond:
-        return
-    if identity is None:
-        raise Unauthenticated("This needs a token: log in, then send 'Authorization: Bearer TOKEN'.")
-    needed = Role(role) if role else Role.VIEWER
-    if not identity.role.includes(needed):
-        raise Forbidden(f"This needs the role {needed}; {identity.user} is {identity.role}.")
-    if handler.opt.get("csrf"):
+    identity = check_access(caller_of(connection), handler.opt.get("role"), house)
+    if identity is not None and handler.opt.get("csrf"):
         house.tokens.check_csrf(identity, connection.headers.get("x-csrf-token"))
 
 
-class LoopbackWall:
+def user_of(connection: Connection) -> Identity:
+    """Who uses a route that declares a role."""
+    identity = caller_of(connection).identity
+    assert identity is not None, "the guard lets nobody without a token through to a route with a role"
+    return identity
+
+
+def check_wall(scope: Scope, headers: Headers, house: House) -> None:
     """Loopback is not a wall: a page in a browser can reach it. So `Host` must name this machine, `Origin` must be
     one of `cors_origins`, and bodies must be JSON (which makes browsers ask first).
+
+    Raises:
+        Forbidden: of another host or origin.
+        UnsupportedMedia: a body of another kind.
     """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            try:
-                self._check(scope)
-            except TapedeckError as error:
-                await answer_scope(error, scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    @staticmethod
-    def _check(scope: Scope) -> None:
-        house: House = scope["litestar_app"].state.house  # type: ignore[typeddict-item]
-        api = house.settings.api
-        headers = Headers.from_scope(scope)
-        host = headers.get("host", "").rpartition("@")[2]
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-        if api.host in LOOPBACK and name.lower() not in LOOPBACK:
-            raise Forbidden(f"Host {name[:80]!r} is not this machine.", code="BAD_HOST", field="Host")
-        origin = headers.get("origin")
-        own = {f"http://{host}", f"https://{host}"}
-        if origin and origin not in own and origin not in api.cors_origins:
-            raise Forbidden(
-                f"Origin {origin[:120]!r} is not allowed.",
-                code="BAD_ORIGIN",
-                field="Origin",
-                hint="Add it to api.cors_origins.",
-            )
-        if scope.get("method") in WRITES and _has_body(headers):
-            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-            if kind != "application/json":
-                raise UnsupportedMedia(f"The body must be application/json, not {kind[:80] or 'unnamed'}.")
+    api = house.settings.api
+    host = headers.get("host", "").rpartition("@")[2]
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if api.host in LOOPBACK and name.lower() not in LOOPBACK:
+        raise Forbidden(f"Host {name[:80]!r} is not this machine.", code="BAD_HOST", field="Host")
+    origin = headers.get("origin")
+    if origin and origin not in api.cors_origins and origin not in (f"http://{host}", f"https://{host}"):
+        raise Forbidden(
+            f"Origin {origin[:120]!r} is not allowed.",
+            code="BAD_ORIGIN",
+            field="Origin",
+            hint="Add it to api.cors_origins.",
+        )
+    if scope.get("method") in WRITES and _has_body(headers):
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise UnsupportedMedia(f"The body must be application/json, not {kind[:80] or 'unnamed'}.")
 
 
 def _has_body(headers: Headers) -> bool:

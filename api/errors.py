@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import MediaType, Request, Response
-from litestar.exceptions import HTTPException
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import Receive, Scope, Send
 
 from events import errors
@@ -71,11 +72,12 @@ def exit_code_of(error: BaseException) -> int:
 
 def words_of(error: BaseException) -> tuple[str, str, str | None]:
     """(code, message, field) as a user may see them; nothing of an unexpected error gets out."""
-    if isinstance(error, errors.TapedeckError):
+    if isinstance(error, errors.TapedeckError) and not isinstance(error, errors.Bug):
         return error.code, str(error), error.field
     if isinstance(error, HTTPException):
         status = status_of(error)
-        return CODES.get(status, "HTTP_ERROR"), _detail(error) if status < 500 else INTERNAL, None
+        field, message = _detail(error)
+        return CODES.get(status, "HTTP_ERROR"), message if status < 500 else INTERNAL, field
     return "INTERNAL", INTERNAL, None
 
 
@@ -91,6 +93,7 @@ def body_of(error: BaseException, path: str, now_ns: int) -> Any:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """The exception handler of the whole application."""
+    error = _named(request, error)
     status = status_of(error)
     if status >= 500 and status not in (501, 503):
         log.error("request_failed", path=request.url.path, error=repr(error), exc_info=error)
@@ -105,16 +108,30 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
-def _detail(error: HTTPException) -> str:
+def _named(request: Request[Any, Any, Any], error: Exception) -> Exception:
+    """The framework's plainest errors with the path in them."""
+    path = request.url.path[:120]
+    if isinstance(error, NotFoundException) and not error.extra:
+        return errors.Unknown(f"There is nothing at {path}.", hint="/docs lists every route.")
+    if isinstance(error, MethodNotAllowedException):
+        error.detail = f"{request.method[:16]} is not possible at {path}."
+    return error
+
+
+def _detail(error: HTTPException) -> tuple[str | None, str]:
+    """(field, message) of an error of the framework: what it found wrong, not where in its own words."""
     extra = error.extra if isinstance(error.extra, list) else []
-    parts = [f"{one.get('key', '')}: {one.get('message', '')}" for one in extra if isinstance(one, dict)]
-    return "; ".join([error.detail or str(error), *parts]).strip()
+    found = [(str(one.get("key") or ""), str(one.get("message") or "")) for one in extra if isinstance(one, dict)]
+    if not found:
+        return None, error.detail or str(error)
+    return found[0][0] or None, "; ".join(f"{key}: {text}" if key else text for key, text in found)
 
 
-async def answer_scope(error: errors.TapedeckError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer an error from a middleware, before the request reached a handler."""
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 4403, "reason": error.code})  # type: ignore[typeddict-item]
+async def answer_scope(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer an error of a request that reached no handler; a WebSocket is closed before it was opened."""
+    if scope["type"] == ScopeType.WEBSOCKET:
+        code = error.code if isinstance(error, errors.TapedeckError) else "INTERNAL"
+        await send({"type": "websocket.close", "code": 4000 + status_of(error), "reason": code})
         return
-    request: Request[Any, Any, Any] = Request(scope, receive, send)  # type: ignore[arg-type]
-    await answer(request, error).to_asgi_response(request=request)(scope, receive, send)
+    request: Request[Any, Any, Any] = Request(scope, receive, send)
+    await answer(request, error).to_asgi_response(app=None, request=request)(scope, receive, send)

@@ -1,36 +1,143 @@
-"""The house of one API process: everything its handlers are given."""
+"""The house of one API process: everything its handlers are given, started and stopped with the server."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import cast
 
 from api.auth.tokens import Tokens
 from api.auth.users import Users
+from api.limits import Ceiling
+from api.reading.hot import HotAnswers
+from api.reading.reader import Reader, is_ready
 from api.services.commands import Commands
 from api.services.library import Lookups
+from api.services.prices import Prices
+from api.services.verification import Verifications, Verify
 from api.settings import Settings
 from api.streams.broadcast import Broadcast
-from api.streams.hub import Hub
+from api.streams.hub import Hub, HubSettings
+from engine.strategies.registry import Registry
 from events.clock import Clock
-from events.tape import Keys, Tape
+from events.tape import Keys, Tail, Tape
+from projections.duckdb.read_model import DuckReadModel
 from projections.market_store import MarketStore
-from projections.read_model import ReadModel
+from projections.projection import Projection
+from projections.runner import ProjectionRunner
 
 
-@dataclass(frozen=True, slots=True)
-class House:
-    """Built once by `api.bootstrap`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a house stands on. `api.bootstrap` lays it on the real servers, tests in memory.
+
+    `read_model` is open; `beside` are projections that this process keeps as well (the market store in DuckDB);
+    `verify` decides a session again.
+    """
 
     settings: Settings
     clock: Clock
     tape: Tape
     vault: Tape
-    keys: Keys
+    counters: Keys
+    liveness: Keys
+    registry: Registry
+    code_hash: Callable[[tuple[str, ...]], str]
+    token_secret: bytes
+    read_model: DuckReadModel
+    market: MarketStore
+    verify: Verify
+    beside: Sequence[Projection] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Built by `build`. Handlers only word: what they need is here."""
+
+    settings: Settings
+    clock: Clock
+    tape: Tape
+    vault: Tape
+    counters: Keys
+    liveness: Keys
     users: Users
     tokens: Tokens
     hub: Hub
     broadcast: Broadcast
     commands: Commands
     lookups: Lookups
-    read: ReadModel
+    runner: ProjectionRunner
+    reader: Reader
+    prices: Prices
     market: MarketStore
+    verifications: Verifications
+    ceiling: Ceiling
+    hot: HotAnswers
+    _open: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def start(self) -> None:
+        """Fold what is there and follow the tape. Whatever fails, nothing is left running.
+
+        Raises:
+            TapeUnavailable, TapeForeign, TapeShorter: see `ProjectionRunner.start`.
+        """
+        try:
+            await self.users.follow(self.vault)
+            self._open.push_async_callback(self.users.close)
+            await self.lookups.start(self.tape)
+            self._open.push_async_callback(self.lookups.close)
+            for each in (self.hub, self.broadcast, self.commands, self.runner):
+                await each.start()
+                self._open.push_async_callback(each.close)
+        except BaseException:
+            await self._open.aclose()
+            raise
+
+    async def close(self) -> None:
+        """Stop following. The tape and the stores belong to whoever laid the ground."""
+        await self._open.aclose()
+        self.reader.close()
+
+    def tails(self) -> dict[str, Tail | None]:
+        """What follows the tape in this process, by name: for health."""
+        return {
+            "users": self.users.tail,
+            "library": self.lookups.tail,
+            "events": self.hub.tail,
+            "broadcast": self.broadcast.tail,
+            "answers": self.commands.tail,
+        }
+
+
+def build(ground: Ground) -> House:
+    """The house on its ground; `start` it before it is asked anything."""
+    settings, api = ground.settings, ground.settings.api
+    runner = ProjectionRunner(ground.tape, [cast(Projection, ground.read_model), *ground.beside], clock=ground.clock)
+    store = ground.read_model.store
+    hot = HotAnswers(store, lambda: is_ready(runner))
+    hub = HubSettings(
+        clients_max=api.stream_clients_max, queue_max=api.stream_queue_max, heartbeat_seconds=api.heartbeat_seconds
+    )
+    reader = Reader(store, runner, ground.tape, ground.market, hot)
+    return House(
+        settings=settings,
+        clock=ground.clock,
+        tape=ground.tape,
+        vault=ground.vault,
+        counters=ground.counters,
+        liveness=ground.liveness,
+        users=Users(),
+        tokens=Tokens(ground.token_secret, ground.clock),
+        hub=Hub(ground.tape, hub),
+        broadcast=Broadcast(ground.tape, api.stream_clients_max, api.stream_queue_max),
+        commands=Commands(ground.tape, api.answer_seconds_max, ground.clock),
+        lookups=Lookups(settings, ground.registry, ground.code_hash),
+        runner=runner,
+        reader=reader,
+        prices=Prices(reader, ground.market, ground.clock, api.symbols_cache_seconds),
+        market=ground.market,
+        verifications=Verifications(ground.verify, ground.clock),
+        ceiling=Ceiling(settings.limits.per_second, ground.clock),
+        hot=hot,
+    )

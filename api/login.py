@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 from msgspec import Meta
 
-from api.access import identify
+from api.access import caller_of
 from api.auth.users import User
 from api.house import House
 from api.limits import Limit, allow
@@ -59,17 +61,18 @@ def _pair(house: House, user: User) -> TokenPair:
 
 
 @post("/api/auth/login", status_code=200, opt={"public": True})
-async def login(data: Credentials, request: Request[Any, Any, Any], house: House) -> TokenPair:
-    """Tokens for a name and a password. Failed tries are limited by address."""
-    address = request.client.host if request.client else "unknown"
+async def login(
+    data: JSONBody[Credentials], request: Request[Any, Any, Any], house: NamedDependency[House]
+) -> TokenPair:
+    """Tokens for a name and a password. Tries are limited by address."""
     limit = Limit("login", house.settings.limits.logins_per_minute, 60)
-    await allow(house, limit, address)
+    await allow(house.counters, house.clock, limit, caller_of(request).address)
     user = await asyncio.to_thread(house.users.check, data.username, data.password)
     return _pair(house, user)
 
 
 @post("/api/auth/refresh", status_code=200, opt={"public": True})
-async def refresh(data: Refresh, house: House) -> TokenPair:
+async def refresh(data: JSONBody[Refresh], house: NamedDependency[House]) -> TokenPair:
     """A new pair for a refresh token."""
     identity = house.tokens.check(data.refresh_token, "refresh", house.users)
     user = house.users.find(identity.user)
@@ -79,12 +82,9 @@ async def refresh(data: Refresh, house: House) -> TokenPair:
 
 
 @get("/api/auth/status", opt={"public": True})
-async def status(request: Request[Any, Any, Any], house: House) -> AuthStatus:
+async def status(request: Request[Any, Any, Any], house: NamedDependency[House]) -> AuthStatus:
     """Whether the request carries a good token, and whose."""
-    try:
-        identity = identify(request)
-    except Unauthenticated:
-        identity = None
+    identity = caller_of(request).identity
     if identity is None:
         return AuthStatus(False)
     return AuthStatus(True, identity.user, identity.role.value, house.tokens.csrf(identity))

@@ -1,27 +1,41 @@
-"""structlog for every process: one JSON line an event, with moment, level and role."""
+"""The log: one line of JSON per entry on standard error, or a readable line on a terminal. No values of locals."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Any, BinaryIO
 
+import msgspec
 import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
-def set_up(level: str, role: str) -> None:
-    """Write JSON lines to standard output; other libraries' warnings among them."""
-    number = logging.getLevelName(level.upper())
-    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stdout, format="%(message)s")
+def configure(level: str, stream: BinaryIO | None = None, *, readable: bool | None = None) -> None:
+    """Say where this process logs to; `readable` by default on a terminal."""
+    out = stream or sys.stderr.buffer
+    pretty = out.isatty() if readable is None else readable
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Processor] = [structlog.processors.dict_tracebacks, _json]
+    if pretty:
+        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        last = [lambda logger, name, event: str(plain(logger, name, event)).encode()]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=False,
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.BytesLoggerFactory(out),
+        cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(role=role)
+
+
+def _json(logger: WrappedLogger, name: str, event: EventDict) -> Any:
+    """One line; the event first."""
+    return _encoder.encode({"event": event.pop("event", ""), **event})

@@ -5,48 +5,61 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, get
-from litestar.params import Parameter
+from litestar import Request, Response, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
+from msgspec import Meta
 
+from api.front import extend
 from api.house import House
+from api.reading.asking import TEXT_MAX, AsOf, MinSequence
+from api.reading.reader import TapeMoment, answered, tape_moment
 from api.streams.wording import Filter, word
 from events import subjects
 from events.clock import iso
 from events.errors import InvalidInput
 
 SCAN_MESSAGES_MAX = 20_000  # messages looked at for one filtered page
+SEQUENCE_MAX = 2**62
+KINDS_MAX = 512
+LAST_EVENT_ID = "Last-Event-ID"
 
-Kinds = Annotated[str, Parameter(description="fact types or frame kinds, comma-separated", max_length=512)]
-After = Annotated[int, Parameter(ge=0, description="a sequence; events behind it")]
+After = Annotated[int, QueryParameter(ge=0, le=SEQUENCE_MAX, description="a sequence; events behind it")]
+Kinds = Annotated[
+    str,
+    QueryParameter(
+        description="fact types, frame kinds, `market` or `decision`, comma-separated", max_length=KINDS_MAX
+    ),
+]
 
 
-class TapeInfoBody(msgspec.Struct):
+class TapeInfoBody(msgspec.Struct, frozen=True):
     """What the log says of itself."""
 
-    epoch: str
+    epoch: Annotated[str, Meta(description="id of this tape; another one means another log")]
     first_sequence: int
     last_sequence: int
     messages: int
     size_bytes: int
     created_at: str
-    stream_clients: int
+    stream_clients: Annotated[int, Meta(description="event streams that this process serves")]
 
 
-class EventPage(msgspec.Struct):
-    """Events in order. `next_cursor` is the `after` of the next page, null at the end of the tape."""
+class EventPage(msgspec.Struct, frozen=True):
+    """Events in order. `next_cursor` is the `after` of the next page, null at the end."""
 
-    events: list[msgspec.Raw]
+    events: list[dict[str, Any]]
     next_cursor: int | None
     last_sequence: int
     epoch: str
 
 
 @get("/api/tape/info")
-async def info(house: House) -> TapeInfoBody:
+async def info(house: NamedDependency[House]) -> Response[TapeInfoBody]:
     """Epoch, sequences and size of the tape."""
     found = await house.tape.info()
-    return TapeInfoBody(
+    body = TapeInfoBody(
         found.epoch,
         found.first,
         found.last,
@@ -55,39 +68,26 @@ async def info(house: House) -> TapeInfoBody:
         iso(found.created_ns),
         house.hub.clients,
     )
-
-
-def _filter(session: str | None, kind: str, instrument: int | None) -> Filter:
-    if session is not None:
-        subjects.token(session, "session")
-    return Filter(session, frozenset(part for part in kind.split(",") if part), instrument)
-
-
-def _subjects(session: str | None) -> tuple[str, ...]:
-    if session is None:
-        return (subjects.TAPE,)
-    roots = (f"tape.session.{session}.>", f"tape.research.{session}.>")
-    return (*roots, subjects.session_commands(session))
+    return answered(body, found.last, found.epoch)
 
 
 @get("/api/tape/events")
 async def events(
-    house: House,
-    session: str | None = None,
-    kind: Kinds = "",
-    instrument: int | None = None,
+    house: NamedDependency[House],
+    wanted: NamedDependency[Filter],
+    stretch: NamedDependency[TapeMoment],
     after: After = 0,
-    until: Annotated[int | None, Parameter(ge=0, description="last sequence of the range")] = None,
-    limit: Annotated[int, Parameter(ge=1, le=1_000)] = 100,
-) -> EventPage:
-    """A page of events: filters by session, kind, instrument and range; the cursor is a sequence."""
-    wanted = _filter(session, kind, instrument)
-    found = await house.tape.info()
-    end = min(found.last, until) if until is not None else found.last
-    listed: list[msgspec.Raw] = []
+    limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="events of the page")] = 100,
+) -> Response[EventPage]:
+    """A page of events: filters by session, kind, instrument and range; the cursor is a sequence.
+
+    A page looks at 20,000 messages at most: with a narrow filter it may be short and still have a cursor.
+    """
+    end = stretch.sequence
+    listed: list[Any] = []
     at, seen, more = after, 0, False
     if after < end:
-        async for message in house.tape.read(after + 1, subjects=_subjects(session), end=end):
+        async for message in house.tape.read(after + 1, subjects=wanted.subjects(), end=end):
             event = word(message)
             seen += 1
             at = message.sequence
@@ -96,30 +96,67 @@ async def events(
             if len(listed) >= limit or seen >= SCAN_MESSAGES_MAX:
                 more = at < end
                 break
-    return EventPage(listed, at if more else None, found.last, found.epoch)
+    page = EventPage(listed, at if more else None, stretch.last, stretch.epoch)
+    return answered(page, end, stretch.epoch)
 
 
 @get("/api/tape/stream", media_type="text/event-stream")
 async def stream(
     request: Request[Any, Any, Any],
-    house: House,
-    session: str | None = None,
-    kind: Kinds = "",
-    instrument: int | None = None,
-    after: Annotated[int | None, Parameter(ge=0, description="begin behind this sequence; none: from now on")] = None,
+    house: NamedDependency[House],
+    wanted: NamedDependency[Filter],
+    after: Annotated[
+        int | None, QueryParameter(ge=0, le=SEQUENCE_MAX, description="begin behind it; without: from now on")
+    ] = None,
+    last: Annotated[
+        str | None,
+        HeaderParameter(name=LAST_EVENT_ID, description="resume behind this event; no gap, no repeat", max_length=64),
+    ] = None,
 ) -> Stream:
-    """Server-sent events of the tape; `Last-Event-ID` resumes without a gap."""
-    wanted = _filter(session, kind, instrument)
-    last = request.headers.get("last-event-id")
+    """Server-sent events of the tape, each with its sequence as `id`; comments as heartbeats.
+
+    A client that does not keep up is sent `dropped` and let go: it comes back with `Last-Event-ID` and misses nothing.
+    """
     if last is not None:
-        if not last.isdecimal() or len(last) > 18:
-            raise InvalidInput("Last-Event-ID is a sequence.", field="Last-Event-ID")
+        if not (last.isascii() and last.isdecimal()) or len(last) > 18:
+            raise InvalidInput(f"{LAST_EVENT_ID} is a sequence.", field=LAST_EVENT_ID)
         after = int(last)
-    if after is not None and after > (await house.tape.info()).last:
-        raise InvalidInput(f"Sequence {after} is beyond the tape's end.", field="after")
+    found = await house.tape.info()
+    if after is not None and after > found.last:
+        raise InvalidInput(f"Sequence {after} is beyond the tape's end, {found.last}.", field="after")
     house.hub.check_room()
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    extend(request.scope, None)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Tape-Epoch": found.epoch}
     return Stream(house.hub.events(wanted, after), media_type="text/event-stream", headers=headers)
 
 
+def provide_filter(
+    session: Annotated[
+        str | None, QueryParameter(description="only of this session, its commands included", max_length=TEXT_MAX)
+    ] = None,
+    kind: Kinds = "",
+    instrument: Annotated[
+        int | None, QueryParameter(ge=0, le=2**31 - 1, description="frames with rows of this instrument number")
+    ] = None,
+) -> Filter:
+    """Which events."""
+    if session is not None:
+        subjects.token(session, "session")
+    return Filter(session, frozenset(part for part in kind.split(",") if part), instrument)
+
+
+async def provide_until(
+    house: NamedDependency[House],
+    until: Annotated[
+        int | None, QueryParameter(ge=0, le=SEQUENCE_MAX, description="last sequence of the range")
+    ] = None,
+    as_of: AsOf = None,
+    min_sequence: MinSequence = None,
+) -> TapeMoment:
+    """Where the range ends."""
+    found = await tape_moment(house.tape, as_of, min_sequence)
+    return found if until is None else found._replace(sequence=min(found.sequence, until))
+
+
+DEPENDENCIES = {"wanted": Provide(provide_filter, sync_to_thread=False), "stretch": Provide(provide_until)}
 HANDLERS = [info, events, stream]

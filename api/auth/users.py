@@ -11,7 +11,7 @@ from events import codec
 from events.errors import Conflict, FenceLost, InvalidInput, Unauthenticated, Unknown
 from events.facts import Fact, PasswordChanged, RoleChanged, UserCreated, UserRemoved
 from events.subjects import token
-from events.tape import Message, Tape
+from events.tape import Message, Tail, Tape
 
 USERS = "vault.user.>"
 PASSWORD_MIN = 10
@@ -49,6 +49,18 @@ class Users:
         self.last = 0
         self._hasher = argon2.PasswordHasher()
         self._dummy = self._hasher.hash("no user has this password")
+        self.tail: Tail | None = None
+
+    async def follow(self, vault: Tape) -> None:
+        """Fold what is there, then what comes: a password changed elsewhere voids its tokens here."""
+        async for message in vault.read(1, subjects=(USERS,)):
+            await self.note(message)
+        self.tail = await vault.tail(self.last + 1, self.note, subjects=(USERS,))
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self.tail is not None:
+            await self.tail.close()
 
     async def note(self, message: Message) -> None:
         """One message of the vault's user subjects."""

@@ -4,46 +4,73 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from events import codec, subjects
-from events.errors import Conflict, InvalidInput, LimitReached, OutcomeUnknown, TapedeckError, Unknown
+from events.clock import Clock, SystemClock
+from events.errors import (
+    Conflict,
+    InvalidInput,
+    LimitReached,
+    NotAvailable,
+    OutcomeUnknown,
+    TapedeckError,
+    Undecodable,
+    Unknown,
+)
 from events.facts import Command, CommandAccepted, CommandRefused, StartSession
 from events.tape import Message, Tail, Tape
 
+log = structlog.get_logger(__name__)
+
 ANSWERS = (subjects.DESK, "tape.session.*.fact", "tape.research.*.fact")
+WAITING_MAX = 1_000  # commands of this process without an answer yet
 
 # Codes of refusals that are an error class of their own; every other code is an InvalidInput.
 REFUSALS: dict[str, type[TapedeckError]] = {
     "NOT_FOUND": Unknown,
     "CONFLICT": Conflict,
     "LIMIT_REACHED": LimitReached,
+    "NOT_AVAILABLE": NotAvailable,
 }
+
+Answer = CommandAccepted | CommandRefused
 
 
 class Commands:
-    """Sends commands of this process and hears their answers."""
+    """Sends commands of this process and hears their answers.
 
-    def __init__(self, tape: Tape, answer_seconds_max: float) -> None:
+    Every try is a message of its own, also under the same idempotency key: the key is what makes the answers equal,
+    so a repeat is answered however late it comes.
+    """
+
+    def __init__(self, tape: Tape, answer_seconds_max: float, clock: Clock | None = None) -> None:
         self._tape = tape
         self._seconds = answer_seconds_max
-        self._waiting: dict[int, asyncio.Future[tuple[CommandAccepted | CommandRefused, int]]] = {}
-        self._early: dict[int, tuple[CommandAccepted | CommandRefused, int]] = {}
+        self._clock = clock or SystemClock()
+        self._waiting: dict[int, asyncio.Future[tuple[Answer, int]]] = {}
+        self._early: dict[int, tuple[Answer, int]] = {}
         self._sending = 0
-        self._tail: Tail | None = None
+        self.tail: Tail | None = None
 
     async def start(self) -> None:
         """Listen for answers from now on."""
         info = await self._tape.info()
-        self._tail = await self._tape.tail(info.last + 1, self._hear, subjects=ANSWERS)
+        self.tail = await self._tape.tail(info.last + 1, self._hear, subjects=ANSWERS)
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._tail is not None:
-            await self._tail.close()
+        if self.tail is not None:
+            await self.tail.close()
 
     async def _hear(self, message: Message) -> None:
         if codec.is_frame(message.body):
             return
-        fact = codec.decode(message.body, message.sequence)
+        try:
+            fact = codec.decode(message.body, message.sequence)
+        except Undecodable as error:
+            log.warning("answer_undecodable", sequence=message.sequence, error=str(error))
+            return
         if not isinstance(fact, CommandAccepted | CommandRefused):
             return
         waiting = self._waiting.pop(fact.cause, None)
@@ -56,13 +83,16 @@ class Commands:
         """The answer to a command, and its sequence.
 
         Raises:
-            Unknown, Conflict, LimitReached, InvalidInput: it was refused.
+            Unknown, Conflict, LimitReached, NotAvailable, InvalidInput: it was refused.
             OutcomeUnknown: no answer within the bound; repeat with the same key.
         """
+        if len(self._waiting) >= WAITING_MAX:
+            raise LimitReached(f"{WAITING_MAX} commands wait for their answers already.")
         self._sending += 1
         try:
-            sequence = await self._tape.append(codec.to_append(command, _subject(command), f"command:{command.key}"))
-            answer, at = await self._answer(sequence, command.key)
+            message_id = f"command:{self._clock.new_id()}"
+            sequence = await self._tape.append(codec.to_append(command, _subject(command), message_id))
+            answer, at = await self._answer(sequence)
         finally:
             self._sending -= 1
             if not self._sending:
@@ -71,7 +101,7 @@ class Commands:
             raise REFUSALS.get(answer.code, InvalidInput)(answer.message, code=answer.code, field=answer.field)
         return answer, at
 
-    async def _answer(self, sequence: int, key: str) -> tuple[CommandAccepted | CommandRefused, int]:
+    async def _answer(self, sequence: int) -> tuple[Answer, int]:
         if sequence in self._early:
             return self._early.pop(sequence)
         future = asyncio.get_running_loop().create_future()
@@ -79,11 +109,12 @@ class Commands:
         try:
             return await asyncio.wait_for(future, self._seconds)
         except TimeoutError:
-            self._waiting.pop(sequence, None)
             raise OutcomeUnknown(
-                f"The command at sequence {sequence} has no answer after {self._seconds:g} s.",
-                hint=f"Its outcome is unknown: repeat it with Idempotency-Key {key}.",
+                f"The command at sequence {sequence} has no answer after {self._seconds:g} s; its outcome is unknown.",
+                hint="Repeat it with the same Idempotency-Key.",
             ) from None
+        finally:
+            self._waiting.pop(sequence, None)
 
 
 def _subject(command: Command) -> str:

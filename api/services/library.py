@@ -25,19 +25,19 @@ class Lookups:
         self.registry = registry
         self._settings = settings
         self._code_hash = code_hash
-        self._tail: Tail | None = None
+        self.tail: Tail | None = None
 
     async def start(self, tape: Tape) -> None:
         """Fold what is there, then follow."""
         async for message in tape.read(1, subjects=FOLDED):
             await self._note(message)
         after = max(self.catalogue.last, self.shelf.last)
-        self._tail = await tape.tail(after + 1, self._note, subjects=FOLDED)
+        self.tail = await tape.tail(after + 1, self._note, subjects=FOLDED)
 
     async def close(self) -> None:
         """Stop following."""
-        if self._tail is not None:
-            await self._tail.close()
+        if self.tail is not None:
+            await self.tail.close()
 
     async def _note(self, message: Message) -> None:
         fact = codec.decode(message.body, message.sequence)

@@ -9,14 +9,17 @@ import asyncio
 from typing import Any
 
 import msgspec
+import structlog
 
 from events import codec
 from events.clock import iso
-from events.errors import LimitReached
+from events.errors import LimitReached, Undecodable
 from events.facts import Fact, SessionEnded, SessionFailed, SessionStarted
 from events.tape import Message, Tail, Tape
 
-FOLDED = ("tape.session.*.fact",)
+log = structlog.get_logger(__name__)
+
+FOLDED = ("tape.session.*.fact", "tape.research.*.fact")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -24,15 +27,23 @@ class Listener:
     """One client: its queue, and whether it fell behind."""
 
     def __init__(self, queue_max: int) -> None:
-        self.queue: asyncio.Queue[bytes] = asyncio.Queue(queue_max)
-        self.behind = asyncio.Event()
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(queue_max + 1)
+        self._queue_max = queue_max
+        self._behind = False
 
     def offer(self, data: bytes) -> None:
-        """Queue a message, or note that it did not fit."""
-        try:
-            self.queue.put_nowait(data)
-        except asyncio.QueueFull:
-            self.behind.set()
+        """Queue a message; one that does not fit is the end of this client."""
+        if self._behind:
+            return
+        if self._queue.qsize() >= self._queue_max:
+            self._behind = True
+            self._queue.put_nowait(None)
+        else:
+            self._queue.put_nowait(data)
+
+    async def next(self) -> bytes | None:
+        """The next message; None where the client fell behind."""
+        return None if self._behind else await self._queue.get()
 
 
 class Broadcast:
@@ -43,17 +54,22 @@ class Broadcast:
         self._clients_max = clients_max
         self._queue_max = queue_max
         self._listeners: set[Listener] = set()
-        self._tail: Tail | None = None
+        self.tail: Tail | None = None
 
     async def start(self) -> None:
         """Follow the tape from its end on."""
         info = await self._tape.info()
-        self._tail = await self._tape.tail(info.last + 1, self._note, subjects=FOLDED)
+        self.tail = await self._tape.tail(info.last + 1, self._note, subjects=FOLDED)
 
     async def close(self) -> None:
         """Stop following."""
-        if self._tail is not None:
-            await self._tail.close()
+        if self.tail is not None:
+            await self.tail.close()
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._listeners)
 
     def join(self) -> Listener:
         """A new client. Raises LimitReached."""
@@ -70,7 +86,11 @@ class Broadcast:
     async def _note(self, message: Message) -> None:
         if not self._listeners:
             return
-        fact = codec.decode(message.body, message.sequence)
+        try:
+            fact = codec.decode(message.body, message.sequence)
+        except Undecodable as error:
+            log.warning("broadcast_undecodable", sequence=message.sequence, error=str(error))
+            return
         worded = _word(fact) if isinstance(fact, Fact) else None
         if worded is None:
             return

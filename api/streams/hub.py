@@ -58,19 +58,19 @@ class Hub:
         self._tape = tape
         self._settings = settings
         self._clients: set[Client] = set()
-        self._tail: Tail | None = None
+        self.tail: Tail | None = None
         self.sequence = 0  # last one offered to all clients
 
     async def start(self) -> None:
         """Tail the tape from its end on."""
         info = await self._tape.info()
         self.sequence = info.last
-        self._tail = await self._tape.tail(info.last + 1, self._receive, subjects=(subjects.TAPE,))
+        self.tail = await self._tape.tail(info.last + 1, self._receive, subjects=(subjects.TAPE,))
 
     async def close(self) -> None:
         """End the tail; clients end with their connections."""
-        if self._tail is not None:
-            await self._tail.close()
+        if self.tail is not None:
+            await self.tail.close()
 
     @property
     def clients(self) -> int:
@@ -113,7 +113,7 @@ class Hub:
     async def _missed(self, wanted: Filter, after: int, through: int) -> AsyncIterator[Worded]:
         if after >= through:
             return
-        async for message in self._tape.read(after + 1, end=through):
+        async for message in self._tape.read(after + 1, subjects=wanted.subjects(), end=through):
             event = word(message)
             if wanted.wants(event):
                 yield event

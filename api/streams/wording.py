@@ -10,10 +10,13 @@ import numpy as np
 from events import codec, frames, subjects
 from events.clock import iso
 from events.decisions import CAUSE
+from events.errors import Undecodable
 from events.frames import Section
 from events.rows import Rows, SectionKind
 from events.tape import Message
 
+UNDECODABLE = "undecodable"
+MARKET_KINDS = (SectionKind.MARKET, SectionKind.BAR)
 ROWS_MAX = 200  # decision rows of one section that are written out
 
 
@@ -46,6 +49,13 @@ class Filter(msgspec.Struct, frozen=True):
     kinds: frozenset[str] = frozenset()
     instrument: int | None = None
 
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects among which all wanted events are."""
+        if self.session is None:
+            return (subjects.TAPE,)
+        roots = (f"tape.session.{self.session}.>", f"tape.research.{self.session}.>")
+        return (*roots, subjects.session_commands(self.session))
+
     def wants(self, event: Worded) -> bool:
         """Whether an event passes."""
         if self.session is not None and event.session != self.session:
@@ -59,28 +69,40 @@ _encode = msgspec.json.Encoder().encode
 
 
 def word(message: Message) -> Worded:
-    """A message in words. Raises Undecodable."""
-    if codec.is_frame(message.body):
-        sections = frames.decode(message.body, message.sequence)
-        types = frozenset(section.kind.name.lower() for section in sections)
-        instruments = frozenset(
-            int(one)
-            for section in sections
-            if "instrument" in (section.rows.dtype.names or ())
-            for one in np.unique(section.rows["instrument"])
-        )
-        kind = "market" if sections[0].kind in (SectionKind.MARKET, SectionKind.BAR) else "decision"
-        body: Any = {section.kind.name.lower(): _section(section) for section in sections}
-        if CAUSE in message.headers:
-            body["cause"] = message.headers[CAUSE]
-    else:
-        kind = msgspec.json.decode(message.body, type=_Tag).type
-        types, instruments, body = frozenset({kind}), frozenset(), msgspec.Raw(message.body)
+    """A message in words. One that this release cannot read is an event of type `undecodable`: nobody loses more."""
+    try:
+        kind, types, instruments, body = _read(message)
+    except Undecodable as error:
+        kind, types, instruments, body = UNDECODABLE, frozenset({UNDECODABLE}), frozenset(), {"message": str(error)}
     session = subjects.session_of(message.subject)
     event = Event(message.sequence, message.subject, kind, iso(message.appended_ns), session, body)
     data = _encode(event)
     sse = b"id: %d\nevent: %s\ndata: %s\n\n" % (message.sequence, kind.encode(), data)
     return Worded(message.sequence, session, types | {kind}, instruments, data, sse)
+
+
+def _read(message: Message) -> tuple[str, frozenset[str], frozenset[int], Any]:
+    """(type, types a filter may name, instruments, body). Raises Undecodable."""
+    if not codec.is_frame(message.body):
+        try:
+            kind = msgspec.json.decode(message.body, type=_Tag).type
+        except msgspec.MsgspecError:
+            raise Undecodable(f"Message {message.sequence} is no fact.", sequence=message.sequence) from None
+        if not kind.isidentifier():
+            raise Undecodable(f"Message {message.sequence} has no type of ours.", sequence=message.sequence)
+        return kind, frozenset({kind}), frozenset(), msgspec.Raw(message.body)
+    sections = frames.decode(message.body, message.sequence)
+    instruments = frozenset(
+        int(one)
+        for section in sections
+        if "instrument" in (section.rows.dtype.names or ())
+        for one in np.unique(section.rows["instrument"])
+    )
+    body: dict[str, Any] = {section.kind.name.lower(): _section(section) for section in sections}
+    if CAUSE in message.headers:
+        body["cause"] = message.headers[CAUSE]
+    kind = "market" if sections[0].kind in MARKET_KINDS else "decision"
+    return kind, frozenset(section.kind.name.lower() for section in sections), instruments, body
 
 
 class _Tag(msgspec.Struct):
@@ -89,7 +111,7 @@ class _Tag(msgspec.Struct):
 
 def _section(section: Section) -> dict[str, Any]:
     rows = section.rows
-    if section.kind in (SectionKind.MARKET, SectionKind.BAR):
+    if section.kind in MARKET_KINDS:
         return _market(rows)
     names = [name for name in rows.dtype.names or () if name != "pad"]
     listed = [dict(zip(names, (row[name].item() for name in names), strict=True)) for row in rows[:ROWS_MAX]]

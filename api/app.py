@@ -1,0 +1,86 @@
+"""The application: every route, one guard, one exception handler, one front."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from api import (
+    health,
+    login,
+    market,
+    orders,
+    session_control,
+    session_results,
+    session_rows,
+    sessions,
+    sockets,
+    tape,
+)
+from api.access import guard
+from api.documentation import openapi
+from api.errors import answer
+from api.front import EXPOSED, Front
+from api.house import House
+from api.pages import routes as pages
+from api.reading.asking import dependencies
+from api.unknown_parameters import known_parameters, refuse_unknown
+
+ROOMS = (
+    *(health, login, session_control, market, sessions, session_rows, session_results, orders, tape, sockets, pages),
+)
+ALLOWED_HEADERS = ("Authorization", "Content-Type", "X-CSRF-Token", "Idempotency-Key", "Tape-Min-Sequence")
+
+
+def handlers() -> list[Any]:
+    """Every route handler."""
+    return [handler for room in ROOMS for handler in room.HANDLERS]
+
+
+def _describing(provided: dict[str, Provide]) -> Litestar:
+    """An application of the same routes that only describes itself."""
+    described = [handler for handler in handlers() if handler not in pages.HANDLERS]
+    return Litestar(route_handlers=described, dependencies=provided, openapi_config=openapi(), logging_config=None)
+
+
+def create_app(house: House) -> Litestar:
+    """The application of a house; its lifespan starts and closes the house."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        await house.start()
+        try:
+            yield
+        finally:
+            await house.close()
+
+    api = house.settings.api
+    provided = {**dependencies(house), **tape.DEPENDENCIES, **market.DEPENDENCIES, **sessions.DEPENDENCIES}
+    app = Litestar(
+        route_handlers=handlers(),
+        dependencies=provided,
+        guards=[guard, refuse_unknown],
+        exception_handlers={Exception: answer},
+        cors_config=CORSConfig(
+            allow_origins=list(api.cors_origins),
+            allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+            allow_headers=[*ALLOWED_HEADERS, "Last-Event-ID"],
+            expose_headers=list(EXPOSED),
+            max_age=600,
+        ),
+        openapi_config=None,
+        request_max_body_size=api.body_bytes_max,
+        state=State({"house": house, "describe": lambda: _describing(provided)}),
+        lifespan=[lifespan],
+        logging_config=None,
+        debug=False,
+    )
+    app.state.parameters = known_parameters(app)
+    app.asgi_handler = Front(app.asgi_handler, house)
+    return app

@@ -1,0 +1,180 @@
+"""The OpenAPI description: Litestar's, completed by what holds for every route (access, errors, headers, examples).
+
+It is made once, when it is first asked for: a start does not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Contact, License
+from litestar.routes import HTTPRoute
+
+from api.documented_examples import EXAMPLES, RESPONSES
+from api.errors import ErrorBody
+from api.services.checkup import VERSION
+
+Schema = dict[str, Any]
+
+TITLE = "Tapedeck"
+INTRODUCTION = """An event-sourced trading engine. Sessions trade recorded or live markets; everything they decide is on
+one log, the *tape*, and can be replayed, verified and forked.
+
+- Every read says as of which place on the tape it is (`Tape-Sequence`, `Tape-Epoch`); `as_of` asks for another one,
+  `Tape-Min-Sequence` waits for one: you read what you wrote.
+- Every command takes an `Idempotency-Key`: repeated with it, it is answered as the first time and done once.
+- Every error has one body; its `error_code` never changes its meaning.
+- Bound to loopback, reads are open. Elsewhere every route but health, login and the page asks for a token.
+"""
+TAGS = {
+    "session control": "Contract 000: strategies, symbols with prices, recorded sessions, start and stop.",
+    "sessions": "Sessions and everything they decided.",
+    "research": "What a session has come to: metrics, report, verification, forks.",
+    "market": "Candles and symbols.",
+    "tape": "The log itself: pages and a stream of events.",
+    "access": "Login and tokens.",
+    "system": "Health.",
+}
+# the first path prefix that fits
+TAG_BY_PATH = (
+    ("/api/auth/", "access"),
+    ("/api/health", "system"),
+    ("/api/tape/", "tape"),
+    ("/api/market/", "market"),
+    ("/api/sessions/{session}/metrics", "research"),
+    ("/api/sessions/{session}/report", "research"),
+    ("/api/sessions/{session}/verify", "research"),
+    ("/api/sessions/{session}/fork", "research"),
+    ("/api/sessions", "sessions"),
+    ("", "session control"),
+)
+ERRORS = {
+    "400": "A parameter or field is missing, unknown, of the wrong type or out of bounds; `field` says which.",
+    "401": "A token is needed and there is none, or it is forged, expired or withdrawn.",
+    "403": "The role does not suffice, or the CSRF token is missing or wrong.",
+    "404": "There is no such thing; the message says what there is.",
+    "409": "It exists already, is not in a state that allows this, or a named limit is reached.",
+    "413": "The body is larger than `body_bytes_max`.",
+    "415": "The body is not application/json.",
+    "429": "Too many requests; `Retry-After` says when to come back.",
+    "501": "Understood, and not part of this installation: no venue is configured.",
+    "503": "Not caught up yet, or the outcome is unknown: repeat with the same key after `Retry-After`.",
+}
+HEADERS = {
+    "Tape-Sequence": "as of which sequence of the tape the answer is",
+    "Tape-Epoch": "which tape that is",
+}
+
+
+def openapi() -> OpenAPIConfig:
+    """What Litestar is told."""
+    return OpenAPIConfig(
+        title=TITLE,
+        version=VERSION,
+        description=INTRODUCTION,
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        contact=Contact(name="Tapedeck"),
+        use_handler_docstrings=True,
+    )
+
+
+def description_of(app: Litestar) -> bytes:
+    """The description of an application as JSON, made once."""
+    made: bytes | None = app.state.get("description")
+    if made is None:
+        made = app.state["description"] = msgspec.json.encode(complete(app))
+    return made
+
+
+def complete(app: Litestar) -> Schema:
+    """The description with everything that holds for every route."""
+    schema: Schema = describing(app).openapi_schema.to_schema()
+    parts = schema.setdefault("components", {})
+    parts["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "from /api/auth/login"},
+        "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token", "description": "csrf_token of the login"},
+    }
+    parts.setdefault("schemas", {})["Error"] = _schema_of(ErrorBody)
+    schema["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    options = dict(_options(app))
+    for path, item in schema["paths"].items():
+        for method, operation in item.items():
+            _finish(operation, path, method, options.get((path, method), {}))
+    return schema
+
+
+def describing(app: Litestar) -> Litestar:
+    """An application of the same routes that describes itself; it serves nobody."""
+    made: Litestar = app.state["describe"]()
+    return made
+
+
+def _schema_of(kind: type[msgspec.Struct]) -> Schema:
+    _, parts = msgspec.json.schema_components([kind], ref_template="#/components/schemas/{name}")
+    found: Schema = parts[kind.__name__]
+    return found
+
+
+def _options(app: Litestar) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    """What each route asks for, by path as the description words it and method."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                yield (route.path_format, method.lower()), dict(handler.opt)
+
+
+def _finish(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> None:
+    operation["tags"] = [next(tag for prefix, tag in TAG_BY_PATH if path.startswith(prefix))]
+    role = opt.get("role")
+    if role:
+        operation["security"] = [{"token": [], "csrf": []}] if opt.get("csrf") else [{"token": []}]
+        operation["description"] = f"{operation.get('description', '')}\n\nRole: {role}.".strip()
+    elif not opt.get("public"):
+        operation["security"] = [{}, {"token": []}]
+    responses = operation["responses"]
+    for status in _errors(operation, path, method, opt):
+        responses[status] = {
+            "description": ERRORS[status],
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+        }
+    good = responses.get("200")
+    if good and path not in ("/api/health",) and not path.startswith("/api/auth/"):
+        good["headers"] = {
+            **good.get("headers", {}),
+            **{name: {"schema": {"type": "string"}, "description": text} for name, text in HEADERS.items()},
+        }
+    _put_examples(operation, good, f"{method.upper()} {path}")
+
+
+def _errors(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> list[str]:
+    found = {"400", "429"}
+    if not opt.get("public") or path.startswith("/api/auth/"):
+        found.add("401")
+    if opt.get("role"):
+        found.add("403")
+    if "{session}" in path or method == "post" or path.startswith("/api/market/data"):
+        found.add("404")
+    if method in ("post", "delete"):
+        found |= {"409"}
+    if "requestBody" in operation:
+        found |= {"413", "415"}
+    if path in ("/sessions/start", "/api/sessions"):
+        found |= {"501"} if method == "post" else set()
+    if not path.startswith("/api/health"):
+        found.add("503")
+    return sorted(found)
+
+
+def _put_examples(operation: Schema, good: Schema | None, route: str) -> None:
+    body = EXAMPLES.get(route)
+    if body is not None and "requestBody" in operation:
+        for content in operation["requestBody"]["content"].values():
+            content["example"] = body
+    answer = RESPONSES.get(route)
+    if answer is not None and good is not None:
+        for content in good.get("content", {}).values():
+            content["example"] = answer

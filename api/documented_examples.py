@@ -1,0 +1,149 @@
+"""Examples of requests and answers for the API's description, by method and path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SESSION = "exec_20251118_150123_xyz789"
+FILL = {
+    "session": SESSION,
+    "strategy": "pump_v2",
+    "symbol": "BTC_USDT",
+    "lane": 0,
+    "order": 1,
+    "side": "buy",
+    "price": 50250.5,
+    "quantity": 0.0199,
+    "fee": 0.9999,
+    "realized": 0.0,
+    "position": 0.0199,
+    "cash": 8999.0,
+    "maker": False,
+    "code": "ENTRY",
+    "time": "2025-11-18T15:02:11.204Z",
+    "ordinal": 0,
+    "sequence": 4711,
+    "index": 0,
+    "input": 18250,
+}
+COMMAND = {"session": SESSION, "changed": True}
+
+# bodies of requests
+EXAMPLES: dict[str, Any] = {
+    "POST /api/auth/login": {"username": "admin", "password": "as `tapedeck up` printed where to find it"},
+    "POST /sessions/start": {
+        "session_type": "paper",
+        "symbols": ["BTC_USDT", "ETH_USDT"],
+        "strategy_config": {"strategies": ["pump_v2", "dump_v2"]},
+        "config": {
+            "budget": {"global_cap": 1000, "allocations": {"pump_v2": 60, "dump_v2": 40}},
+            "stop_loss_percent": 5.0,
+            "take_profit_percent": 10.0,
+            "max_position_size": 100,
+        },
+        "idempotent": True,
+    },
+    "POST /sessions/stop": {"session_id": SESSION},
+    "POST /api/sessions": {
+        "mode": "backtest",
+        "recording": "rec_01hf",
+        "strategies": [{"strategy": "ema_cross", "params": {"fast": 50, "slow": 200}}],
+        "limits": {"cash": 10_000, "global_cap": 10_000, "stop_loss_ratio": 0.03},
+        "seed": 1,
+    },
+    "POST /api/sessions/{session}/stop": {"close_positions": True},
+    "POST /api/sessions/{session}/halt": {"strategy": "pump_v2", "symbol": "BTC_USDT", "halted": True},
+    "POST /api/sessions/{session}/orders": {
+        "symbol": "BTC_USDT",
+        "side": "buy",
+        "quantity": 0.01,
+        "kind": "limit",
+        "price": 50_000.0,
+        "time_in_force": "GTC",
+    },
+    "POST /api/sessions/{session}/fork": {"limits": {"stop_loss_ratio": 0.03}, "name": "3 % stop"},
+}
+
+# answers
+RESPONSES: dict[str, Any] = {
+    "GET /api/strategies": {
+        "type": "response",
+        "data": {
+            "strategies": [
+                {
+                    "id": "pump_v2",
+                    "strategy_name": "Pump Detection v2",
+                    "description": "Detects rapid price increases using TWPA velocity",
+                    "direction": "long",
+                    "enabled": True,
+                    "category": "momentum",
+                    "tags": ["pump", "velocity"],
+                    "created_at": "2025-11-18T12:00:00Z",
+                    "updated_at": "2025-11-18T12:00:00Z",
+                    "parameters": [],
+                }
+            ]
+        },
+    },
+    "GET /api/data-collection/sessions": {
+        "sessions": [
+            {
+                "session_id": "rec_01hf",
+                "symbols": ["BTC_USDT", "ETH_USDT"],
+                "data_types": ["tick_prices", "orderbook"],
+                "status": "completed",
+                "start_time": "2025-11-18T12:05:30Z",
+                "end_time": "2025-11-18T13:05:30Z",
+                "records_collected": 125000,
+                "duration": "1h",
+                "source": "simulated",
+                "description": "an hour of the simulated market",
+            }
+        ],
+        "total_count": 10,
+        "limit": 50,
+    },
+    "GET /symbols": ["BTC_USDT", "ETH_USDT"],
+    "POST /sessions/start": {
+        "type": "response",
+        "data": {
+            "status": "session_started",
+            "data": {"session_id": SESSION, "session_type": "paper", "symbols": ["BTC_USDT", "ETH_USDT"]},
+        },
+    },
+    "POST /sessions/stop": {
+        "type": "response",
+        "data": {"status": "session_stopped", "data": {"session_id": SESSION}},
+    },
+    "GET /api/market/data": [
+        {
+            "timestamp": "2025-01-01T00:00:00Z",
+            "open": 2300.5,
+            "high": 2350.75,
+            "low": 2280.0,
+            "close": 2345.25,
+            "volume": 15234.56,
+        }
+    ],
+    "GET /api/market/symbols": {"symbols": ["BTC_USDT", "ETH_USDT", "SOL_USDT"], "asset_type": "crypto"},
+    "GET /api/sessions/{session}/fills": {
+        "rows": [FILL],
+        "total": 1,
+        "limit": 100,
+        "offset": 0,
+        "next_offset": None,
+    },
+    "POST /api/sessions": COMMAND,
+    "POST /api/sessions/{session}/stop": COMMAND,
+    "POST /api/sessions/{session}/orders": COMMAND,
+    "POST /api/sessions/{session}/verify": {
+        "session": SESSION,
+        "equal": True,
+        "decision_hash": "5f0c…",
+        "held_hash": "5f0c…",
+        "inputs": 1000000,
+        "rows": 1873,
+        "difference": None,
+        "detail": "",
+    },
+}

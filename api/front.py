@@ -1,0 +1,184 @@
+"""The front: what holds for every request, whatever route it meets, and for those that meet none.
+
+Wall, ceiling, size and time of a request; hot answers; the headers of every answer; one line of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import structlog
+from litestar.datastructures import Headers
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.access import Caller, beyond_loopback, check_wall, find_caller
+from api.errors import answer_scope
+from api.house import House
+from api.masking import masked_path, masked_query
+from api.reading.hot import HotAnswer
+from events.errors import OperatingError, TapedeckError, TooLarge
+
+log = structlog.get_logger(__name__)
+
+REQUEST_SECONDS_MAX = 30.0  # longer than any bound within; routes that may take longer say so
+CSP = b"default-src 'none'; frame-ancestors 'none'"
+_SEQUENCE = b"tape-sequence"
+_CSP = b"content-security-policy"
+_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_NO_STORE = (b"cache-control", b"no-store")
+EXPOSED = ("Tape-Sequence", "Tape-Epoch", "Retry-After", "Idempotency-Key")
+_EXPOSE = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
+_BOUND = "tapedeck_bound"
+
+
+def extend(scope: Scope, seconds: float | None) -> None:
+    """Give this request so long from now on; None: as long as it takes (a stream)."""
+    bound: asyncio.Timeout = scope["state"][_BOUND]
+    bound.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+
+
+class Watched:
+    """`send` of one request: adds the headers of every answer and keeps what the log says of it."""
+
+    def __init__(self, send: Send, extra: tuple[tuple[bytes, bytes], ...]) -> None:
+        self._send = send
+        self._extra = extra
+        self.status = 0
+        self.sequence: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message["headers"])
+            names = {name.lower() for name, _ in headers}
+            if _SEQUENCE in names:
+                self.sequence = int(next(value for name, value in headers if name.lower() == _SEQUENCE))
+            headers.extend(_HEADERS)
+            if _CSP not in names:
+                headers.append((_CSP, CSP))
+            if _NO_STORE[0] not in names:
+                headers.append(_NO_STORE)
+            headers.extend(header for header in self._extra if header[0] not in names)
+            message["headers"] = headers
+        await self._send(message)
+
+
+class Front:
+    """Stands before the application."""
+
+    def __init__(self, app: ASGIApp, house: House) -> None:
+        self._app = app
+        self._house = house
+        self._open = not beyond_loopback(house)
+        self._cors = frozenset(house.settings.api.cors_origins)
+        self._body_max = house.settings.api.body_bytes_max
+        self._seconds = max(REQUEST_SECONDS_MAX, 2 * house.settings.api.answer_seconds_max)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            headers = Headers.from_scope(scope)
+            await self._http(scope, receive, Watched(send, self._shared_with(headers.get("origin"))), headers)
+        else:
+            await self._websocket(scope, receive, send)
+
+    def _shared_with(self, origin: str | None) -> tuple[tuple[bytes, bytes], ...]:
+        """What lets a front end of an allowed origin read an answer that did not come from the routes."""
+        if origin not in self._cors or origin is None:
+            return ()
+        return ((b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin"), _EXPOSE)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Watched, headers: Headers) -> None:
+        began = self._house.clock.monotonic_ns()
+        try:
+            caller = find_caller(scope, headers, self._house)
+            self._check(scope, headers, caller)
+            hot = self._hot(scope, headers, caller)
+            if hot is None:
+                await self._bounded(scope, receive, send)
+            else:
+                await self._give(hot, send)
+        except TapedeckError as error:
+            await answer_scope(error, scope, receive, send)
+        finally:
+            self._log(scope, send, began)
+
+    def _check(self, scope: Scope, headers: Headers, caller: Caller) -> None:
+        self._house.ceiling.count(caller.key)
+        check_wall(scope, headers, self._house)
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length[:18]) > self._body_max:
+            raise TooLarge(f"The body has {length[:18]} bytes; body_bytes_max is {self._body_max}.")
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Watched) -> None:
+        try:
+            async with asyncio.timeout(self._seconds) as bound:
+                scope["state"][_BOUND] = bound
+                await self._app(scope, receive, send)
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            if send.status == 0:
+                error = OperatingError(
+                    "The request took too long and was ended.",
+                    code="REQUEST_TIMEOUT",
+                    hint="A command may have been carried out: repeat it with the same Idempotency-Key.",
+                )
+                await answer_scope(error, scope, receive, send)
+
+    # --- hot answers ----------------------------------------------------------------------------------------------
+
+    def _hot(self, scope: Scope, headers: Headers, caller: Caller) -> HotAnswer | None:
+        """An answer that is kept, where nothing about this request asks for more than the answer."""
+        if scope.get("method") != "GET" or not (self._open or caller.identity) or "tape-min-sequence" in headers:
+            return None
+        return self._house.hot.find((scope["raw_path"], scope["query_string"]))
+
+    @staticmethod
+    async def _give(hot: HotAnswer, send: Watched) -> None:
+        start: Any = {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(hot.body)),
+                (_SEQUENCE, b"%d" % hot.sequence),
+                (b"tape-epoch", hot.epoch.encode()),
+            ],
+        }
+        await send(start)
+        await send({"type": "http.response.body", "body": hot.body, "more_body": False})
+
+    # --- sockets and the log --------------------------------------------------------------------------------------
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = self._house.clock.monotonic_ns()
+        try:
+            headers = Headers.from_scope(scope)
+            caller = find_caller(scope, headers, self._house)
+            self._house.ceiling.count(caller.key)
+            check_wall(scope, headers, self._house)
+            await self._app(scope, receive, send)
+        except TapedeckError as error:
+            await answer_scope(error, scope, receive, send)
+        finally:
+            self._log(scope, None, began)
+
+    def _log(self, scope: Scope, send: Watched | None, began: int) -> None:
+        caller: Caller | None = scope["state"].get("tapedeck_caller")
+        log.info(
+            "request",
+            method=scope.get("method", "WEBSOCKET"),
+            path=masked_path(scope["path"]),
+            query=masked_query(scope["query_string"]),
+            status=send.status if send else None,
+            elapsed_ms=round((self._house.clock.monotonic_ns() - began) / 1e6, 3),
+            user=caller.identity.user if caller and caller.identity else None,
+            tape_sequence=send.sequence if send else None,
+        )

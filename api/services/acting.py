@@ -1,0 +1,100 @@
+"""Carrying out what a user asks of sessions: a command with its key, its answer, and the ids of new sessions."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from api.house import House
+from engine.research.forking import ForkWish, fork
+from engine.sessions import history as histories
+from engine.sessions.plan import SessionWish, plan
+from events.clock import Clock, iso
+from events.errors import InvalidInput, ReadModelUnavailable
+from events.facts import Command, SessionSpec, StartSession
+from events.tape import Tape
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY_MAX = 128
+SHOWN_SECONDS_MAX = 1.0  # how long an answer waits for this process's read model to show it
+NOTHING_DECIDED = 2**62  # a history read without its decisions
+
+_KEY = re.compile(rf"[!-~]{{1,{KEY_MAX}}}\Z")
+
+
+class Done(NamedTuple):
+    """The answer to a command that was accepted."""
+
+    session: str
+    changed: bool
+    sequence: int  # of the answer
+    key: str  # as the client gave it, or made
+
+
+def session_id(clock: Clock, prefix: str = "exec") -> str:
+    """Such as exec_20251118_150123_xyz789."""
+    stamp = iso(clock.now_ns())[:19].replace("-", "").replace(":", "").replace("T", "_")
+    return f"{prefix}_{stamp}_{clock.new_id()[-6:]}"
+
+
+async def act(house: House, user: str, key: str | None, make: Callable[[str], Command]) -> Done:
+    """Send the command that `make` makes of its idempotency key.
+
+    Raises:
+        InvalidInput: the key has other than 1 to 128 visible ASCII characters; or as `Commands.send`.
+    """
+    if key is not None and not _KEY.match(key):
+        raise InvalidInput(f"{IDEMPOTENCY_KEY} must be 1 to {KEY_MAX} visible ASCII characters.", field=IDEMPOTENCY_KEY)
+    given = key or house.clock.new_id()
+    # keys are each user's own: nobody is given the answer to somebody else's command
+    accepted, sequence = await house.commands.send(make(f"key:{user}:{given}"))
+    with contextlib.suppress(ReadModelUnavailable):  # a client that asks next finds what it did
+        await house.runner.wait_until(sequence, SHOWN_SECONDS_MAX)
+    return Done(accepted.session, accepted.changed, sequence, given)
+
+
+class Start(NamedTuple):
+    """How a session is started beside what it is (C26)."""
+
+    replaces: bool = False
+    idempotent: bool = False
+
+
+async def start(house: House, wish: SessionWish, user: str, key: str | None, how: Start) -> Done:
+    """Plan a session and start it.
+
+    Raises:
+        InvalidInput, Unknown, Conflict, NotAvailable: see `plan` and `act`.
+    """
+    spec = plan(wish, session_id(house.clock), user, house.lookups.library())
+    return await begin(house, spec, key, how)
+
+
+async def begin(house: House, spec: SessionSpec, key: str | None, how: Start) -> Done:
+    """Start a planned session. Raises as `act`."""
+    return await act(
+        house,
+        spec.user,
+        key,
+        lambda made: StartSession(
+            key=made, user=spec.user, spec=spec, replaces=how.replaces, idempotent=how.idempotent
+        ),
+    )
+
+
+async def start_fork(house: House, parent: str, wish: ForkWish, user: str, key: str | None) -> Done:
+    """Run the market rows of a session again with other settings.
+
+    Raises:
+        Unknown, Conflict, InvalidInput: see `fork` and `act`.
+    """
+    history = await _history(house.tape, parent)
+    spec = fork(history, wish, session_id(house.clock, "fork"), user, house.lookups.library())
+    return await begin(house, spec, key, Start())
+
+
+async def _history(tape: Tape, session: str) -> histories.History:
+    """Life and commands of a session; what it decided is not needed."""
+    return await histories.read(tape, session, decided_after=NOTHING_DECIDED)

@@ -1,0 +1,145 @@
+"""How every part of this process is, and of what it depends on: asked at most once a second, whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from api.house import House
+from api.reading.reader import is_ready
+from events.clock import NS_PER_SECOND
+from events.errors import TapedeckError
+from projections.read_models.answers import PAGE_ROWS_MAX, Page
+from projections.read_models.sessions import SessionFilter, sessions
+
+KEPT_SECONDS = 1.0
+ENGINES_MAX = 64
+LAG_EVENTS_MAX = 10_000  # behind the tape's end by more is said to be slow
+NOT_OVER = ("started", "running", "suspended")
+
+
+class Component(msgspec.Struct, frozen=True):
+    """One part."""
+
+    status: Annotated[str, Meta(description="ok, behind, down or failed")]
+    detail: str = ""
+    sequence: Annotated[int | None, Meta(description="how far it has come")] = None
+    lag: Annotated[int | None, Meta(description="events of the tape behind its end")] = None
+    lag_seconds: float | None = None
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The whole. `ready` says whether reads are answered."""
+
+    status: Annotated[str, Meta(description="ok, or degraded where a component is not")]
+    version: str
+    ready: bool
+    components: dict[str, Component]
+
+
+def version_of() -> str:
+    """The installed version."""
+    try:
+        return version("tapedeck")
+    except PackageNotFoundError:
+        return "0.0.0"
+
+
+VERSION = version_of()
+
+
+class Checkup:
+    """Asks the parts of a house."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._asking = asyncio.Lock()
+        self._kept: Health | None = None
+        self._kept_until_ns = 0
+
+    async def find(self) -> Health:
+        """How everything is, at most `KEPT_SECONDS` old."""
+        clock = self._house.clock
+        async with self._asking:
+            if self._kept is None or clock.monotonic_ns() >= self._kept_until_ns:
+                self._kept = await _ask(self._house)
+                self._kept_until_ns = clock.monotonic_ns() + round(KEPT_SECONDS * NS_PER_SECOND)
+            return self._kept
+
+
+async def _ask(house: House) -> Health:
+    components = {
+        "tape": await _tape(house),
+        "read_model": _read_model(house),
+        "market": await _market(house),
+        "engines": await _engines(house),
+        "streams": _streams(house),
+    }
+    well = all(one.status == "ok" for one in components.values())
+    return Health("ok" if well else "degraded", VERSION, is_ready(house.runner), components)
+
+
+async def _tape(house: House) -> Component:
+    try:
+        info = await house.tape.info()
+    except TapedeckError as error:
+        return Component("down", str(error))
+    return Component("ok", sequence=info.last, lag=0)
+
+
+def _read_model(house: House) -> Component:
+    status = house.runner.status()
+    word = {"ready": "ok", "catching_up": "behind", "halted": "failed", "stopped": "down"}[status.state]
+    word = "ok" if is_ready(house.runner) else word
+    if word == "ok" and status.lag > LAG_EVENTS_MAX:
+        word = "behind"
+    detail = status.error or ("" if word == "ok" else status.state.replace("_", " "))
+    return Component(word, detail, status.visible, status.lag, round(status.lag_seconds, 3))
+
+
+async def _market(house: House) -> Component:
+    try:
+        visible = await house.market.visible()
+        troubles = await house.market.troubles()
+        last = (await house.tape.info()).last
+    except TapedeckError as error:
+        return Component("down", str(error))
+    lag = max(0, last - visible)
+    if troubles:
+        return Component("failed", "; ".join(f"{one.table}: {one.reason}" for one in troubles), visible, lag)
+    return Component("behind" if lag > LAG_EVENTS_MAX else "ok", "", visible, lag)
+
+
+async def _engines(house: House) -> Component:
+    """Engines that have claimed a session which is not over, and whether they show signs of life."""
+    if not is_ready(house.runner):
+        return Component("behind", "known when the read model is ready")
+    try:
+        moment = await house.reader.moment(None, None)
+        page = Page(limit=PAGE_ROWS_MAX, newest_first=True)
+        wanted = SessionFilter(states=NOT_OVER, include_research=True)
+        rows = (await house.reader.run(lambda snapshot: sessions(snapshot, wanted, page), moment)).value.rows
+        engines = sorted({row.engine for row in rows if row.engine})[:ENGINES_MAX]
+        silent = [name for name in engines if await house.liveness.get(f"engine.{name}") is None]
+    except TapedeckError as error:
+        return Component("down", str(error))
+    waiting = sum(row.state == "started" for row in rows)
+    detail = f"{len(rows)} sessions on {len(engines)} engines, {waiting} not claimed yet"
+    if silent:
+        return Component("failed", f"{detail}; no sign of life of {', '.join(silent)}")
+    return Component("ok", detail)
+
+
+def _streams(house: House) -> Component:
+    """What follows the tape for clients and answers."""
+    ended: list[str] = []
+    for name, tail in house.tails().items():
+        failed: Any = tail.failed if tail is not None else "not started"
+        if failed is not None:
+            ended.append(f"{name}: {failed}")
+    detail = f"{house.hub.clients} event streams, {house.broadcast.clients} sockets"
+    return Component("failed", "; ".join(ended), house.hub.sequence) if ended else Component("ok", detail)

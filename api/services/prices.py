@@ -1,0 +1,151 @@
+"""Newest prices and the last 24 hours of every registered symbol, kept for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, NamedTuple
+
+import msgspec
+import structlog
+from msgspec import Meta
+
+from api.reading.reader import Moment, Reader
+from api.reading.wording import instant, instant_of
+from api.services.market_sources import newest_recordings, sources_of
+from events.clock import NS_PER_SECOND, Clock
+from events.errors import InvalidInput, ReadModelUnavailable
+from projections.duckdb.store import Snapshot
+from projections.market_store import MarketStore
+from projections.read_models.answers import PAGE_ROWS_MAX, Page
+from projections.read_models.instruments import InstrumentRow, instruments
+
+log = structlog.get_logger(__name__)
+
+DAY_NS = 86_400 * NS_PER_SECOND
+WITHOUT_PRICES_SECONDS = 5.0  # how long an answer without the market store is kept
+
+
+class SymbolPrice(msgspec.Struct, frozen=True):
+    """One symbol. Prices and volume in quote currency; the 24 hours end with the newest trade of its source."""
+
+    symbol: str
+    name: str
+    price: Annotated[float, Meta(description="0 where there is none yet")]
+    volume24h: float
+    change24h: Annotated[float, Meta(description="percent")]
+    high24h: float
+    low24h: float
+    exchange: str
+    timestamp: Annotated[str, Meta(description="when the prices were fetched")]
+    price_time: Annotated[str | None, Meta(description="of the newest trade; null: there is no price")]
+
+
+class Found(NamedTuple):
+    """All symbols as of a sequence."""
+
+    symbols: list[SymbolPrice]
+    sequence: int
+    epoch: str
+
+
+class _Figures(NamedTuple):
+    price: float = 0.0
+    ts_ns: int = 0
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    turnover: float = 0.0
+
+
+class Prices:
+    """Fetches prices once for all who ask within `cache_seconds`."""
+
+    def __init__(self, reader: Reader, market: MarketStore, clock: Clock, cache_seconds: float) -> None:
+        self._reader = reader
+        self._market = market
+        self._clock = clock
+        self._cache_seconds = cache_seconds
+        self._fetching = asyncio.Lock()
+        self._kept: Found | None = None
+        self._kept_until_ns = 0
+
+    async def find(self, moment: Moment) -> Found:
+        """The symbols as kept, or fetched anew; a moment of its own is never answered with what is kept."""
+        if moment.sequence is not None:
+            return (await self._fetch(moment))[0]
+        async with self._fetching:
+            kept = self._kept
+            if kept and self._clock.monotonic_ns() < self._kept_until_ns and kept.sequence >= moment.least:
+                return kept
+            found, whole = await self._fetch(moment)
+            seconds = self._cache_seconds if whole else min(WITHOUT_PRICES_SECONDS, self._cache_seconds)
+            self._kept = found
+            self._kept_until_ns = self._clock.monotonic_ns() + round(seconds * NS_PER_SECOND)
+            return found
+
+    async def _fetch(self, moment: Moment) -> tuple[Found, bool]:
+        answer = await self._reader.run(_registered, moment)
+        figures: dict[int, _Figures] = {}
+        sequence, whole = answer.sequence, True
+        try:
+            as_of = await self._reader.market_as_of(moment)
+            for source, rows in answer.value.items():
+                if source:
+                    sequence = min(sequence, await self._of_source(source, rows, as_of, figures))
+        except (ReadModelUnavailable, InvalidInput) as error:
+            log.warning("prices_unavailable", error=str(error), code=error.code)
+            whole = False
+        fetched = instant_of(self._clock.now_ns())
+        rows = sorted((row for group in answer.value.values() for row in group), key=lambda row: row.number)
+        listed = [_worded(row, figures.get(row.number, _Figures()), fetched) for row in rows]
+        return Found(listed, sequence, answer.epoch), whole
+
+    async def _of_source(
+        self, source: str, rows: list[InstrumentRow], as_of: int | None, figures: dict[int, _Figures]
+    ) -> int:
+        """Fill in the figures of one source's instruments; the sequence they are complete up to."""
+        prices = await self._market.prices(source, as_of)
+        if not len(prices.rows):
+            return prices.sequence
+        until = int(prices.rows["ts_event_ns"].max()) + 1
+        stats = await self._market.stats(source, max(0, until - DAY_NS), until, as_of)
+        days = {int(row["instrument"]): row for row in stats.rows}
+        mine = {row.number for row in rows}
+        for row in prices.rows:
+            number = int(row["instrument"])
+            if number not in mine:
+                continue
+            price, ts_ns = float(row["price"]), int(row["ts_event_ns"])
+            day = days.get(number)
+            if day is None:
+                figures[number] = _Figures(price, ts_ns, price, price, price)
+            else:
+                of_day = (float(day[name]) for name in ("open", "high", "low", "turnover"))
+                figures[number] = _Figures(price, ts_ns, *of_day)
+        return min(prices.sequence, stats.sequence)
+
+
+def _registered(snapshot: Snapshot) -> dict[str, list[InstrumentRow]]:
+    """Every instrument by its primary source; "" for those without one."""
+    found = newest_recordings(snapshot)
+    by_source: dict[str, list[InstrumentRow]] = {}
+    for row in instruments(snapshot, page=Page(limit=PAGE_ROWS_MAX)).rows:
+        sources = sources_of(row, found)
+        by_source.setdefault(sources[0] if sources else "", []).append(row)
+    return by_source
+
+
+def _worded(row: InstrumentRow, figures: _Figures, fetched: str) -> SymbolPrice:
+    change = 100.0 * (figures.price / figures.open - 1.0) if figures.open > 0 else 0.0
+    return SymbolPrice(
+        symbol=row.symbol,
+        name=row.name or row.symbol.replace("_", "/"),
+        price=figures.price,
+        volume24h=figures.turnover,
+        change24h=round(change, 6),
+        high24h=figures.high,
+        low24h=figures.low,
+        exchange=row.venue,
+        timestamp=fetched,
+        price_time=instant(figures.ts_ns),
+    )
