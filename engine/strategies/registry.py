@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import engine.strategies
+from engine.loop.probe import ensure_probed
 from engine.strategies.strategy import Strategy
 from events.errors import InvalidInput, Unknown
 
@@ -57,13 +59,16 @@ def discover(folder: Path | None = None) -> Registry:
     """The built-in strategies and those of the user's `folder`.
 
     Raises:
-        InvalidInput: the folder is missing or too full, a file cannot be loaded, or an id is there twice.
+        InvalidInput: the folder is missing or too full, a file cannot be loaded, its kernel is refused by the probe,
+            or an id is there twice.
     """
     found: dict[str, Strategy] = {}
     for module in _built_in():
         _add(found, module)
     for path in _user_files(folder) if folder else ():
-        _add(found, load(path))
+        module = load(path)
+        ensure_probed(path, module.STRATEGY)
+        _add(found, module)
     return Registry(found)
 
 
@@ -85,8 +90,10 @@ def load(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    shown = f"{path}#{name[-16:]}"  # the text that runs is the text a loop inlines, even if the file is edited now
+    linecache.cache[shown] = (len(content), None, content.decode(errors="replace").splitlines(keepends=True), shown)
     try:
-        exec(compile(content, str(path), "exec"), module.__dict__)
+        exec(compile(content, shown, "exec"), module.__dict__)
     except Exception as error:
         del sys.modules[name]
         raise InvalidInput(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from events.rows import MARKET_DTYPE, Code, MarketFlag, MarketKind, OrderKind, O
 from tests.engine.loop.kernels import SCRIPTED
 
 SECOND = 1_000_000_000
+ROOT = Path(__file__).resolve().parents[3]
 START_NS = 1_700_000_000 * SECOND
 STRATEGIES = {SCRIPTED.id: SCRIPTED}
 

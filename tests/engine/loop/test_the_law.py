@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def test_any_cutting_and_any_capacity_give_the_same_bytes(
 ) -> None:
     """A session decides the same however its rows arrive."""
     edges = [0, *sorted(cuts), len(ROWS)]
-    parts = [ROWS[first:last] for first, last in zip(edges, edges[1:], strict=False)]
+    parts = [ROWS[first:last] for first, last in itertools.pairwise(edges)]
     assert outcome(DecisionLoop(spec(), STRATEGIES, capacity=capacity), parts) == whole
 
 

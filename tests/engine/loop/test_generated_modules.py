@@ -1,0 +1,250 @@
+"""Loops are modules named by all that is in them: cached over processes, and new where anything in them is new."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.loop import module, probe
+from engine.loop.decision_loop import DecisionLoop
+from engine.loop.module import code_hash_of, load_loop, loop_source
+from engine.loop.source import Inliner, inlined
+from engine.loop.spec import LaneSpec
+from engine.strategies.ema_cross import STRATEGY
+from engine.strategies.registry import discover, load
+from engine.strategies.strategy import Strategy
+from events.errors import InvalidInput, Unknown
+from tests.engine.loop.driving import ROOT, limits, market, spec_of, terms, trade
+from tests.engine.loop.kernels import FAILING, SCRIPTED
+
+FILE = '''
+"""Enter on the first trade above {level}."""
+from typing import Annotated, Any
+import msgspec
+import numpy as np
+from engine.strategies.strategy import Strategy
+LEVEL = {level}
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    size: float = 1.0
+STATE = np.dtype([("entered", "<i8"), ("seen", "<f8", (4,))])
+def above(price: float) -> bool:
+    """Whether it is."""
+    return price > LEVEL
+def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
+    """Enter once."""
+    {body}
+    if state["entered"] == 1 or not above(row["price"]):
+        return 0
+    state["entered"] = 1
+    intents[0]["kind"] = 1
+    return 1
+STRATEGY = Strategy(id="mine", name="m", description="m", params=Params, state=STATE, kernel=kernel)
+'''
+RUN = """
+import sys
+from pathlib import Path
+from engine.loop.module import load_loop
+from engine.strategies.registry import discover, load
+loop = load_loop([discover(Path(sys.argv[1]))["mine"]])
+print(sum(loop.advance.stats.cache_hits.values()), sum(loop.advance.stats.cache_misses.values()), loop.code_hash)
+"""
+
+
+def write(folder: Path, level: float, body: str = "pass") -> Path:
+    """The user's folder with one strategy."""
+    (folder / "mine.py").write_text(FILE.format(level=level, body=body))
+    return folder
+
+
+def first_signal(folder: Path) -> int:
+    """Input of the first signal on prices 100, 101, ... 119."""
+    registry = discover(folder)
+    spec = spec_of(lanes=(lane("mine"),))
+    decisions = DecisionLoop(spec, registry, loop=load_loop([registry["mine"]])).advance(
+        market([trade(100.0 + at) for at in range(20)])
+    )
+    return int(decisions.signals[0]["input"])
+
+
+def lane(strategy: str) -> LaneSpec:
+    """A lane of a strategy on the first instrument."""
+    return LaneSpec(strategy=strategy, instrument=0)
+
+
+def in_a_process(folder: Path, cache: Path) -> tuple[int, int, str]:
+    """Cache hits, misses and the code hash of a fresh process."""
+    environment = {**os.environ, "TAPEDECK_CACHE_DIR": str(cache)}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(folder)], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    hits, misses, code_hash = done.stdout.split()
+    return int(hits), int(misses), code_hash
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder that starts with the core of the ordinary one, which takes long to compile."""
+    folder = tmp_path_factory.mktemp("cache")
+    ordinary = module.cache_folder()
+    load_loop([SCRIPTED])
+    core = next(name for name in sys.modules if name.startswith("tapedeck_core_"))
+    for path in [*ordinary.glob(f"{core}*"), *(ordinary / "__pycache__").glob(f"{core}*")]:
+        target = folder / "loops" / path.relative_to(ordinary)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAPEDECK_CACHE_DIR", str(folder))
+        yield folder
+
+
+def test_a_second_process_hits_the_cache_and_an_edit_misses_it(tmp_path: Path, cache: Path) -> None:
+    """The second start compiles nothing; an edited kernel is another module."""
+    folder = write(tmp_path, 105.0)
+    first = in_a_process(folder, cache)
+    assert first[:2] == (0, 1)
+    started = time.monotonic()
+    assert in_a_process(folder, cache) == (1, 0, first[2])
+    assert time.monotonic() - started < 30, "a cached start is quick, even on a busy machine"
+    write(folder, 107.0)
+    edited = in_a_process(folder, cache)
+    assert edited[:2] == (0, 1)
+    assert edited[2] != first[2]
+
+
+def test_an_edited_kernel_decides_anew_in_the_same_process(tmp_path: Path, cache: Path) -> None:
+    """Whoever edits a constant of a kernel sees the new result."""
+    assert first_signal(write(tmp_path, 105.0)) == 6
+    assert first_signal(write(tmp_path, 107.0)) == 8
+
+
+def test_words_are_no_code(tmp_path: Path) -> None:
+    """A comment or a docstring changes no code hash; a constant does."""
+    one = discover(write(tmp_path, 105.0))["mine"]
+    other = discover(write(tmp_path, 105.0, "pass  # because"))["mine"]
+    assert one.kernel is not other.kernel
+    assert code_hash_of([one]) == code_hash_of([other])
+    assert code_hash_of([one]) != code_hash_of([discover(write(tmp_path, 106.0))["mine"]])
+
+
+def test_the_module_holds_all_it_needs() -> None:
+    """A loop imports numpy, numba, its core and the table type: no kernel, no indicator."""
+    lines = [line for line in loop_source([STRATEGY]).splitlines() if "import" in line]
+    allowed = ("import math", "import numpy", "from numba", "from engine.loop.table", "from tapedeck_core_")
+    assert all(line.startswith(allowed) for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError", "has a Raise"),
+        ("print(1)", "uses print"),
+        ("import os", "has a Import"),
+        ("np.random.random()", "uses numpy.random"),
+        ("x = [at for at in range(3)]", "has a ListComp"),
+        ("x = STATE", "uses STATE, a "),
+    ],
+)
+def test_a_kernel_that_no_loop_could_inline_is_refused(tmp_path: Path, body: str, message: str) -> None:
+    """A user's file is refused before anything is compiled, with the reason and the line."""
+    with pytest.raises(InvalidInput, match=message):
+        discover(write(tmp_path, 105.0, body))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("state['seen'][int(row['price'])] = 1.0", "out of bounds"),
+        ("lane['position'] = 5.0", "writes to the row, the market, the lane"),
+        ("intents[3]['kind'] = 1", "does not return"),
+        ("intents[int(row['price'])]['kind'] = 1", "out of bounds"),
+        ("return 33", "over 32"),
+    ],
+)
+def test_a_kernel_that_leaves_its_bounds_is_refused(tmp_path: Path, body: str, message: str) -> None:
+    """The probe runs the kernel over a seeded market and says on which row it went wrong."""
+    with pytest.raises(InvalidInput, match=message):
+        probe.probe(load(write(tmp_path, 105.0, body) / "mine.py").STRATEGY)
+
+
+def test_a_kernel_that_never_returns_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried in a process of its own, which is ended."""
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 5.0)
+    with pytest.raises(InvalidInput, match="did not end"):
+        discover(write(tmp_path, 105.0, "while row['price'] > 0.0: pass"))
+
+
+@pytest.mark.parametrize("content", ["x = ", "x = 1", "STRATEGY = 3", "raise KeyError('x')"])
+def test_a_file_without_a_strategy_is_refused(tmp_path: Path, content: str) -> None:
+    """The message names the file."""
+    (tmp_path / "broken.py").write_text(content)
+    with pytest.raises(InvalidInput, match=r"broken\.py"):
+        discover(tmp_path)
+
+
+def test_the_registry_says_what_there_is(tmp_path: Path) -> None:
+    """An unknown strategy is answered with those that exist; one id twice is refused."""
+    registry = discover()
+    with pytest.raises(Unknown, match="ema_cross"):
+        registry["nothing"]
+    (tmp_path / "again.py").write_text("from engine.strategies.ema_cross import STRATEGY")
+    with pytest.raises(InvalidInput, match="ema_cross"):
+        discover(tmp_path)
+    with pytest.raises(InvalidInput, match="no folder"):
+        discover(tmp_path / "missing")
+
+
+def test_a_failing_kernel_keeps_what_was_decided_before() -> None:
+    """The row of the failure is not read, and nothing after it."""
+    strategies = {"failing": FAILING}
+    loop = DecisionLoop(spec_of(lanes=(lane("failing"),)), strategies)
+    decisions = loop.advance(market([trade(100.0)] * 9))
+    assert (loop.failed, loop.failed_lane, loop.consumed, loop.inputs) == (-7, 0, 4, 4)
+    assert [int(row["input"]) for row in decisions.fills] == [1]
+    state = loop.state_hash()
+    assert not loop.advance(market([trade(100.0)] * 3))
+    assert (loop.consumed, loop.state_hash()) == (0, state)
+
+
+def test_the_state_does_not_hang_on_the_hash_seed() -> None:
+    """PYTHONHASHSEED changes nothing."""
+    code = (
+        "import numpy as np;from tests.engine.loop import test_the_law as law;"
+        "print(law.outcome(law.DecisionLoop(law.spec(), law.STRATEGIES), [law.crowd(800, 5)])[1])"
+    )
+    states = set()
+    for seed in ("0", "4", "9"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        states.add(done.stdout)
+    assert len(states) == 1
+
+
+def test_indicators_are_inlined_once() -> None:
+    """A function that two kernels share stands in the module once."""
+    inliner = Inliner()
+    inliner.add(STRATEGY.kernel, "one")
+    inliner.add(STRATEGY.kernel, "two")
+    assert inliner.text().count("def ema_update") == 1
+    assert "def ema_update" in inlined([STRATEGY.kernel])
+
+
+def test_instrument_terms_reach_the_records() -> None:
+    """What a session says of an instrument is what the loop knows."""
+    loop = DecisionLoop(
+        spec_of(instrument=terms(5, notional_min=3.0), given=limits(latency_ms=2.5)), {"scripted": SCRIPTED}
+    )
+    market_row = loop.instruments[0]
+    assert (market_row["number"], market_row["notional_min"]) == (5, 3.0)
+    assert loop.account["latency_ns"][0] == 2_500_000
+    assert isinstance(SCRIPTED, Strategy)
+    assert np.isinf(loop.lanes["position_max"]).all()
