@@ -120,7 +120,6 @@ class SourceFile:
         """The first lines, at most `HEAD_LINES`, without their ends; a line cut by `HEAD_BYTES` stays cut."""
         with self._open() as stream:
             data = next(self._reads(stream, HEAD_BYTES), b"")
-        data = data.removeprefix(b"\xef\xbb\xbf")
         self._refuse_binary(data)
         return [line.decode("utf-8", "replace") for line in data.splitlines()[:HEAD_LINES]]
 
@@ -155,8 +154,10 @@ class SourceFile:
                 raise self._broken(error) from error
             if not data:
                 break
-            yield data.removeprefix(b"\xef\xbb\xbf") if first else data
-            first = False
+            data = data.removeprefix(b"\xef\xbb\xbf") if first else data
+            if data:
+                yield data
+                first = False
         if first:
             raise Unreadable(f"{self.name} is empty.", field="file")
 

@@ -38,11 +38,17 @@ _TYPES = {Kind.INT: pl.Int64, Kind.FLOAT: pl.Float64, Kind.TEXT: pl.String}
 
 
 class Column(NamedTuple):
-    """One column of a layout. An optional one may be missing from a header and may be empty in a row."""
+    """One column of a layout. An optional one may be missing from a header; it or a nullable one may have no value."""
 
     name: str
     kind: Kind
     optional: bool = False
+    nullable: bool = False
+
+    @property
+    def due(self) -> bool:
+        """Whether every row must have a value."""
+        return not (self.optional or self.nullable)
 
 
 def _same(name: str) -> str:
@@ -226,7 +232,7 @@ class TableReader:
     def _fault(self, text: str, values: tuple[object, ...]) -> str:
         fields = self._fields(text)
         for column, field, value in zip(self._columns, fields, values, strict=True):
-            if value is None and not column.optional:
+            if value is None and column.due:
                 return f"column {column.name} is {field[:SHOWN_CHARACTERS]!r}, {column.kind.value} is due"
         return "cannot be read"
 
@@ -258,7 +264,7 @@ class TableReader:
         faults = []
         for at in np.flatnonzero(bad)[:ROWS_NAMED_MAX]:
             values = table.frame.row(int(at), named=True)
-            name = next(one.name for one in self._columns if values[one.name] is None and not one.optional)
+            name = next(one.name for one in self._columns if values[one.name] is None and one.due)
             kind = self._layout.column(name).kind
             shown = str(raw[name][int(at)])[:SHOWN_CHARACTERS]
             faults.append(f"column {name} is {shown}, {kind.value} is due")
@@ -270,7 +276,7 @@ class TableReader:
         """Which rows lack a value that is due; None where none does."""
         bad: np.ndarray | None = None
         for column in self._columns:
-            if not column.optional and frame[column.name].null_count():
+            if column.due and frame[column.name].null_count():
                 empty = frame[column.name].is_null().to_numpy()
                 bad = empty if bad is None else bad | empty
         return bad

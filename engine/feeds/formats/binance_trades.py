@@ -34,7 +34,7 @@ LAYOUT = Layout(
         Column("price", Kind.FLOAT),
         Column("qty", Kind.FLOAT),
         Column("buyer_is_maker", Kind.TEXT),
-        Column("kind", Kind.TEXT, optional=True),
+        Column("kind", Kind.TEXT, nullable=True),
     )
 )
 

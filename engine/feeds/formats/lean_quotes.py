@@ -26,8 +26,8 @@ LAYOUT = Layout(
     columns=(
         Column("ms", Kind.INT),
         *(Column(name, Kind.INT) for name in NUMBERS),
-        Column("exchange", Kind.TEXT, optional=True),
-        Column("condition", Kind.TEXT, optional=True),
+        Column("exchange", Kind.TEXT, nullable=True),
+        Column("condition", Kind.TEXT, nullable=True),
         Column("suspicious", Kind.INT),
     ),
     header=False,

@@ -29,7 +29,7 @@ FIRST = (
 TRADES = Layout(
     columns=(
         *FIRST,
-        Column("id", Kind.TEXT, optional=True),
+        Column("id", Kind.TEXT, nullable=True),
         Column("side", Kind.TEXT),
         Column("price", Kind.FLOAT),
         Column("amount", Kind.FLOAT),
@@ -38,7 +38,7 @@ TRADES = Layout(
 QUOTES = Layout(
     columns=(
         *FIRST,
-        *(Column(name, Kind.FLOAT, optional=True) for name in ("ask_amount", "ask_price", "bid_price", "bid_amount")),
+        *(Column(name, Kind.FLOAT, nullable=True) for name in ("ask_amount", "ask_price", "bid_price", "bid_amount")),
     )
 )
 BOOK = Layout(
