@@ -308,8 +308,14 @@ def _ascends(columns: Columns) -> bool:
 
 
 def _arrow(table: Table, columns: Columns) -> Any:
-    arrays = {table.owner: _arrow_types.DictionaryArray.from_arrays(_arrow_types.array(columns.codes), _arrow_types.array(list(columns.owners)))}
+    arrays = {
+        table.owner: _arrow_types.DictionaryArray.from_arrays(
+            _arrow_types.array(columns.codes), _arrow_types.array(list(columns.owners))
+        )
+    }
     for name in table.stored:
         placed = name in ("sequence", "index", "ordinal")
-        arrays[name] = _arrow_types.array(getattr(columns, name) if placed else np.ascontiguousarray(columns.rows[name]))
+        arrays[name] = _arrow_types.array(
+            getattr(columns, name) if placed else np.ascontiguousarray(columns.rows[name])
+        )
     return _arrow_types.table(arrays)

@@ -65,8 +65,11 @@ class Ingest:
 
     def _connected(self) -> Sender:
         if self._sender is None:
+            import questdb
             from questdb import Protocol, Sender
 
+            # each reconnection of ours follows a failed write or a reset, and is logged
+            questdb.WARN_HIGH_RECONNECTS = False  # type: ignore[attr-defined]
             access = self._access
             seconds = round(self._limits.write_seconds_max * 1000)
             sender = Sender(
