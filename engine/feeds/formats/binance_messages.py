@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from engine.feeds.formats.binance_markets import COINM, asset_type_of, is_coin_symbol, venue_in_name, venue_in_text
-from engine.feeds.formats.messages import BUY, SELL, Gatherer, Level
+from engine.feeds.formats.messages import BUY, OFF_BOOK, SELL, Gatherer, Level
 from engine.feeds.intake import Intake
 from engine.feeds.report import FindingCode
 from engine.feeds.symbols import symbol_in_name
-from events.rows import MarketFlag
 
 MS = 1_000_000
-OFF_BOOK = int(MarketFlag.OFF_BOOK)
+STREAMS_MAX = 10_000  # names that are remembered
+STREAM = b'{"stream":"'
 
 
 class _Trade(msgspec.Struct):
@@ -84,6 +86,7 @@ class BinanceMessages:
         self._venue = venue_in_name(intake.source.name) or venue_in_text(text)
         self._numbers: dict[str, int] = {}
         self._symbol = intake.mapping.symbol or symbol_in_name(intake.source.name)
+        self._streams: dict[bytes, tuple[str, Callable[[bytes], None] | None]] = {}
         self._takers = {"trade": self._trade, "aggTrade": self._trade, "bookTicker": self._quote, "depth": self._depth}
 
     def take(self, message: bytes) -> None:
@@ -95,12 +98,17 @@ class BinanceMessages:
         if message.startswith(b'{"lastUpdateId"'):
             self._snapshot(message)
             return
-        head = message[:100]
-        if not head.startswith(b'{"stream":"') or b"@" not in head:
+        if not message.startswith(STREAM):
             self._to.skip("other")
             return
-        kind = head[head.index(b"@") + 1 :].split(b'"', 1)[0].split(b"@", 1)[0].decode()
-        taker = self._takers.get(kind)
+        stream = message[len(STREAM) : message.index(b'"', len(STREAM))]
+        known = self._streams.get(stream)
+        if known is None:
+            kind = stream.decode().partition("@")[2].split("@")[0]
+            known = (kind, self._takers.get(kind))
+            if len(self._streams) < STREAMS_MAX:
+                self._streams[stream] = known
+        kind, taker = known
         if taker is None:
             self._to.skip(kind)
         else:

@@ -14,10 +14,12 @@ from events.rows import MARKET_DTYPE, MarketFlag, MarketKind, Side
 
 BATCH_ROWS = 32_768
 SHOWN_CHARACTERS = 80
+SKIPPED_KINDS_MAX = 20  # that are counted by name
 
 TRADE, BID, ASK = int(MarketKind.TRADE), int(MarketKind.BID), int(MarketKind.ASK)
 SET, DELETE = int(MarketKind.BOOK_SET), int(MarketKind.BOOK_DELETE)
 BUY, SELL, NONE = int(Side.BUY), int(Side.SELL), int(Side.NONE)
+OFF_BOOK = int(MarketFlag.OFF_BOOK)
 SNAPSHOT, FIRST = int(MarketFlag.SNAPSHOT), int(MarketFlag.SNAPSHOT | MarketFlag.CLEAR)
 
 Level = tuple[float, float]  # price, quantity
@@ -67,7 +69,7 @@ class Gatherer:
             if id > self._last_trade.get(now.instrument, id - 1) + 1:
                 self.intake.notes.add(FindingCode.ID_GAPS, [now.line])
             self._last_trade[now.instrument] = id
-        if flags & MarketFlag.OFF_BOOK:
+        if flags & OFF_BOOK:
             self.intake.notes.add(FindingCode.OFF_BOOK, [now.line])
 
     def quote(self, bid: Level, ask: Level, id: int) -> None:
@@ -119,6 +121,8 @@ class Gatherer:
 
     def skip(self, kind: str) -> None:
         """The message makes no row; counted by kind."""
+        if len(self._skipped) >= SKIPPED_KINDS_MAX and kind not in self._skipped:
+            kind = "other"
         self._skipped[kind] = self._skipped.get(kind, 0) + 1
         detail = ", ".join(f"{name} {count}" for name, count in sorted(self._skipped.items()))
         self.intake.notes.add(FindingCode.SKIPPED_MESSAGES, [self.now.line], detail=detail)
