@@ -31,7 +31,7 @@ from projections.read_models.orders import Orders
 from projections.read_models.positions import Positions
 from projections.read_models.recordings import Recordings
 from projections.read_models.results import Results
-from projections.read_models.sessions import LIFE, Sessions
+from projections.read_models.sessions import GOES_ON, LIFE, Sessions
 from projections.read_models.signals import Signals
 
 _RECORDING = (RecordingOpened, RecordingCompleted, RecordingAbandoned)
@@ -111,6 +111,15 @@ class DuckReadModel:
                 raise ReadModelUnavailable(f"{self.store.path}: {str(error).splitlines()[0]}") from error
             raise
         self.store.committed(batch.checkpoint)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Keep nothing of sessions that are over: what is in memory is bounded by what runs."""
+        over = self._sessions.forget_over()
+        if over:
+            self._orders.forget(over)
+            self._positions.forget(over)
+            self._ordinals = {key: due for key, due in self._ordinals.items() if key[0] not in over}
 
     def seen(self, sequence: int) -> None:
         """See `Projection`."""
@@ -140,6 +149,10 @@ class DuckReadModel:
 
     def _decide(self, decision: Decision, sequence: int) -> None:
         session = self._number(decision.session, sequence)
+        if self._sessions.is_over(session):
+            raise TapeGap(
+                f"Event {sequence} is a decision of session {decision.session}, which is over.", sequence=sequence
+            )
         for section in decision.sections:
             key = (session, section.kind)
             due = self._ordinals.get(key, 0)
@@ -168,8 +181,8 @@ class DuckReadModel:
         if isinstance(fact, SessionStarted):
             self._sessions.start(fact, sequence)
         elif isinstance(fact, LIFE):
-            self._sessions.live(self._number(fact.session, sequence), fact, sequence)
-            self._results.apply(fact, sequence)
+            if self._sessions.live(self._number(fact.session, sequence), fact, sequence):
+                self._results.apply(fact, sequence)
         elif isinstance(fact, InstrumentRegistered):
             self._instruments.register(fact, sequence)
         elif isinstance(fact, _RECORDING):
@@ -192,7 +205,9 @@ class DuckReadModel:
             self._ordinals = {}
             for kind in DECISION_KINDS:
                 table = _TABLES[kind]
-                rows = writer.execute(f"SELECT session, count(*) FROM {table} GROUP BY session").fetchall()
+                rows = writer.execute(
+                    f"SELECT session, count(*) FROM {table} WHERE {GOES_ON} GROUP BY session"
+                ).fetchall()
                 self._ordinals |= {(session, kind): count for session, count in rows}
             self._moment_ns = writer.execute("SELECT appended_ns FROM meta").fetchall()[0][0]
 

@@ -27,6 +27,7 @@ from projections.read_models.answers import (
     numbers_for,
 )
 from projections.read_models.row_tables import RowTable
+from projections.read_models.sessions import GOES_ON
 
 
 class Orders:
@@ -38,8 +39,10 @@ class Orders:
         self._highest: dict[int, int] = {}  # by session: highest order number in the table
 
     def restore(self, writer: Writer) -> None:
-        """Read back which orders are known."""
-        rows = writer.execute("SELECT session, max(order_number) FROM orders GROUP BY session").fetchall()
+        """Read back which orders are known of sessions that go on."""
+        rows = writer.execute(
+            f"SELECT session, max(order_number) FROM orders WHERE {GOES_ON} GROUP BY session"
+        ).fetchall()
         self._highest = dict(rows)
         self.clear()
 
@@ -69,6 +72,11 @@ class Orders:
         known = order <= highest
         keys = {"session": session[known], "order_number": order[known]}
         writer.end(self._steps.table, keys, sequence[known])
+
+    def forget(self, sessions: set[int]) -> None:
+        """Nothing follows in these sessions."""
+        for number in sessions:
+            self._highest.pop(number, None)
 
     def clear(self) -> None:
         """Forget what was gathered."""

@@ -8,6 +8,7 @@ from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Columns, Writer
 from projections.read_models.answers import SIDES, Listed, Listing, Page, Scope, Where
 from projections.read_models.pairing import Fill, Holding, apply_fill
+from projections.read_models.sessions import GOES_ON
 from projections.read_models.trades import TRADES
 from projections.read_models.versions import Versions
 
@@ -27,9 +28,11 @@ class Positions:
         self._trades: list[tuple[object, ...]] = []
 
     def restore(self, writer: Writer) -> None:
-        """Read back every lane."""
+        """Read back the lanes of sessions that go on."""
         columns = ", ".join(name for name, _ in _HOLDING)
-        rows = writer.execute(f"SELECT session, lane, {columns} FROM positions WHERE sequence_to IS NULL").fetchall()
+        rows = writer.execute(
+            f"SELECT session, lane, {columns} FROM positions WHERE sequence_to IS NULL AND {GOES_ON}"
+        ).fetchall()
         self._holdings = {(row[0], row[1]): Holding(*row[2:]) for row in rows}
         self.clear()
 
@@ -63,6 +66,10 @@ class Positions:
         writer.insert_rows(TRADES, self._trades)
         self._trades = []
         self._versions.flush(writer)
+
+    def forget(self, sessions: set[int]) -> None:
+        """Nothing follows in these sessions."""
+        self._holdings = {key: holding for key, holding in self._holdings.items() if key[0] not in sessions}
 
     def clear(self) -> None:
         """Forget what was gathered."""

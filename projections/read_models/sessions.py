@@ -65,6 +65,9 @@ _STATE_VALUES = (
 )
 LIFE = (SessionClaimed, SessionProgressed, SessionEnded, SessionFailed, SessionSuspended, CodeChanged)
 STATES_OVER = ("completed", "stopped", "failed")
+NOT_OVER = f"state NOT IN {STATES_OVER}"  # condition on `session_states`
+# Condition on a column `session`: what the session decides may go on.
+GOES_ON = f"session IN (SELECT session FROM session_states WHERE sequence_to IS NULL AND {NOT_OVER})"
 
 
 class SessionLife(msgspec.Struct, kw_only=True):
@@ -128,7 +131,9 @@ class Sessions:
         """Read back what further facts build on."""
         self.numbers = dict(writer.execute("SELECT session, number FROM sessions").fetchall())
         columns = ", ".join(name for name, _ in _STATE_VALUES)
-        rows = writer.execute(f"SELECT session, {columns} FROM session_states WHERE sequence_to IS NULL").fetchall()
+        rows = writer.execute(
+            f"SELECT session, {columns} FROM session_states WHERE sequence_to IS NULL AND {NOT_OVER}"
+        ).fetchall()
         fields = SessionLife.__struct_fields__
         self._lives = {row[0]: SessionLife(**dict(zip(fields, row[1:], strict=True))) for row in rows}
         self.clear()
@@ -144,11 +149,26 @@ class Sessions:
         self._lives[number] = life
         self._states.put((number,), msgspec.structs.astuple(life), sequence, first=True)
 
-    def live(self, number: int, fact: Fact, sequence: int) -> None:
-        """One life-cycle fact of a session."""
+    def is_over(self, number: int) -> bool:
+        """Whether nothing that a session decides can follow."""
+        life = self._lives.get(number)
+        return life is None or life.state in STATES_OVER
+
+    def live(self, number: int, fact: Fact, sequence: int) -> bool:
+        """One life-cycle fact of a session; whether it changed anything: a session that is over stays so."""
+        if self.is_over(number):
+            return False
         life = self._lives[number]
         evolve(life, fact)
         self._states.put((number,), msgspec.structs.astuple(life), sequence)
+        return True
+
+    def forget_over(self) -> set[int]:
+        """Let go of the lives of sessions that are over, and say which they were."""
+        over = {number for number, life in self._lives.items() if life.state in STATES_OVER}
+        for number in over:
+            del self._lives[number]
+        return over
 
     def flush(self, writer: Writer) -> None:
         """Write what was gathered."""

@@ -12,7 +12,7 @@ import pytest
 
 from events import subjects
 from events.errors import ReadModelUnavailable, TapeForeign, TapeShorter, Undecodable
-from events.facts import CommandAccepted, SessionClaimed
+from events.facts import CommandAccepted, Place, SessionClaimed, SessionEnded
 from events.memory_tape import MemoryTape
 from events.rows import SectionKind
 from events.tape import Append, Message
@@ -21,8 +21,9 @@ from projections.batch import Batch, Checkpoint, Event, TapeGap, check_follows, 
 from projections.duckdb.read_model import DuckReadModel
 from projections.projection import Projection
 from projections.queue import MessageQueue
+from projections.read_models.sessions import session
 from projections.runner import ProjectionRunner, RunnerSettings, RunnerStatus
-from tests.projections.applying import opened
+from tests.projections.applying import apply_all, messages_of, opened
 from tests.projections.random_tapes import Trader, random_script
 from tests.projections.streams import Script, rows_of, ticks
 
@@ -372,3 +373,27 @@ def test_the_read_model_is_a_projection(tmp_path: Path) -> None:
     """The protocol is what the runner needs."""
     model: Projection = DuckReadModel(tmp_path / "a.duckdb")
     assert model.name == "read_model"
+
+
+async def test_nothing_follows_in_a_session_that_is_over(tmp_path: Path) -> None:
+    """A decision behind the end is no decision; a fact of its life changes nothing, in whatever batch it comes."""
+    hashes = set()
+    for sizes in ([1], [50]):
+        script = await some_sessions(1)
+        ended = SessionEnded(
+            session="s0", reason="stopped", inputs=1, place=Place(), decision_hash="", counts={}, equity=1.0
+        )
+        await script.of_session("s0", ended)
+        await script.of_session("s0", SessionClaimed(session="s0", engine="late", epoch=9))
+        model = opened(tmp_path / f"{sizes[0]}.duckdb")
+        model.begin("e1")
+        apply_all(model, await messages_of(script.tape, model.subjects), sizes)
+        with model.store.read() as snapshot:
+            row = session(snapshot, "s0")
+        assert (row.state, row.engine, row.reason) == ("stopped", "", "stopped")
+        hashes.add(model.store.content_hash())
+        await script.decide("s0", Trader(1).step())
+        with pytest.raises(TapeGap, match="is over"):
+            apply_all(model, await messages_of(script.tape, model.subjects))
+        model.close()
+    assert len(hashes) == 1

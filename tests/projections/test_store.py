@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from events.errors import InvalidInput, LimitReached, ReadModelUnavailable, Unknown
+from events.tape import Message
 from projections.duckdb.read_model import DuckReadModel
 from projections.duckdb.reads import Reads
 from projections.duckdb.slots import claim
 from projections.duckdb.store import DuckSettings, DuckStore, Snapshot
 from projections.read_models import equity, instruments, orders, positions, sessions
 from projections.read_models.answers import PAGE_OFFSET_MAX, PAGE_ROWS_MAX, Page, Scope, bounded
-from tests.projections.applying import built, messages_of
+from tests.conftest import ROOT
+from tests.projections.applying import apply_all, built, messages_of, opened
 from tests.projections.random_tapes import random_script
 
 SLOW = "SELECT sum(a.range * b.range) FROM range(1000000) a, range(100000) b"
@@ -184,3 +186,48 @@ async def test_unknown_things_are_named(model: DuckReadModel) -> None:
             equity.equity_curve(snapshot, "s0", 0)
         assert positions.positions(snapshot, Scope(symbol="'; DROP TABLE sessions; --")).rows == []
     model.close()
+
+
+_APPLY_FOR_EVER = """
+import asyncio, sys
+from pathlib import Path
+from projections.duckdb.read_model import DuckReadModel
+from tests.projections.applying import apply_all, messages_of, opened
+from tests.projections.random_tapes import random_script
+
+async def main():
+    script = await random_script(8, 200)
+    messages = await messages_of(script.tape, DuckReadModel.subjects)
+    model = opened(Path(sys.argv[1]))
+    model.begin("epoch")
+    for end in range(2, len(messages), 2):
+        apply_all(model, messages[:end])
+        print(end, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def _messages(seed: int, steps: int) -> list[Message]:
+    script = await random_script(seed, steps)
+    return await messages_of(script.tape, DuckReadModel.subjects)
+
+
+@pytest.mark.faults
+def test_a_killed_process_has_whole_batches(tmp_path: Path) -> None:
+    """Killed while it applies, the file opens at the last commit, and going on gives what an unharmed one has."""
+    messages = asyncio.run(_messages(8, 200))
+    path = tmp_path / "killed.duckdb"
+    command = [sys.executable, "-c", _APPLY_FOR_EVER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as child:
+        assert child.stdout is not None
+        confirmed = [int(child.stdout.readline()) for _ in range(12)][-1]
+        child.kill()
+        child.wait()
+    model = opened(path)
+    assert model.checkpoint().sequence >= messages[confirmed - 1].sequence
+    apply_all(model, messages, [25])
+    unharmed = built(tmp_path / "unharmed.duckdb", messages)
+    assert model.store.content_hash() == unharmed.store.content_hash()
+    model.close()
+    unharmed.close()
