@@ -18,11 +18,13 @@ from events.jetstream.streams import ApiRefused, api
 from events.retry import NoAnswer, NotSent
 from events.tape import Message
 
-IDLE_SECONDS = 1.0  # the server's sign of life while there is nothing to deliver
-SILENCE_SECONDS_MAX = 3.5  # without a message or sign of life: the consumer is lost
-EXPIRES_SECONDS = 30.0
+EXPIRES_SECONDS = 5.0  # of one question: then the server says that there is nothing
+SILENCE_SECONDS_MAX = 8.0  # without a message or that word: the consumer is lost
+OPEN_SECONDS_MAX = 5.0
 INACTIVE_SECONDS = 60.0  # after which the server forgets a consumer nobody asks
 PREFETCH_BYTES_MAX = 33_554_432
+PREFETCH_FIRST = 64  # messages asked for before their size is known
+_SIZES_WEIGHED = 16  # messages whose size makes the average
 _QUESTION_ENDED = ("Batch Completed", "Message Size Exceeds MaxBytes")
 _FILTERS_REFUSED = (10136, 10137, 10138, 10139)
 
@@ -44,6 +46,8 @@ class Reader:
     def __init__(self, link: Link, stream: str, prefetch: int) -> None:
         self.pending = 0  # messages of the filter on the stream that were not delivered yet
         self._link, self._stream, self._prefetch = link, stream, prefetch
+        self._window = min(prefetch, PREFETCH_FIRST)  # messages asked for and not taken, at most
+        self._size = PREFETCH_BYTES_MAX / PREFETCH_FIRST  # bytes of a message, a running average
         self._name = ""
         self._inbox = ""
         self._subscription: Subscription | None = None
@@ -62,6 +66,8 @@ class Reader:
             TapeUnavailable, TapeMissing, InvalidInput.
         """
         self._endless = endless
+        if not self._link.connected:
+            await self._link.ready(OPEN_SECONDS_MAX)
         self._forget = self._link.when_lost(self._lose)
         try:
             self._inbox, self._subscription = await self._link.subscribe(self._receive)
@@ -88,8 +94,11 @@ class Reader:
             "max_waiting": 8,
             "inactive_threshold": round(INACTIVE_SECONDS * streams.NS),
         }
-        if subjects := uncovered(subjects):
-            config["filter_subjects"] = list(subjects)
+        filters = uncovered(subjects)
+        if len(filters) == 1:
+            config["filter_subject"] = filters[0]
+        elif filters:
+            config["filter_subjects"] = list(filters)
         return config
 
     async def next(self, seconds: float) -> Message | None:
@@ -125,7 +134,9 @@ class Reader:
         if place.delivered != self._delivered:
             raise ReaderLost(f"delivery {place.delivered} came where {self._delivered} was due")
         self.pending = place.pending
-        if self._asked <= self._prefetch // 2:
+        self._size += (len(arrived.data) - self._size) / _SIZES_WEIGHED
+        self._window = max(1, min(self._prefetch, int(PREFETCH_BYTES_MAX / (self._size + 1))))
+        if self._asked <= self._window // 2:
             await self._ask()
         return Message(place.sequence, arrived.subject, wire.visible(arrived.headers), arrived.data, place.appended_ns)
 
@@ -142,7 +153,7 @@ class Reader:
         raise ReaderLost(f"{status} {text}")
 
     async def _ask(self) -> None:
-        wanted = self._prefetch - self._asked
+        wanted = self._window - self._asked
         if not self._endless:
             wanted = min(wanted, self.pending - self._asked)
         if wanted <= 0:
@@ -150,8 +161,7 @@ class Reader:
         question = {
             "batch": wanted,
             "max_bytes": PREFETCH_BYTES_MAX,
-            "expires": round(EXPIRES_SECONDS * streams.NS),
-            "idle_heartbeat": round(IDLE_SECONDS * streams.NS),
+            "expires": round(EXPIRES_SECONDS * streams.NS),  # no heartbeat: it costs a millisecond a message
         }
         self._asked += wanted
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"

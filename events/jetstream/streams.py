@@ -93,13 +93,15 @@ class ApiRefused(Exception):
 
 
 async def api(link: Link, name: str, question: dict[str, Any] | None = None, seconds: float = 5.0) -> bytes:
-    """One question to JetStream's API.
+    """One question to JetStream's API; waits for a broken connection to come back, within the same bound.
 
     Raises:
         ApiRefused: the answer is an error.
         NotSent, NoAnswer: no answer.
     """
     body = msgspec.json.encode(question) if question else b""
+    if not link.connected:
+        await link.ready(seconds)
     answer = await link.request(f"$JS.API.{name}", body, seconds)
     if (error := _ANSWER.decode(answer.data).error) is not None:
         raise ApiRefused(error)

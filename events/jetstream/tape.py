@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
 import structlog
@@ -170,6 +171,7 @@ class JetStreamTape:
         await reader.open(max(start, 1), subjects, endless=True)
         tail = RunningTail(self._follow(reader, max(start, 1), subjects), receive, self._tails.discard)
         self._tails.add(tail)
+        await asyncio.sleep(0)  # let it begin: one that is closed before that could not let go of its reader
         return tail
 
     async def _follow(self, reader: Reader, at: int, subjects: tuple[str, ...]) -> AsyncGenerator[Message, None]:
