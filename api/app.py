@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar
@@ -50,16 +48,7 @@ def _describing(provided: dict[str, Provide]) -> Litestar:
 
 
 def create_app(house: House) -> Litestar:
-    """The application of a house; its lifespan starts and closes the house."""
-
-    @asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        await house.start()
-        try:
-            yield
-        finally:
-            await house.close()
-
+    """The application of a house, which whoever serves it starts before and closes behind."""
     api = house.settings.api
     provided = {**dependencies(house), **tape.DEPENDENCIES, **market.DEPENDENCIES, **sessions.DEPENDENCIES}
     app = Litestar(
@@ -77,7 +66,6 @@ def create_app(house: House) -> Litestar:
         openapi_config=None,
         request_max_body_size=api.body_bytes_max,
         state=State({"house": house, "describe": lambda: _describing(provided)}),
-        lifespan=[lifespan],
         logging_config=None,
         debug=False,
     )

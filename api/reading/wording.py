@@ -17,12 +17,12 @@ EVENT_TIME = "ts_event_ns"
 
 def instant(ts_ns: int) -> str | None:
     """ISO 8601 text of ns UTC, without a fraction that is zero; None for 0, which means not yet."""
-    return iso(ts_ns).replace(".000000Z", "Z") if ts_ns else None
+    return instant_of(ts_ns) if ts_ns else None
 
 
 def instant_of(ts_ns: int) -> str:
     """ISO 8601 text of ns UTC, without a fraction that is zero."""
-    return iso(ts_ns).replace(".000000Z", "Z")
+    return iso(int(ts_ns)).replace(".000000Z", "Z")
 
 
 class Wording(Generic[R, B]):

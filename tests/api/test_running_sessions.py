@@ -1,0 +1,196 @@
+"""Sessions over HTTP, run by a real engine in this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from events.rows import MARKET_DTYPE, MarketKind
+from tests.api.recordings import LIVE, LiveSource
+from tests.api.worlds import World, until_state
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RECORDING = "rec_" + "a" * 16
+BACKTEST: dict[str, Any] = {"mode": "backtest", "recording": RECORDING, "strategies": [{"strategy": "ema_cross"}]}
+PAPER: dict[str, Any] = {"mode": "paper", "source": LIVE, "strategies": [{"strategy": "breakout"}]}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def backtest(running: World) -> str:
+    """An ended backtest."""
+    answer = await running.post("/api/sessions", BACKTEST | {"seed": 3, "name": "a name"})
+    assert answer.status_code == 200, answer.text
+    session: str = answer.json()["session"]
+    await until_state(running, session, "completed")
+    return session
+
+
+async def test_a_backtest_tells_all_of_itself(running: World, backtest: str) -> None:
+    """An ended session says what it was asked, how it ended and what its rows hash to."""
+    answer = await running.get(f"/api/sessions/{backtest}")
+    body = answer.json()
+    assert body["session"]["reason"] == "completed"
+    assert len(body["session"]["decision_hash"]) == 64
+    assert body["session"]["name"] == "a name"
+    assert body["spec"]["seed"] == 3
+    assert body["counts"]["fills"] == body["session"]["fills"] > 0
+    assert body["session"]["started_time"] < body["session"]["ended_time"]
+
+
+@pytest.mark.parametrize("rows", ["signals", "orders", "fills", "trades", "positions", "equity"])
+async def test_every_list_of_a_session_pages_without_loss(running: World, backtest: str, rows: str) -> None:
+    """All pages together are the whole list, each row once."""
+    whole = (await running.get(f"/api/sessions/{backtest}/{rows}?limit=1000")).json()
+    found, offset = [], 0
+    while offset is not None:
+        page = (await running.get(f"/api/sessions/{backtest}/{rows}?limit=301&offset={offset}")).json()
+        found += page["rows"]
+        offset = page["next_offset"]
+    assert page["total"] == len(found) > 0
+    assert found[:1000] == whole["rows"]
+    assert len({str(row) for row in found}) == len(found)
+
+
+async def test_order_and_its_fills_fit(running: World, backtest: str) -> None:
+    """The steps of an order lead to what its fills add up to."""
+    fill = (await running.get(f"/api/sessions/{backtest}/fills?limit=1")).json()["rows"][0]
+    steps = (await running.get(f"/api/sessions/{backtest}/orders/{fill['order']}")).json()["rows"]
+    fills = (await running.get(f"/api/sessions/{backtest}/fills?order_number={fill['order']}")).json()["rows"]
+    assert steps[0]["status"] == "accepted"
+    assert steps[-1]["filled"] == pytest.approx(sum(one["quantity"] for one in fills))
+
+
+async def test_metrics_are_named_and_defined(running: World, backtest: str) -> None:
+    """Every metric has its definition, and a value or the reason why it has none."""
+    body = (await running.get(f"/api/sessions/{backtest}/metrics")).json()
+    assert len(body["metrics"]) > 30
+    assert all(one["definition"] and (one["value"] is not None or one["reason"]) for one in body["metrics"])
+    sums = (await running.get(f"/api/sessions/{backtest}/trades?limit=1000")).json()["rows"]
+    assert body["result"]["trade"]["total_trades"] == len(sums)
+
+
+async def test_metrics_are_annualised_as_asked(running: World, backtest: str) -> None:
+    """Another period and another year give what was asked for."""
+    path = f"/api/sessions/{backtest}/metrics?period=1h&periods_per_year=1638&quiet=skip"
+    body = (await running.get(path)).json()
+    assert body["annualisation"]["period_ns"] == 3_600_000_000_000
+    assert body["annualisation"]["periods_per_year"] == 1638
+    assert body["annualisation"]["quiet"] == "skip"
+
+
+async def test_verification_finds_every_row_equal_and_the_report_says_so(running: World, backtest: str) -> None:
+    """A replay of the log decides the same; the report then carries the line."""
+    answer = await running.post(f"/api/sessions/{backtest}/verify", name="viewer")
+    verdict = answer.json()
+    assert verdict["equal"] is True
+    assert verdict["decision_hash"] == verdict["held_hash"]
+    page = await running.get(f"/api/sessions/{backtest}/report")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "Verified: decided again" in page.text
+    assert verdict["held_hash"] in page.text
+
+
+async def test_a_fork_runs_with_another_stop(running: World, backtest: str) -> None:
+    """A fork has the parent's rows and other limits; lists show it where research is asked for."""
+    body = {"limits": {"stop_loss_ratio": 0.001}, "name": "tight stop"}
+    answer = await running.post(f"/api/sessions/{backtest}/fork", body)
+    fork = answer.json()["session"]
+    ended = await until_state(running, fork, "completed")
+    parent = (await running.get(f"/api/sessions/{backtest}")).json()["session"]
+    assert ended["parent"] == backtest
+    assert ended["inputs"] == parent["inputs"]
+    assert ended["decision_hash"] != parent["decision_hash"]
+    forks = (await running.get(f"/api/sessions?parent={backtest}")).json()["rows"]
+    assert fork in [one["session"] for one in forks]
+
+
+async def test_the_same_seed_gives_the_same_hash(running: World, backtest: str) -> None:
+    """A backtest started again over HTTP decides the same bytes."""
+    answer = await running.post("/api/sessions", BACKTEST | {"seed": 3})
+    again = await until_state(running, answer.json()["session"], "completed")
+    assert again["decision_hash"] == (await running.get(f"/api/sessions/{backtest}")).json()["session"]["decision_hash"]
+
+
+async def test_an_order_by_hand_is_filled_and_cancelled(running: World) -> None:
+    """A market order is filled by the next row; a limit order far away works until it is cancelled."""
+    session = (await running.post("/api/sessions", PAPER)).json()["session"]
+    await until_state(running, session, "running")
+    path = f"/api/sessions/{session}"
+    order = {"symbol": "BTC_USDT", "side": "buy", "quantity": 0.01}
+    source = LiveSource(running.tape)
+    await source.give(_ticks(3))
+    bought = await running.post(f"{path}/orders", order, **{"Idempotency-Key": "once"})
+    assert bought.status_code == 200, bought.text
+    again = await running.post(f"{path}/orders", order, **{"Idempotency-Key": "once"})
+    assert again.json() == {"session": session, "changed": False}
+    far = await running.post(f"{path}/orders", order | {"kind": "limit", "price": 10.0})
+    assert far.status_code == 200, far.text
+    await source.give(_ticks(3, start=10))
+    await _until_fills(running, session, 1)
+    working = (await running.get(f"{path}/orders?working=true")).json()["rows"]
+    assert [one["kind"] for one in working] == ["limit"]
+    gone = await running.client.delete(f"{path}/orders/{working[0]['order']}", headers=running.bearer())
+    assert gone.status_code == 200
+    await running.caught_up()
+    assert (await running.get(f"{path}/orders?working=true")).json()["rows"] == []
+    unknown = await running.client.delete(f"{path}/orders/99", headers=running.bearer())
+    assert unknown.status_code == 404
+    assert (await running.client.delete(f"{path}/orders", headers=running.bearer())).status_code == 200
+    halted = await running.post(f"{path}/halt", {"strategy": "breakout", "symbol": "ETH_USDT", "halted": True})
+    assert halted.status_code == 200, halted.text
+    stopped = await running.post(f"{path}/stop", {"close_positions": True})
+    assert stopped.status_code == 200
+    ended = await until_state(running, session, "stopped")
+    assert ended["fills"] == 2
+    late = await running.post(f"{path}/orders", order)
+    assert late.status_code == 409
+    assert (await running.post(f"{path}/verify", name="viewer")).json()["equal"] is True
+
+
+async def test_a_running_session_cannot_be_verified_or_forked(running: World) -> None:
+    """Both need an end; the answer says so, and nothing is appended."""
+    session = (await running.post("/api/sessions", PAPER | {"name": "second"})).json()["session"]
+    await until_state(running, session, "running")
+    last = await running.caught_up()
+    assert (await running.post(f"/api/sessions/{session}/verify")).status_code == 409
+    assert (await running.post(f"/api/sessions/{session}/fork", {})).status_code == 409
+    report = await running.get(f"/api/sessions/{session}/report")
+    assert "these figures are not its last" in report.text
+    assert await running.last() == last
+    await running.post(f"/api/sessions/{session}/stop")
+    await until_state(running, session, "stopped")
+
+
+async def test_a_sessions_past_can_be_read(running: World, backtest: str) -> None:
+    """As of a sequence within its life a session is still running, and as of one before it is unknown."""
+    spans = (await running.get(f"/api/sessions/{backtest}")).json()["session"]
+    started, ended = spans["sequence"], spans["changed_at"]
+    before = await running.get(f"/api/sessions/{backtest}?as_of={started - 1}")
+    during = await running.get(f"/api/sessions/{backtest}?as_of={ended - 1}")
+    assert before.status_code == 404
+    assert during.json()["session"]["state"] == "running"
+    assert during.headers["Tape-Sequence"] == str(ended - 1)
+
+
+async def _until_fills(made: World, session: str, count: int) -> None:
+    for _ in range(200):
+        await made.caught_up()
+        if (await made.get(f"/api/sessions/{session}/fills")).json()["total"] >= count:
+            return
+    raise AssertionError(f"no {count} fills")
+
+
+def _ticks(count: int, start: int = 0) -> np.ndarray:
+    """Trades of both symbols, a millisecond apart."""
+    rows = np.zeros(2 * count, MARKET_DTYPE)
+    rows["ts_event_ns"] = rows["ts_received_ns"] = (
+        1_700_000_000_000_000_000 + (start + np.arange(2 * count)) * 1_000_000
+    )
+    rows["instrument"] = np.tile([1, 2], count)
+    rows["price"] = np.tile([50_000.0, 3_000.0], count)
+    rows["quantity"], rows["kind"], rows["side"] = 10.0, int(MarketKind.TRADE), 1
+    return rows
