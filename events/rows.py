@@ -68,13 +68,13 @@ BAR_DTYPE = np.dtype(
     [
         ("ts_event_ns", "<i8"),  # the bar's opening time, ns UTC
         ("ts_received_ns", "<i8"),  # time of receipt, ns UTC; equals the closing time where the source has none
-        ("open", "<f8"),
-        ("high", "<f8"),
-        ("low", "<f8"),
-        ("close", "<f8"),
+        ("open", "<f8"),  # quote currency per base unit
+        ("high", "<f8"),  # the highest price in the bar
+        ("low", "<f8"),  # the lowest price in the bar
+        ("close", "<f8"),  # the last price in the bar
         ("volume", "<f8"),  # base units; 0 where nothing traded or where the source has none (NO_QUANTITY)
         ("interval_ns", "<i8"),  # length of the bar
-        ("instrument", "<i4"),
+        ("instrument", "<i4"),  # number in the instrument catalogue
         ("trades", "<i4"),  # trades in the bar; 0 where unknown
     ]
 )
@@ -156,33 +156,33 @@ SIGNAL_DTYPE = np.dtype(
         ("ts_event_ns", "<i8"),  # loop time: running maximum of the designated time
         ("price", "<f8"),  # last price of the instrument
         ("strength", "<f8"),  # the kernel's own measure; its unit is in the strategy's docs
-        ("lane", "<i4"),
-        ("instrument", "<i4"),
+        ("lane", "<i4"),  # number of the lane in the session
+        ("instrument", "<i4"),  # number in the instrument catalogue
         ("kind", "i1"),  # SignalKind
         ("side", "i1"),  # Side of the order it asks for; NONE for cancel
         ("code", "<i2"),  # Code
-        ("pad", "<i4"),
+        ("pad", "<i4"),  # zero
     ]
 )
 
 # One step of an order's life. 80 bytes.
 ORDER_DTYPE = np.dtype(
     [
-        ("input", "<i8"),
-        ("ts_event_ns", "<i8"),
+        ("input", "<i8"),  # ordinal of the session input that caused it, 0 is the first
+        ("ts_event_ns", "<i8"),  # loop time: running maximum of the designated time, ns UTC
         ("order", "<i8"),  # session-local order number, 1 is the first
         ("price", "<f8"),  # limit price; 0 where the kind has none
         ("stop_price", "<f8"),  # stop price, or trailing offset in quote currency; 0 where the kind has none
         ("quantity", "<f8"),  # ordered, base units, > 0
         ("filled", "<f8"),  # filled so far, base units
-        ("lane", "<i4"),
-        ("instrument", "<i4"),
+        ("lane", "<i4"),  # number of the lane in the session
+        ("instrument", "<i4"),  # number in the instrument catalogue
         ("kind", "i1"),  # OrderKind
         ("side", "i1"),  # Side
         ("status", "i1"),  # OrderStatus
         ("time_in_force", "i1"),  # TimeInForce
         ("code", "<i2"),  # Code
-        ("pad", "<i2"),
+        ("pad", "<i2"),  # zero
         ("active_ns", "<i8"),  # loop time from which it may be filled (simulated latency)
     ]
 )
@@ -190,53 +190,53 @@ ORDER_DTYPE = np.dtype(
 # One execution of part of an order. 88 bytes.
 FILL_DTYPE = np.dtype(
     [
-        ("input", "<i8"),
-        ("ts_event_ns", "<i8"),
-        ("order", "<i8"),
+        ("input", "<i8"),  # ordinal of the session input that caused it, 0 is the first
+        ("ts_event_ns", "<i8"),  # loop time: running maximum of the designated time, ns UTC
+        ("order", "<i8"),  # session-local order number
         ("price", "<f8"),  # after slippage
         ("quantity", "<f8"),  # base units, > 0
         ("fee", "<f8"),  # quote currency, >= 0 is paid
         ("realized", "<f8"),  # profit of the closed part, quote currency, before fees
         ("position", "<f8"),  # of the lane after this fill, base units, signed
         ("cash", "<f8"),  # of the account after this fill, quote currency
-        ("lane", "<i4"),
-        ("instrument", "<i4"),
+        ("lane", "<i4"),  # number of the lane in the session
+        ("instrument", "<i4"),  # number in the instrument catalogue
         ("side", "i1"),  # Side
         ("maker", "i1"),  # 1 maker, 0 taker
         ("code", "<i2"),  # Code of the order
-        ("pad", "<i4"),
+        ("pad", "<i4"),  # zero
     ]
 )
 
 # An order refused by our risk check. 56 bytes.
 DENIAL_DTYPE = np.dtype(
     [
-        ("input", "<i8"),
-        ("ts_event_ns", "<i8"),
-        ("price", "<f8"),
-        ("quantity", "<f8"),
+        ("input", "<i8"),  # ordinal of the session input that caused it, 0 is the first
+        ("ts_event_ns", "<i8"),  # loop time: running maximum of the designated time, ns UTC
+        ("price", "<f8"),  # quote currency per base unit
+        ("quantity", "<f8"),  # base units
         ("limit", "<f8"),  # what was exceeded, in the unit of the limit
-        ("lane", "<i4"),
-        ("instrument", "<i4"),
-        ("side", "i1"),
+        ("lane", "<i4"),  # number of the lane in the session
+        ("instrument", "<i4"),  # number in the instrument catalogue
+        ("side", "i1"),  # Side
         ("kind", "i1"),  # OrderKind asked for
         ("code", "<i2"),  # Code, a denial
-        ("pad", "<i4"),
+        ("pad", "<i4"),  # zero
     ]
 )
 
 # The account's worth: after each fill and at each equity interval. 72 bytes.
 MARK_DTYPE = np.dtype(
     [
-        ("input", "<i8"),
-        ("ts_event_ns", "<i8"),
+        ("input", "<i8"),  # ordinal of the session input that caused it, 0 is the first
+        ("ts_event_ns", "<i8"),  # loop time: running maximum of the designated time, ns UTC
         ("cash", "<f8"),  # quote currency
         ("equity", "<f8"),  # cash + sum of positions at last prices
         ("exposure", "<f8"),  # sum of |position| at last prices
         ("realized", "<f8"),  # so far, before fees
-        ("unrealized", "<f8"),
+        ("unrealized", "<f8"),  # profit of what is held at last prices, quote currency
         ("fees", "<f8"),  # so far
-        ("pad", "<i8"),
+        ("pad", "<i8"),  # zero
     ]
 )
 

@@ -7,9 +7,9 @@ import re
 from events.errors import InvalidInput
 
 TAPE = "tape.>"
-CATALOGUE = "tape.catalogue"
-DESK = "tape.desk"
-DESK_COMMANDS = "tape.command.desk"
+CATALOGUE = "tape.catalogue"  # Instruments.
+DESK = "tape.desk"  # What runs: sessions that were started, and answers to the desk's commands.
+DESK_COMMANDS = "tape.command.desk"  # Commands to the desk.
 COMMANDS = "tape.command.>"
 MARKET = "tape.market.>"
 RECORDINGS = "tape.recording.>"
