@@ -16,7 +16,7 @@ from engine.loop.orders import (
     has_tagged,
 )
 from engine.loop.outputs import put_signal
-from engine.loop.records import Books, Out, Record
+from engine.loop.records import INTENT_CODE_MAX, Books, Out, Record
 from engine.loop.risk import submit
 from events.rows import Code, OrderKind, Side, SignalKind, TimeInForce
 
@@ -52,7 +52,7 @@ def valid(intent: Record) -> bool:
         return False
     if intent["order_kind"] < 0 or intent["order_kind"] > OrderKind.TRAILING:
         return False
-    return 0 <= intent["time_in_force"] <= TimeInForce.FOK
+    return 0 <= intent["time_in_force"] <= TimeInForce.FOK and 0 <= intent["code"] <= INTENT_CODE_MAX
 
 
 def enter(books: Books, out: Out, intent: Record, lane_index: int, side: int) -> None:

@@ -160,7 +160,7 @@ INTENT_DTYPE = np.dtype(
         ("order_kind", "i1"),  # OrderKind; 0 means MARKET (QUOTE: LIMIT)
         ("side", "i1"),  # QUOTE only: Side
         ("time_in_force", "i1"),  # 0 means GTC
-        ("code", "<i2"),  # 0: ENTRY or SIGNAL_EXIT
+        ("code", "<i2"),  # 0: ENTRY or SIGNAL_EXIT; else a Code, or up to 99 one of the strategy's own
         ("pad", "<i2"),
         ("price", "<f8"),  # limit price
         ("stop_price", "<f8"),  # stop price, or trailing offset
@@ -170,6 +170,7 @@ INTENT_DTYPE = np.dtype(
     ]
 )
 
+INTENT_CODE_MAX = 99  # codes above are denials
 INTENTS_MAX = 32  # intents a kernel may write on one row
 INTENTS_OVER = -1000  # `failed` of a kernel that returned more than INTENTS_MAX
 INTENTS_WRONG = -1001  # `failed` of a kernel that wrote an intent of no known kind, side, order kind or time in force

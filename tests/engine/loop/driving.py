@@ -159,7 +159,7 @@ class Desk:
     def orders(self) -> list[tuple[int, int, str, str]]:
         """(input, order, status, code) of each order row."""
         return [
-            (int(row["input"]), int(row["order"]), OrderStatus(row["status"]).name, Code(row["code"]).name)
+            (int(row["input"]), int(row["order"]), OrderStatus(row["status"]).name, code_name(row["code"]))
             for row in self.kind(1)
         ]
 
@@ -174,6 +174,11 @@ class Desk:
         return [
             (order, status, code) for _, order, status, code in self.orders if status not in ("ACCEPTED", "TRIGGERED")
         ]
+
+
+def code_name(code: int) -> str:
+    """Name of a code, the number where it is a strategy's own."""
+    return Code(code).name if code in set(Code) else str(code)
 
 
 def plain_loop(strategies: Iterable[Strategy]) -> Loop:
