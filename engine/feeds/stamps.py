@@ -14,6 +14,7 @@ from engine.feeds.report import FindingCode, Lines, Notes
 TIME_MIN_NS = -2_208_988_800_000_000_000  # 1900-01-01
 TIME_MAX_NS = 7_258_118_400_000_000_000  # 2200-01-01
 SAMPLE_VALUES = 100  # that are tried for the form of a column of text
+RUNS_RATIO_MAX = 0.7  # runs of equal text per row, up to which it pays to parse each run once
 BAD_TIME = np.iinfo(np.int64).min  # stands for a time that could not be read
 
 Times = NDArray[np.int64]
@@ -95,8 +96,17 @@ def text_stamps(column: pl.Series) -> Stamped:
     for value in column.drop_nulls().head(SAMPLE_VALUES).to_list():
         for pattern, form, aware in _TEXTS:
             if re.fullmatch(pattern, value):
-                return Stamped(_parsed(column, form.format("T" if "T" in value else " "), value), not aware)
+                return Stamped(_once_a_run(column, form.format("T" if "T" in value else " "), value), not aware)
     return Stamped(np.full(len(column), BAD_TIME, np.int64), False)
+
+
+def _once_a_run(column: pl.Series, form: str, first: str) -> Times:
+    """Times of text; neighbours with the same text (most ticks) are parsed once."""
+    starts = np.flatnonzero(column.ne_missing(column.shift(1)).to_numpy())
+    starts = starts if len(starts) and starts[0] == 0 else np.append(0, starts)
+    if len(starts) > len(column) * RUNS_RATIO_MAX:
+        return _parsed(column, form, first)
+    return np.repeat(_parsed(column.gather(starts), form, first), np.diff(np.append(starts, len(column))))
 
 
 def _parsed(column: pl.Series, form: str, first: str) -> Times:
