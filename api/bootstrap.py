@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from api.places import Places, epoch_of
-from api.servers import market_store_of, tape_endpoint
+from api.servers import tape_endpoint
 from api.settings import Settings
 from engine.loop.decision_loop import loop_for
 from engine.recordings.reading import RecordingReader
@@ -27,6 +27,7 @@ from engine.sources.holding import Sources
 from engine.sources.source import Source
 from engine.strategies.registry import Registry, discover
 from events.clock import Clock
+from events.errors import ReadModelUnavailable
 from events.jetstream import streams
 from events.jetstream.blobs import JetStreamBlobs
 from events.jetstream.keys import JetStreamKeys
@@ -36,7 +37,7 @@ from events.jetstream.tape import JetStreamTape
 from events.tape import Limits
 from projections.market_duckdb import DuckMarketStore
 from projections.market_store import MarketStore
-from projections.questdb.access import Access, access_of
+from projections.questdb.access import access_of
 from projections.questdb.server import read_access
 from projections.questdb.store import QuestDbMarketStore
 
@@ -153,10 +154,17 @@ def host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[
 
 
 def market_store(settings: Settings) -> MarketStore:
-    """The store of time series that this house uses. Raises ReadModelUnavailable where QuestDB is not there."""
-    places = Places(settings.folder)
-    if market_store_of(settings) == "duckdb":
-        return DuckMarketStore(places.duckdb / "market.duckdb")
-    access: Access | None = access_of(settings.market.url) if settings.market.url else read_access(places.questdb)
-    assert access is not None, "the servers were started first"
-    return QuestDbMarketStore(access)
+    """The store of time series in QuestDB, its tables made. Raises ReadModelUnavailable where QuestDB is not there."""
+    access = access_of(settings.market.url) if settings.market.url else read_access(Places(settings.folder).questdb)
+    if access is None:
+        raise ReadModelUnavailable("No QuestDB was started on this data folder.", hint="Start it with `tapedeck up`.")
+    store = QuestDbMarketStore(access)
+    store.create()
+    return store
+
+
+def duck_market_store(path: Path) -> MarketStore:
+    """The store of time series in a DuckDB file of this process, its tables made."""
+    store = DuckMarketStore(path)
+    store.create()
+    return store

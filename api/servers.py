@@ -130,9 +130,13 @@ class Servers:
             waits.append(asyncio.create_task(self._questdb_ended(self.questdb)))
         if not waits:
             await asyncio.Event().wait()
-        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in waits:
+                task.cancel()
 
     @staticmethod
     async def _questdb_ended(server: QuestDbServer) -> None:

@@ -18,6 +18,7 @@ from api.cli.up import check_port, house, initialised
 from api.places import Places, read_mark
 from api.servers import NO_JAR
 from api.settings import Settings, SourceSettings
+from engine.feeds.simulated import six_hours
 from engine.research.outcome import report_data
 from engine.research.report import render_report
 from events.errors import Conflict
@@ -29,7 +30,13 @@ PACED_SECONDS = 10.0
 def demo_settings(settings: Settings, seed: int) -> Settings:
     """The demo's own data folder below the usual one, and its source: six hours, ten seconds of them paced as live."""
     source = SourceSettings(
-        id=SOURCE, kind="simulated", market="six_hours", seed=seed, acceleration=1.0, paced_seconds=PACED_SECONDS
+        id=SOURCE,
+        kind="simulated",
+        market="six_hours",
+        symbols=tuple(one.symbol for one in six_hours(seed).instruments),
+        seed=seed,
+        acceleration=1.0,
+        paced_seconds=PACED_SECONDS,
     )
     return msgspec.structs.replace(
         settings,

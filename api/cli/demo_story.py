@@ -71,8 +71,9 @@ class Story:
         self._say(
             "A paper session on the simulation's live tail: ten seconds paced as live, the rest at full speed ..."
         )
-        paper = await self._start(await self._paper())
-        live = asyncio.create_task(self._live_recording())
+        wished = await self._paper()
+        live = asyncio.create_task(self._live_recording(set(self._tools.lookups.shelf.recordings)))
+        paper = await self._start(wished)
         try:
             imported, import_seconds = await self._record()
             backtest, backtest_seconds = await self._backtest(imported)
@@ -144,7 +145,7 @@ class Story:
         return await verify(self._tools.connection.tape, self._tools.reader, self._tools.decider, session)
 
     async def _fork(self, backtest: History) -> History:
-        wish = ForkWish(limits={"stop_loss_ratio": 0.03}, name="demo fork, 3 % stop loss")
+        wish = ForkWish(limits={"take_profit_ratio": 0.08}, name="demo fork, 8 % target")
         spec = fork(backtest, wish, self._name(), USER, self._tools.lookups.library())
         await self._start(spec)
         return await self._ended(spec.session)
@@ -170,9 +171,8 @@ class Story:
             lambda: recording in shelf.recordings and shelf.recordings[recording].state is RecordingState.COMPLETE
         )
 
-    async def _live_recording(self) -> RecordingCompleted:
+    async def _live_recording(self, before: set[str]) -> RecordingCompleted:
         shelf = self._tools.lookups.shelf
-        before = set(shelf.recordings)
         while True:
             await asyncio.sleep(POLL_SECONDS)
             for name, one in list(shelf.recordings.items()):

@@ -47,7 +47,7 @@ def show(console: Console, told: Told, report: Path, url: str, places: Places) -
 
 def _figures(paper: Outcome, backtest: Outcome, forked: Outcome) -> Table:
     table = Table(title="Results", title_justify="left")
-    for name in ("metric", "paper session", "backtest", "fork, 3 % stop"):
+    for name in ("metric", "paper session", "backtest", "fork, 8 % target"):
         table.add_column(name, justify="left" if name == "metric" else "right")
     for name in METRICS:
         cells = []
@@ -80,7 +80,7 @@ def _facts(told: Told, backtest: Outcome) -> Table:
 def pumps_traded(told: Told, found: Outcome) -> list[int]:
     """Trades of `pump_v2` per scripted pump: entered on its symbol while it rises."""
     lanes = {lane.number: lane for lane in lanes_of(found.spec)}
-    entries = found.trades["entry_ts_ns"]
+    entries = found.trades["entry_ns"]
     counts = []
     for pump in told.market.pumps:
         begin = told.market.start_ns + round(pump.start_s * NS)

@@ -14,8 +14,11 @@ from api.settings import Settings
 @click.pass_obj
 def run(settings: Settings, role: str) -> None:
     """Run one process of a house on this machine until it is stopped."""
-    from api.logs import set_up
+    import structlog
+
+    from api.logs import configure
     from api.processes.roles import ROLES
 
-    set_up(settings.log_level, role)
+    configure(settings.log_level)
+    structlog.contextvars.bind_contextvars(role=role)
     asyncio.run(ROLES[role](settings))

@@ -78,6 +78,7 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
             supervisor.start(child)
         running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store)
         await _ready(running)
+        supervisor.settled()
         write_house(places, HouseFile(os.getpid(), running.url, store))
         yield running
     finally:

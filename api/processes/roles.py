@@ -30,7 +30,6 @@ from events.clock import Clock, SystemClock
 from events.tape import Keys, Tape
 from projections.duckdb import slots
 from projections.duckdb.publish import Publisher, open_read_model
-from projections.market_duckdb import DuckMarketStore
 from projections.market_projection import MarketProjection
 from projections.projection import Projection
 from projections.runner import ProjectionRunner
@@ -123,7 +122,7 @@ async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Gr
     stack.callback(publishing.cancel)
     beside: list[Projection] = []
     if market_store_of(settings) == "duckdb":
-        market = await asyncio.to_thread(DuckMarketStore, slot.path.with_suffix(".market"))
+        market = await asyncio.to_thread(bootstrap.duck_market_store, slot.path.with_suffix(".market"))
         beside = [MarketProjection(market)]
     else:
         market = await asyncio.to_thread(bootstrap.market_store, settings)

@@ -38,6 +38,7 @@ class SupervisorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     stop_seconds_max: float = 8.0
     restarts_max: int = 20  # within the window; beyond it the supervisor gives up
+    early_restarts_max: int = 2  # the same until `settled` was called: what cannot start is told at once
     window_seconds: float = 60.0
     pause_seconds: float = 0.3  # before a child is started again
 
@@ -55,6 +56,7 @@ class Supervisor:
         self._restarts: dict[str, deque[int]] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._settled = False
         self.gave_up: ProcessFailed | None = None
 
     def start(self, spec: ChildSpec) -> int:
@@ -98,7 +100,7 @@ class Supervisor:
         times = self._restarts.setdefault(name, deque())
         while times and now - times[0] > self._settings.window_seconds * NS_PER_SECOND:
             times.popleft()
-        if len(times) >= self._settings.restarts_max:
+        if len(times) >= (self._settings.restarts_max if self._settled else self._settings.early_restarts_max):
             self.gave_up = ProcessFailed(
                 f"Process {name} ended {len(times) + 1} times within {self._settings.window_seconds:.0f} s "
                 f"(last exit code {code}).\n{self.log_tail(name)}"
@@ -108,6 +110,10 @@ class Supervisor:
         log.warning("process_ended", process=name, exit_code=code, restarts=len(times))
         self._stopping.wait(self._settings.pause_seconds)
         self._spawn(self._specs[name])
+
+    def settled(self) -> None:
+        """Everything has started: from now on a child is started again more often."""
+        self._settled = True
 
     def restart(self, name: str) -> int:
         """Stop one child and start it again; returns the new pid. Raises KeyError for an unknown name."""

@@ -74,9 +74,12 @@ class Recorder:
         self._times = (self._times[0] if self.rows else int(rows["ts_event_ns"][0]), int(rows["ts_event_ns"][-1]))
         self._hash.add(rows)
         self.rows += len(rows)
-        section = Section(self._kind, rows, self._ordinal)
-        self._ordinal += len(rows)
-        await self._writer.put(section)
+        size = self._tape.limits.frame_bytes_max // rows.dtype.itemsize
+        for at in range(0, len(rows), size):
+            part = rows[at : at + size]
+            section = Section(self._kind, part, self._ordinal)
+            self._ordinal += len(part)
+            await self._writer.put(section)
 
     async def flush(self) -> int:
         """Wait until all rows so far are on the tape; the last sequence of the source."""

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
+import numpy as np
 import structlog
 
 from engine import catalogue
 from engine.feeds.feed import Feed
 from engine.feeds.hashing import ContentHash
-from engine.feeds.pacing import Due, pace
 from engine.recordings import shelf
 from engine.recordings.reading import rows_of_message
 from engine.recordings.recorder import Recorder
 from engine.recordings.segments import Segments
 from engine.recordings.shelf import Recording, RecordingState
+from engine.sessions.pace import Pace
 from engine.sources.source import Source, feed_of
 from events import codec, subjects
 from events.clock import NS_PER_SECOND, Clock, iso
 from events.facts import Place, RecordingAbandoned, RecordingCompleted, RecordingOpened
+from events.rows import Rows
 from events.tape import Tape
 
 log = structlog.get_logger(__name__)
-
-WAIT_SECONDS_MAX = 0.1
 
 
 class SourceRun:
@@ -37,6 +36,8 @@ class SourceRun:
         self._segments = segments
         self._session = session
         self._stopping = False
+        self._pace = Pace(clock, source.acceleration)
+        self._start_ns = 0
         self.recording = recording_name(clock)
         self.rows = 0
 
@@ -49,29 +50,35 @@ class SourceRun:
         await settle(self._tape, self._clock, self.source.id)
         feed = await asyncio.to_thread(feed_of, self.source, self._clock.now_ns())
         recorder = await self._open(feed)
-        pieces = self._pieces(feed)
-        start_ns = self._clock.monotonic_ns()
+        self._start_ns = self._clock.monotonic_ns()
+        description = feed.survey()
+        numbers = {form: self._numbers[at] for at, form in enumerate(description.instruments)}
+        chunks = feed.chunks(lambda form: numbers[form])
+        field = f"ts_{description.designated}_ns"
         try:
-            while (piece := await asyncio.to_thread(next, pieces, None)) is not None and not self._stopping:
-                await self._wait(start_ns + piece.due_ns, start_ns)
-                if not self._stopping:
-                    await recorder.put(piece.rows)
-                    self.rows = recorder.rows
+            while not self._stopping and (rows := await asyncio.to_thread(next, chunks, None)) is not None:
+                await self._play(recorder, rows, rows[field])
         finally:
             ended = await recorder.complete()
         return ended
 
-    def _pieces(self, feed: Feed) -> Iterator[Due]:
-        description = feed.survey()
-        numbers = {form: self._numbers[at] for at, form in enumerate(description.instruments)}
-        return pace(feed.chunks(lambda form: numbers[form]), self.source.acceleration, description.designated)
+    async def _play(self, recorder: Recorder, rows: Rows, times_ns: np.ndarray) -> None:
+        """Give the rows of a chunk as they fall due."""
+        at = 0
+        while at < len(rows) and not self._stopping:
+            due = len(rows) - at if self._paced_out() else self._pace.due(times_ns[at:])
+            if due:
+                await recorder.put(rows[at : at + due])
+                at += due
+                self.rows = recorder.rows
+            else:
+                await self._pace.wait(int(times_ns[at]))
 
-    async def _wait(self, due_ns: int, start_ns: int) -> None:
-        paced_ns = self.source.paced_seconds * NS_PER_SECOND
-        while not self._stopping and (left := due_ns - self._clock.monotonic_ns()) > 0:
-            if paced_ns and self._clock.monotonic_ns() - start_ns >= paced_ns:
-                return
-            await self._clock.sleep(min(left / NS_PER_SECOND, WAIT_SECONDS_MAX))
+    def _paced_out(self) -> bool:
+        """Whether the paced part is over."""
+        seconds = self.source.paced_seconds
+        elapsed_ns = self._clock.monotonic_ns() - self._start_ns
+        return self._pace.free or (seconds > 0 and elapsed_ns >= seconds * NS_PER_SECOND)
 
     async def _open(self, feed: Feed) -> Recorder:
         told = await asyncio.to_thread(feed.survey)
