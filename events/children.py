@@ -153,11 +153,19 @@ def die_with_parent() -> Callable[[], None]:
     return ask
 
 
-def tail_of(path: Path, size: int = 4_000) -> str:
-    """The last bytes of a log as text; empty where it cannot be read."""
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def tail_of(path: Path, size: int = 4_000, *, start: int = 0) -> str:
+    """The last bytes of a log as text, none before `start`; empty where it cannot be read."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - size))
+            file.seek(max(0, start, path.stat().st_size - size))
             return file.read().decode(errors="replace").strip()
     except OSError:
         return ""

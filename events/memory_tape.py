@@ -147,8 +147,10 @@ class MemoryTape:
     async def first_behind(self, subject: str, sequence: int) -> Message | None:
         """The first message of the filter behind a sequence."""
         await self._read_fault()
-        behind = (message for message in self._store.messages[sequence:] if matches(subject, message.subject))
-        return next(behind, None)
+        messages = self._store.messages
+        places = (at for at in range(sequence, len(messages)) if matches(subject, messages[at].subject))
+        at = next(places, None)
+        return None if at is None else messages[at]
 
     async def newest(self, subject: str) -> Message | None:
         """The last message of the filter."""

@@ -68,6 +68,7 @@ class NatsServer:
         self._owner: IO[bytes] | None = None
         self._restarts: deque[int] = deque()
         self._stopping = False
+        self._log_start = 0  # of this run in the log
 
     @property
     def pid(self) -> int | None:
@@ -131,6 +132,8 @@ class NatsServer:
         began = self._clock.monotonic_ns()
         public_keys = roles.make_keys(self.folder / "keys", self._roles)
         for attempt in range(1, STARTS_MAX + 1):
+            if self._stopping:
+                raise ProcessFailed("nats-server was stopped while it started.")
             self._spawn(_known_port(self.folder) if attempt == 1 else -1, public_keys)
             if (url := await self._listens()) is not None:
                 access = NatsAccess(url)
@@ -156,6 +159,7 @@ class NatsServer:
             old.unlink()
         text = configuration.render(self.folder, port, self.settings, roles.authorization(public_keys, self._roles))
         children.write_private(self.folder / CONFIGURATION, text.encode())
+        self._log_start = children.size_of(self._log)
         with children.open_private(self._output, "wb") as output:
             self._child = subprocess.Popen(
                 [str(configuration.program()), "-c", str(self.folder / CONFIGURATION)],
@@ -172,11 +176,12 @@ class NatsServer:
 
     async def _listens(self) -> str | None:
         """Its address when it listens; None where its port was taken meanwhile."""
-        assert self._child is not None
+        child = self._child
+        assert child is not None
         deadline = self._clock.monotonic_ns() + round(self.settings.start_seconds_max * NS_PER_SECOND)
         while self._clock.monotonic_ns() < deadline:
-            if self._child.poll() is not None:
-                self._ended_early()
+            if child.poll() is not None:
+                self._ended_early(child.returncode)
                 return None
             if (url := self._address()) is not None:
                 return url
@@ -192,21 +197,23 @@ class NatsServer:
                 return ports.nats[0] if ports.nats else None
         return None
 
-    def _ended_early(self) -> None:
+    def _ended_early(self, code: int) -> None:
         """Raises ProcessFailed unless its port was taken."""
         tail = self.log_tail()
-        if PORT_TAKEN in tail:
-            return
-        assert self._child is not None
-        raise ProcessFailed(f"nats-server ended with code {self._child.returncode} while it started.\n{tail}")
+        if PORT_TAKEN not in tail:
+            raise ProcessFailed(f"nats-server ended with code {code} while it started.\n{tail}")
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "log" / "nats-server.log"
 
     @property
     def _output(self) -> Path:
         return self.folder / "log" / "start.log"
 
     def log_tail(self) -> str:
-        """The last lines of its log and of what it wrote while it started."""
-        parts = (children.tail_of(self.folder / "log" / "nats-server.log"), children.tail_of(self._output))
+        """The last lines of its log in this run, and of what it wrote while it started."""
+        parts = (children.tail_of(self._log, start=self._log_start), children.tail_of(self._output))
         return "\n".join(part for part in parts if part)
 
     # --- after the start ------------------------------------------------------------------------------------------
