@@ -14,7 +14,8 @@ from engine.feeds.hashing import content_hash
 from engine.feeds.merge import MergedFeed
 from engine.feeds.simulated import SimulatedFeed, SimulatedInstrument, SimulatedMarket
 from events.rows import BAR_DTYPE, MARKET_DTYPE, MarketKind, Rows
-from tests.engine.feeds.small_files import COINBASE_BARS, FLAT, PUMP, feed_of, write
+from tests.engine.feeds.small_bars import COINBASE_BARS
+from tests.engine.feeds.small_files import FLAT, PUMP, feed_of, write
 
 LONG_ROWS = CHUNK_ROWS_MAX + 5_000
 

@@ -17,7 +17,8 @@ from engine.feeds.file_feed import FileFeed
 from engine.feeds.hashing import content_hash, file_hash
 from engine.feeds.mapping import Mapping, interval_ns, mapping_of
 from events.rows import MARKET_DTYPE
-from tests.engine.feeds.small_files import ASCII, ES, LEAN_TRADES, MT5, PUMP, all_rows, feed_of, ns, write
+from tests.engine.feeds.small_bars import ASCII, MT5
+from tests.engine.feeds.small_files import ES, LEAN_TRADES, PUMP, all_rows, feed_of, ns, write
 from tests.engine.feeds.small_messages import USDM
 
 WRONG: tuple[tuple[dict[str, object], str], ...] = (

@@ -15,7 +15,8 @@ from engine.feeds.feed import CHUNK_ROWS_MAX
 from engine.feeds.merge import FEEDS_MAX, MergedFeed, merge
 from engine.feeds.pack import joined, reordered
 from events.rows import BAR_DTYPE, MARKET_DTYPE, Rows
-from tests.engine.feeds.small_files import COINBASE_BARS, ES, PUMP, all_rows, feed_of, write
+from tests.engine.feeds.small_bars import COINBASE_BARS
+from tests.engine.feeds.small_files import ES, PUMP, all_rows, feed_of, write
 
 STREAMS = st.lists(st.lists(st.lists(st.integers(0, 12), max_size=6), max_size=4), max_size=5)
 

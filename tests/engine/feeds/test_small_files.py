@@ -8,11 +8,14 @@ import pytest
 
 from engine.feeds.registry import FORMATS, detect
 from events.rows import BAR_DTYPE, MARKET_DTYPE
-from tests.engine.feeds import small_files, small_messages
+from tests.engine.feeds import small_bars, small_files, small_messages
 from tests.engine.feeds.small_files import SmallFile, all_rows, feed_of, write
 
 SMALL = tuple(
-    value for module in (small_files, small_messages) for value in vars(module).values() if isinstance(value, SmallFile)
+    value
+    for module in (small_files, small_bars, small_messages)
+    for value in vars(module).values()
+    if isinstance(value, SmallFile)
 )
 
 every_small_file = pytest.mark.parametrize("small", SMALL, ids=[f"{one.format}:{one.name}" for one in SMALL])
