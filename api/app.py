@@ -28,6 +28,7 @@ from api.front import EXPOSED, Front
 from api.house import House
 from api.pages import routes as pages
 from api.reading.asking import dependencies
+from api.strict_request import StrictRequest
 from api.unknown_parameters import known_parameters, refuse_unknown
 
 ROOMS = (
@@ -64,6 +65,7 @@ def create_app(house: House) -> Litestar:
             max_age=600,
         ),
         openapi_config=None,
+        request_class=StrictRequest,
         request_max_body_size=api.body_bytes_max,
         state=State({"house": house, "describe": lambda: _describing(provided)}),
         logging_config=None,

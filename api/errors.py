@@ -6,6 +6,7 @@ contract 002's envelope. The framework's own errors (404, 405, 413, 500) pass th
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -42,6 +43,9 @@ RETRY_AFTER_SECONDS = 2
 INTERNAL = "Something went wrong on our side; the log has the details under this moment."
 CODES = {400: "INVALID_INPUT", 401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 CODES |= {413: "TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE", 422: "INVALID_INPUT", 429: "RATE_LIMITED", 500: "INTERNAL"}
+
+
+_MISSING = re.compile(r"Missing required (\w+) parameter '([^']+)'")
 
 
 class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=False):
@@ -123,6 +127,9 @@ def _detail(error: HTTPException) -> tuple[str | None, str]:
     extra = error.extra if isinstance(error.extra, list) else []
     found = [(str(one.get("key") or ""), str(one.get("message") or "")) for one in extra if isinstance(one, dict)]
     if not found:
+        missing = _MISSING.match(error.detail)
+        if missing:
+            return missing[2], f"The {missing[1]} parameter {missing[2]!r} is missing."
         return None, error.detail or str(error)
     return found[0][0] or None, "; ".join(f"{key}: {text}" if key else text for key, text in found)
 

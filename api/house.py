@@ -67,7 +67,8 @@ class House:
     broadcast: Broadcast
     commands: Commands
     lookups: Lookups
-    runner: ProjectionRunner
+    runner: ProjectionRunner  # of the read model
+    beside: tuple[ProjectionRunner, ...]  # each of another projection: what halts one leaves the others
     reader: Reader
     prices: Prices
     market: MarketStore
@@ -87,7 +88,7 @@ class House:
             self._open.push_async_callback(self.users.close)
             await self.lookups.start(self.tape)
             self._open.push_async_callback(self.lookups.close)
-            for each in (self.hub, self.broadcast, self.commands, self.runner):
+            for each in (self.hub, self.broadcast, self.commands, self.runner, *self.beside):
                 await each.start()
                 self._open.push_async_callback(each.close)
         except BaseException:
@@ -113,7 +114,7 @@ class House:
 def build(ground: Ground) -> House:
     """The house on its ground; `start` it before it is asked anything."""
     settings, api = ground.settings, ground.settings.api
-    runner = ProjectionRunner(ground.tape, [cast(Projection, ground.read_model), *ground.beside], clock=ground.clock)
+    runner = ProjectionRunner(ground.tape, [cast(Projection, ground.read_model)], clock=ground.clock)
     store = ground.read_model.store
     hot = HotAnswers(store, lambda: is_ready(runner))
     hub = HubSettings(
@@ -134,6 +135,7 @@ def build(ground: Ground) -> House:
         commands=Commands(ground.tape, api.answer_seconds_max, ground.clock),
         lookups=Lookups(settings, ground.registry, ground.code_hash),
         runner=runner,
+        beside=tuple(ProjectionRunner(ground.tape, [one], clock=ground.clock) for one in ground.beside),
         reader=reader,
         prices=Prices(reader, ground.market, ground.clock, api.symbols_cache_seconds),
         market=ground.market,

@@ -5,7 +5,7 @@ The one place where the contract's percents become ratios. `docs/api.md` states 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -22,7 +22,7 @@ SHARE_SLACK = 1e-9  # of sums of shares that a user meant to be 1
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
 Percent = Annotated[float, Meta(ge=0, le=100, description="percent; 0: off")]
 Gain = Annotated[float, Meta(ge=0, le=10_000, description="percent; 0: off")]
-Params = dict[str, float | int | bool]
+Params = dict[str, Any]  # numbers and booleans; the strategy says which, and names what is wrong
 
 
 class StrategyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

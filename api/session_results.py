@@ -19,7 +19,7 @@ from api.reading.reader import Moment, answered
 from api.services.acting import start_fork
 from api.services.results import figures, report
 from api.session_control import Key, done
-from api.sessions import CommandBody, StrategyAsked
+from api.sessions import CommandBody, Params, StrategyAsked
 from engine.research.forking import ForkWish
 from engine.research.metrics.annualisation import DAY_NS, HOUR_NS, MINUTE_NS, Annualisation
 from engine.research.metrics.table import BY_NAME
@@ -62,8 +62,8 @@ class ForkAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What shall be different. Nothing given: the same again."""
 
     strategies: Annotated[tuple[StrategyAsked, ...], Meta(max_length=16)] = ()
-    limits: Annotated[dict[str, float | int | bool], Meta(description="those that change")] = {}
-    params: Annotated[dict[str, float | int | bool], Meta(description="of the only strategy")] = {}
+    limits: Annotated[Params, Meta(description="those that change")] = {}
+    params: Annotated[Params, Meta(description="of the only strategy")] = {}
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     with_commands: Annotated[bool, Meta(description="orders by hand too")] = False
     name: Annotated[str, Meta(max_length=200)] = ""

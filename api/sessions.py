@@ -29,7 +29,7 @@ STATES = ("started", "running", "suspended", *STATES_OVER)
 MODES = ("live", "paper", "backtest", "collect")
 
 Name = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
-Params = dict[str, float | int | bool]
+Params = dict[str, Any]  # numbers and booleans; the strategy says which, and names what is wrong
 
 
 class StrategyAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -92,7 +92,7 @@ async def _hear(socket: WebSocket[Any, Any, Any], listener: Listener, house: Hou
 def _answer(data: str | bytes, now: str) -> bytes:
     try:
         kind = msgspec.json.decode(data, type=Sent).type
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _error("INVALID_INPUT", 'a message is a JSON object with a "type"', now)
     if kind == "ping":
         return _encode({"type": "pong", "timestamp": now})

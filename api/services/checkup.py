@@ -109,6 +109,9 @@ async def _market(house: House) -> Component:
     except TapedeckError as error:
         return Component("down", str(error))
     lag = max(0, last - visible)
+    halted = [status.error for one in house.beside if (status := one.status()).state == "halted"]
+    if halted:
+        return Component("failed", "; ".join(halted), visible, lag)
     if troubles:
         return Component("failed", "; ".join(f"{one.table}: {one.reason}" for one in troubles), visible, lag)
     return Component("behind" if lag > LAG_EVENTS_MAX else "ok", "", visible, lag)

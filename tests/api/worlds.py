@@ -101,7 +101,8 @@ class World:
     async def caught_up(self) -> int:
         """Wait until reads show the whole tape; its last sequence."""
         last = (await self.tape.info()).last
-        await self.house.runner.wait_until(last, 10)
+        for runner in (self.house.runner, *self.house.beside):
+            await runner.wait_until(last, 10)
         return last
 
     async def last(self) -> int:
