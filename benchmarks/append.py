@@ -11,13 +11,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
-from benchmarks.tape_site import FRAME_ROWS, Result, Site, middle, percentile, rows, show, site
+from nats.aio.msg import Msg
+
+from benchmarks.tape_site import BARE_STREAM, FRAME_ROWS, Result, Site, middle, percentile, rows, show, site
 from events import frames
 from events.families import MarketFamily
 from events.frames import Section
-from events.tape import CONTENT_TYPE, FRAME_TYPE, MESSAGE_ID, Append
+from events.tape import CONTENT_TYPE, FRAME_TYPE, MESSAGE_ID, Append, Message
 from events.writer import FencedWriter
 
 LONE = 150  # messages of one row in each round
@@ -42,6 +44,35 @@ async def lone(place: Site, number: int) -> tuple[list[float], list[float]]:
         ours.append((middle_of - began) * 1e3)
         bare.append((time.perf_counter() - middle_of) * 1e3)
     await writer.close()
+    return ours, bare
+
+
+async def heard(place: Site, number: int) -> tuple[list[float], list[float]]:
+    """Milliseconds from a row to a tail's callback: append and tail of ours, and bare publish and ordered push."""
+    source, body, arrived = f"heard{number}", frames.encode([rows(1)]), asyncio.Event()
+
+    async def hear(_: Message) -> None:
+        arrived.set()
+
+    async def bare_hear(_: Msg) -> None:
+        arrived.set()
+
+    async def one(publish: Awaitable[object], began: float) -> float:
+        arrived.clear()
+        await publish
+        await arrived.wait()
+        return (time.perf_counter() - began) * 1e3
+
+    tail = await place.tape.tail((await place.tape.info()).last + 1, hear, subjects=(f"tape.market.{source}",))
+    pushed = await place.bare.subscribe(f"bare.{source}", stream=BARE_STREAM, cb=bare_hear, ordered_consumer=True)
+    ours, bare = [], []
+    for at in range(LONE):
+        message = Append(f"tape.market.{source}", body, f"{source}:{at}", HEADERS)
+        ours.append(await one(place.tape.append(message), time.perf_counter()))
+        publish = place.bare.publish(f"bare.{source}", body, headers={**HEADERS, MESSAGE_ID: f"{source}:{at}"})
+        bare.append(await one(publish, time.perf_counter()))
+    await tail.close()
+    await pushed.unsubscribe()
     return ours, bare
 
 
@@ -99,6 +130,7 @@ async def main(rounds: int) -> None:
             one, other = await lone(place, number)
             ours += one
             bare += other
+        pairs = [await heard(place, number) for number in range(rounds)]
         bursts = [await burst(place, number) for number in range(rounds)]
         bulks = [await bulk(place, number) for number in range(rounds)]
     messages = middle([float(each[2]) for each in bursts])
@@ -109,11 +141,20 @@ async def main(rounds: int) -> None:
         [
             Result("one row alone, p50", middle(ours), middle(bare), "ms"),
             Result("one row alone, p99", percentile(ours, 0.99), percentile(bare, 0.99), "ms"),
+            Result("one message to a tail's callback, p50", *through(pairs, 0.5), "ms"),
+            Result("one message to a tail's callback, p99", *through(pairs, 0.99), "ms"),
             Result("rows put one by one", burst_ours, burst_bare, "rows/s", f"(ours in {messages:.0f} messages)"),
             Result("bulk, 512 KB frames / bare one after another", fast, one_by_one, "M rows/s"),
             Result(f"bulk, 512 KB frames / bare {WINDOW} in flight", fast, windowed, "M rows/s"),
         ],
     )
+
+
+def through(pairs: list[tuple[list[float], list[float]]], share: float) -> tuple[float, float]:
+    """A percentile of ours and of the bare loop over all rounds."""
+    ours = [value for each, _ in pairs for value in each]
+    bare = [value for _, each in pairs for value in each]
+    return percentile(ours, share), percentile(bare, share)
 
 
 if __name__ == "__main__":
