@@ -1,20 +1,15 @@
-"""How a verb reaches the tape: the house that runs, else servers for as long as the verb takes."""
+"""How a verb that runs or reads sessions reaches the tape: the house that runs, else servers while the verb lasts."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import structlog
 
 from api import bootstrap
 from api.bootstrap import Connection
-from api.places import Places, running_house
-from api.servers import Servers
+from api.cli.running import run, tape_server
+from api.places import Places
 from api.services.commands import Commands
 from api.services.library import Lookups
 from api.settings import Settings
@@ -25,8 +20,7 @@ from engine.strategies.registry import Registry
 from events.clock import Clock, SystemClock
 from events.facts import SessionSpec
 
-log = structlog.get_logger(__name__)
-T = TypeVar("T")
+__all__ = ["Opened", "opened", "run"]
 
 
 @dataclass(slots=True)
@@ -53,17 +47,11 @@ async def opened(settings: Settings, *, modes: tuple[str, ...] = ()) -> AsyncIte
     """Reach the tape; without a house that runs, sessions of `modes` are run by this process.
 
     Raises:
-        NotAvailable: `init` never ran here.
+        NotAvailable, Conflict, ProcessFailed, TapeRefused: see `tape_server`.
     """
     clock = SystemClock()
-    places = Places(settings.folder)
-    house = running_house(places)
     async with AsyncExitStack() as stack:
-        if house is None and not settings.tape.url:
-            bootstrap.epoch_of(places)
-            servers = Servers(settings, clock)
-            await servers.start(market=False)
-            stack.push_async_callback(servers.stop)
+        house = await stack.enter_async_context(tape_server(settings))
         connection = await bootstrap.connect(settings, "admin", clock)
         stack.push_async_callback(connection.close)
         registry = bootstrap.registry_of(settings)
@@ -71,7 +59,7 @@ async def opened(settings: Settings, *, modes: tuple[str, ...] = ()) -> AsyncIte
             host = bootstrap.host(settings, connection, clock, modes)
             await host.start()
             stack.push_async_callback(host.close)
-        segments = Segments(places.segments, connection.tape.epoch)
+        segments = Segments(Places(settings.folder).segments, connection.tape.epoch)
         lookups = Lookups(settings, registry, bootstrap.CodeHashes(registry))
         await lookups.start(connection.tape)
         stack.push_async_callback(lookups.close)
@@ -89,16 +77,3 @@ async def opened(settings: Settings, *, modes: tuple[str, ...] = ()) -> AsyncIte
             commands,
             house.api_url if house else None,
         )
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a verb's coroutine; SIGINT and SIGTERM cancel it, so that everything it started is stopped."""
-
-    async def guarded() -> T:
-        task = asyncio.ensure_future(work)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
-        return await task
-
-    return asyncio.run(guarded())
