@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from events import children
-from events.errors import Bug, Conflict, NotAvailable, ProcessFailed, TapeUnavailable
+from events.errors import Bug, Conflict, Forbidden, NotAvailable, OutcomeUnknown, ProcessFailed, TapeUnavailable
 from events.jetstream import configuration, streams
 from events.jetstream.configuration import NatsSettings
-from events.jetstream.link import Link
+from events.jetstream.link import Endpoint, Link
 from events.jetstream.server import ACCESS, CONFIGURATION, NatsServer, endpoint
 from events.jetstream.tape import JetStreamTape
 from events.tape import MESSAGE_ID, Append, Limits
@@ -64,6 +64,14 @@ def spawn(*command: str) -> subprocess.Popen[str]:
 def run(*command: str) -> int:
     """Exit code of a command."""
     return subprocess.run(command, check=False).returncode
+
+
+def address_in(folder: Path) -> str:
+    """Address in the ports file that a server wrote; empty before it did."""
+    for path in folder.glob("*.ports"):
+        if text := path.read_bytes():
+            return str(msgspec.json.decode(text)["nats"][0]).removeprefix("nats://")
+    return ""
 
 
 async def child_of_parent(folder: Path, how: str, parents: list[subprocess.Popen[str]]) -> int:
@@ -275,6 +283,55 @@ async def test_full_disk(tmp_path: Path) -> None:
             await NatsServer(tmp_path / "nats").start()
     finally:
         assert run("umount", str(tmp_path)) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+async def test_disk_that_fills_up_while_running(tmp_path: Path) -> None:
+    """Appends to a full disk end in an error within their bounds; with room again and a restart, all goes on."""
+    if run("mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(tmp_path)) != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    server = await started_server(tmp_path / "nats")
+    try:
+        link = await Link.open(server.endpoint(OWNER))
+        tape = await JetStreamTape.open(link, limits=Limits(append_seconds_max=0.5, append_tries_max=2))
+        messages = [Append("tape.market.x", os.urandom(900_000), f"x-{number}", {}, number) for number in range(60)]
+
+        async def append_all() -> list[int]:
+            return [await tape.append(message) for message in messages]
+
+        with pytest.raises((OutcomeUnknown, TapeUnavailable)):
+            await append_all()
+        assert run("mount", "-o", "remount,size=100m", str(tmp_path)) == 0
+        await server.restart()
+        assert await append_all() == list(range(1, len(messages) + 1))
+        stored = [message.body async for message in tape.read()]
+        assert stored == [message.body for message in messages]
+        await link.close()
+    finally:
+        await server.stop()
+        assert run("umount", str(tmp_path)) == 0
+
+
+async def test_server_of_somebody_else(tmp_path: Path, parents: list[subprocess.Popen[str]]) -> None:
+    """A server that was started elsewhere, with a user and a password in its address, is used as it is."""
+    (tmp_path / "own.conf").write_text(
+        f"""listen: "127.0.0.1:-1"
+ports_file_dir: "{tmp_path}"
+jetstream {{ store_dir: "{tmp_path / "store"}" }}
+authorization {{ user: ann, password: secret }}
+"""
+    )
+    parents.append(spawn(str(configuration.program()), "-c", str(tmp_path / "own.conf")))
+    await until(lambda: bool(address_in(tmp_path)))
+    address = address_in(tmp_path)
+    with pytest.raises(Forbidden, match="refuses the credentials"):
+        await Link.open(Endpoint(f"nats://ann:wrong@{address}"))
+    link = await Link.open(Endpoint(f"nats://ann:secret@{address},nats://ann:secret@127.0.0.1:1", "api"))
+    assert await streams.init(link, EPOCH) == EPOCH
+    tape = await JetStreamTape.open(link, epoch=EPOCH)
+    assert await tape.append(Append("tape.a", b"1", "1")) == 1
+    assert [message.body async for message in tape.read()] == [b"1"]
+    await link.close()
 
 
 async def test_nothing_is_delivered_later(tmp_path: Path) -> None:
