@@ -1,0 +1,281 @@
+"""Sessions as users start them: one hash in every mode, commands, recovery, forks, sweeps."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.research.forking import ForkWish, fork
+from engine.research.outcome import outcome
+from engine.research.verify import verify
+from engine.sessions.plan import SessionWish, StrategyWish
+from engine.sessions.runner import RunnerSettings
+from engine.sources.source import Source
+from events import subjects
+from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
+from events.facts import (
+    CommandAccepted,
+    CommandRefused,
+    HaltLane,
+    SessionLimits,
+    StartSession,
+    StopSession,
+    SubmitOrder,
+)
+from events.rows import Code, SectionKind
+from tests.engine.sessions.memory_house import MemoryHouse, until, walk
+
+EMA = (StrategyWish(strategy="ema_cross", params={"fast": 5, "slow": 20}),)
+LIMITS = SessionLimits(cash=10_000, global_cap=10_000, stop_loss_ratio=0.02, fill_ratio_max=0.5)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> MemoryHouse:
+    """An empty house in memory."""
+    found = MemoryHouse(tmp_path)
+    await found.start()
+    return found
+
+
+async def test_paper_over_a_recording_and_backtest_have_one_hash(house: MemoryHouse) -> None:
+    """A recording gives the same decisions as a paper session, as a backtest, paced or not, and verifies."""
+    recording = (await house.record(walk(20_000))).recording
+    hashes = set()
+    async with house.host():
+        for mode, acceleration in (("paper", 0.0), ("backtest", 0.0), ("paper", 1e6)):
+            wish = SessionWish(
+                mode=mode, recording=recording.id, strategies=EMA, limits=LIMITS, acceleration=acceleration
+            )
+            spec = await house.start_session(wish)
+            history = await house.ended(spec.session)
+            assert history.ended is not None, history.failed
+            assert history.ended.inputs == 20_000
+            assert history.ended.counts["fill"] > 100
+            hashes.add(history.ended.decision_hash)
+            verdict = await verify(house.tape, house.reader, house.decider, spec.session)
+            assert verdict.equal, verdict.detail
+    assert len(hashes) == 1
+
+
+async def test_the_live_tail_and_its_recording_have_one_hash(tmp_path: Path) -> None:
+    """What a paper session decided on a live tail, a backtest of the recording decides again."""
+    source = Source(id="sim", kind="simulated", market="six_hours", seed=3, acceleration=0.0)
+    source = msgspec.structs.replace(source, symbols=("BTCUSDT", "ETHUSDT", "AQTUSDT", "BRWUSDT", "CLMUSDT"))
+    house = MemoryHouse(tmp_path, {"sim": source})
+    await house.start()
+    from engine import catalogue
+    from engine.sources.source import forms_of
+
+    await catalogue.register(house.tape, forms_of(source))
+    pump = (StrategyWish(strategy="pump_v2"),)
+    async with house.host():
+        spec = await house.start_session(SessionWish(mode="paper", source="sim", strategies=pump, limits=LIMITS))
+        library = await house.library()
+
+        async def recorded() -> bool:
+            nonlocal library
+            library = await house.library()
+            return any(one.completed for one in library.shelf.recordings.values())
+
+        await until(recorded)
+        await house.send(StopSession(key="stop", user="ann", session=spec.session))
+        tail = await house.ended(spec.session)
+        recording = next(iter(library.shelf.recordings))
+        replay = await house.start_session(
+            SessionWish(mode="backtest", recording=recording, strategies=pump, limits=LIMITS)
+        )
+        backtest = await house.ended(replay.session)
+    assert tail.ended is not None, tail.failed
+    assert backtest.ended is not None, backtest.failed
+    assert tail.ended.reason == "stopped"
+    assert tail.ended.counts["fill"] > 0
+    assert tail.ended.decision_hash == backtest.ended.decision_hash
+    verdict = await verify(house.tape, house.reader, house.decider, spec.session)
+    assert verdict.equal, verdict.detail
+
+
+async def test_a_killed_session_goes_on_to_the_same_hash(house: MemoryHouse) -> None:
+    """Hosts that die again and again in the middle of a session leave the hash of an uninterrupted one."""
+    recording = (await house.record(walk(60_000))).recording
+    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, limits=LIMITS, acceleration=2_000.0)
+    async with house.host():
+        reference = await house.start_session(msgspec.structs.replace(wish, mode="backtest", acceleration=0.0))
+        expected = await house.ended(reference.session)
+    quick = RunnerSettings(snapshot_rows=5_000, snapshot_messages=50, snapshot_seconds=0.2)
+    async with house.host("first", quick):
+        spec = await house.start_session(wish)
+        await asyncio.sleep(0.4)
+    for name in ("second", "third", "fourth"):
+        async with house.host(name, quick):
+            await asyncio.sleep(0.5)
+    assert await house.blobs.names("snapshots/"), "a snapshot was written on the way"
+    async with house.host("last", quick):
+        history = await house.ended(spec.session)
+    assert history.ended is not None, history.failed
+    assert expected.ended is not None
+    assert history.ended.decision_hash == expected.ended.decision_hash
+    verdict = await verify(house.tape, house.reader, house.decider, spec.session)
+    assert verdict.equal, verdict.detail
+
+
+async def test_orders_by_hand_act_where_their_answer_says(house: MemoryHouse) -> None:
+    """A hand-made order is filled, is replayed by verify, and a fork with commands repeats it."""
+    recording = (await house.record(walk(40_000))).recording
+    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, limits=LIMITS, acceleration=200.0)
+    async with house.host():
+        spec = await house.start_session(wish)
+        order = SubmitOrder(key="o1", user="ann", session=spec.session, symbol="AAA", side="buy", quantity=1.5)
+        answer = await house.send(order)
+        again = await house.send(order)
+        refused = await house.send(
+            SubmitOrder(key="o2", user="ann", session=spec.session, symbol="ZZZ", side="buy", quantity=1.0)
+        )
+        halted = await house.send(
+            HaltLane(key="h1", user="ann", session=spec.session, strategy="ema_cross", symbol="BBB", halted=True)
+        )
+        stopped = await house.send(StopSession(key="s1", user="ann", session=spec.session, close_positions=True))
+        history = await house.ended(spec.session)
+        assert isinstance(answer, CommandAccepted)
+        assert isinstance(again, CommandAccepted)
+        assert answer.changed
+        assert not again.changed, "the same key gives the same answer and no second order"
+        assert isinstance(refused, CommandRefused)
+        assert (refused.code, refused.field) == ("NOT_FOUND", "symbol")
+        assert isinstance(halted, CommandAccepted)
+        assert isinstance(stopped, CommandAccepted)
+        fills = history.held.rows(SectionKind.FILL, 0)
+        by_hand = fills[fills["code"] == Code.MANUAL]
+        assert by_hand["quantity"].sum() == pytest.approx(1.5)
+        assert by_hand["input"][0] >= answer.effective_input
+        verdict = await verify(house.tape, house.reader, house.decider, spec.session)
+        assert verdict.equal, verdict.detail
+        forked = fork(history, ForkWish(with_commands=True), "forked", "ann", await house.library())
+        assert len(forked.commands) == 2
+        await house.send(StartSession(key="f", user="ann", spec=forked))
+        twin = await house.ended("forked")
+        assert twin.ended is not None, twin.failed
+        kept = twin.held.rows(SectionKind.FILL, 0)
+        assert kept[kept["code"] == Code.MANUAL].tobytes() == by_hand.tobytes()
+        assert (await verify(house.tape, house.reader, house.decider, "forked")).equal
+
+
+async def test_a_fork_with_another_stop_differs_and_verifies(house: MemoryHouse) -> None:
+    """A fork reads the same rows with other limits; its parent stays as it is."""
+    recording = (await house.record(walk(20_000))).recording
+    async with house.host():
+        spec = await house.start_session(
+            SessionWish(mode="backtest", recording=recording.id, strategies=EMA, limits=LIMITS)
+        )
+        history = await house.ended(spec.session)
+        library = await house.library()
+        with pytest.raises(InvalidInput, match="no limit"):
+            fork(history, ForkWish(limits={"stop": 1}), "f", "ann", library)
+        forked = fork(history, ForkWish(params={"slow": 40}), "f", "ann", library)
+        await house.send(StartSession(key="f", user="ann", spec=forked))
+        twin = await house.ended("f")
+        assert twin.ended is not None
+        assert history.ended is not None
+        assert twin.ended.decision_hash != history.ended.decision_hash
+        assert twin.started.spec.parent == spec.session
+        assert (await verify(house.tape, house.reader, house.decider, "f")).equal
+
+
+async def test_one_run_of_a_sweep_is_the_backtest_of_its_parameters(house: MemoryHouse) -> None:
+    """Every row of a sweep has the hash that a backtest with its parameters has."""
+    recording = (await house.record(walk(10_000))).recording
+    grid = ({"fast": 3}, {"fast": 5}, {"fast": 8})
+    async with house.host():
+        sweep = await house.start_session(
+            SessionWish(mode="backtest", recording=recording.id, strategies=EMA, limits=LIMITS, grid=grid)
+        )
+        await house.ended(sweep.session)
+        single = await house.start_session(
+            SessionWish(mode="backtest", recording=recording.id, strategies=EMA, limits=LIMITS)
+        )
+        backtest = await house.ended(single.session)
+    fact = None
+    async for message in house.tape.read(1, subjects=(subjects.session_fact(sweep.session, research=True),)):
+        if b'"type":"ResearchCompleted"' in message.body:
+            fact = msgspec.json.decode(message.body)
+    assert fact is not None
+    assert [row["params"]["fast"] for row in fact["body"]] == [3, 5, 8]
+    assert backtest.ended is not None
+    assert fact["body"][1]["decision_hash"] == backtest.ended.decision_hash
+    assert fact["body"][1]["equity"] == pytest.approx(outcome(backtest).curve.equity[-1])
+
+
+async def test_the_desk_replaces_repeats_and_refuses(house: MemoryHouse) -> None:
+    """The same body is answered with the running session; another body stops it; an id is used once."""
+    recording = (await house.record(walk(50_000))).recording
+    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, acceleration=10.0)
+    async with house.host():
+        first = await house.plan(wish)
+        same = msgspec.structs.replace(first, session="other")
+        started = await house.send(StartSession(key="a", user="ann", spec=first, replaces=True, idempotent=True))
+        repeated = await house.send(StartSession(key="b", user="ann", spec=same, replaces=True, idempotent=True))
+        assert isinstance(started, CommandAccepted)
+        assert isinstance(repeated, CommandAccepted)
+        assert (repeated.session, repeated.changed) == (first.session, False)
+        twice = await house.send(StartSession(key="c", user="ann", spec=first))
+        assert isinstance(twice, CommandRefused)
+        assert twice.code == "CONFLICT"
+        another = await house.plan(msgspec.structs.replace(wish, seed=1))
+        await house.send(StartSession(key="d", user="ann", spec=another, replaces=True, idempotent=True))
+        over = await house.ended(first.session)
+        assert over.ended is not None
+        assert over.ended.reason == "replaced"
+        late = await house.send(
+            SubmitOrder(key="e", user="ann", session=first.session, symbol="AAA", side="buy", quantity=1)
+        )
+        assert isinstance(late, CommandRefused)
+        unknown = await house.send(StopSession(key="f", user="ann", session="nobody"))
+        assert isinstance(unknown, CommandRefused)
+        assert unknown.code == "NOT_FOUND"
+        await house.send(StopSession(key="g", user="ann", session=another.session))
+        await house.ended(another.session)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "field"),
+    [
+        ({"mode": "live"}, NotAvailable, "session_type"),
+        ({"recording": None}, InvalidInput, "config.session_id"),
+        ({"recording": "nothing"}, Unknown, "recording"),
+        ({"symbols": ("ZZZ",)}, InvalidInput, "symbols"),
+        ({"symbols": ("AAA", "AAA")}, InvalidInput, "strategy_config.strategies"),
+        ({"strategies": ()}, InvalidInput, "strategy_config.strategies"),
+        ({"strategies": (StrategyWish(strategy="nothing"),)}, Unknown, "strategy"),
+        ({"acceleration": float("nan")}, InvalidInput, "config.acceleration_factor"),
+        ({"acceleration": -1.0}, InvalidInput, "config.acceleration_factor"),
+        ({"seed": -1}, InvalidInput, "config.seed"),
+        ({"limits": SessionLimits(stop_loss_ratio=float("nan"))}, InvalidInput, "config.stop_loss_percent"),
+        ({"limits": SessionLimits(global_cap=-5)}, InvalidInput, "config.budget.global_cap"),
+    ],
+)
+async def test_a_wrong_wish_is_refused_with_its_field(
+    house: MemoryHouse, change: dict[str, object], error: type[Exception], field: str
+) -> None:
+    """Every wrong value of a wish is refused with the contract's name of it, before anything is appended."""
+    recording = (await house.record(walk(100))).recording
+    last = (await house.tape.info()).last
+    wish = SessionWish(mode="backtest", recording=recording.id, strategies=EMA)
+    with pytest.raises(error) as raised:
+        await house.plan(msgspec.structs.replace(wish, **change))
+    assert raised.value.field == field  # type: ignore[attr-defined]
+    assert (await house.tape.info()).last == last
+
+
+async def test_an_open_session_cannot_be_verified(house: MemoryHouse) -> None:
+    """Verification asks for an ended session and says so."""
+    recording = (await house.record(walk(50_000))).recording
+    async with house.host():
+        spec = await house.start_session(
+            SessionWish(mode="paper", recording=recording.id, strategies=EMA, acceleration=1.0)
+        )
+        with pytest.raises(Conflict, match="has not ended"):
+            await verify(house.tape, house.reader, house.decider, spec.session)
+        await house.send(StopSession(key="s", user="ann", session=spec.session))
+        await house.ended(spec.session)
