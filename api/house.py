@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 
 from api.auth.tokens import Tokens
 from api.auth.users import Users
@@ -51,6 +51,18 @@ class Ground:
     beside: Sequence[Projection] = ()
 
 
+class Follower(Protocol):
+    """What follows the tape."""
+
+    async def start(self) -> None:
+        """Begin."""
+        ...
+
+    async def close(self) -> None:
+        """End."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     """Built by `build`. Handlers only word: what they need is here."""
@@ -88,7 +100,8 @@ class House:
             self._open.push_async_callback(self.users.close)
             await self.lookups.start(self.tape)
             self._open.push_async_callback(self.lookups.close)
-            for each in (self.hub, self.broadcast, self.commands, self.runner, *self.beside):
+            following: list[Follower] = [self.hub, self.broadcast, self.commands, self.runner, *self.beside]
+            for each in following:
                 await each.start()
                 self._open.push_async_callback(each.close)
         except BaseException:

@@ -23,6 +23,7 @@ from projections.read_models.answers import PAGE_ROWS_MAX, Page
 from projections.read_models.instruments import InstrumentFilter, InstrumentRow, instruments
 
 CANDLES_MAX = 10_000  # of one answer
+SOURCES_TRIED = 4  # of one symbol, until one has candles in the range
 CANDLES = 1_000  # where no start is given: the newest
 
 AssetType = Literal["crypto", "forex", "indices", "stocks", "all"]
@@ -80,21 +81,25 @@ async def candles(
         str | None, QueryParameter(description="another than the symbol's primary one", max_length=TEXT_MAX)
     ] = None,
 ) -> Response[list[Candle]]:
-    """Candles of a symbol, oldest first; without `start` the newest 1,000. Empty intervals have none."""
+    """Candles of a symbol, oldest first; without `start` the newest 1,000. Empty intervals have none.
+
+    They are of one source: the symbol's primary one, or the next that has any in the range.
+    """
     sought = (await house.reader.run(lambda snapshot: _sought(snapshot, symbol), at)).value
-    interval = Interval(timeframe)
     as_of = await house.reader.market_as_of(at)
-    query = MarketQuery(source=_source(sought, source), instrument=sought.instrument.number, span=span, as_of=as_of)
-    found = await house.market.candles(query, interval)
-    if len(found.rows) > CANDLES_MAX:
-        raise InvalidInput(
-            f"The range has more than {CANDLES_MAX} candles of {timeframe}.",
-            field="start",
-            hint="Ask for a shorter range or a longer timeframe.",
-        )
-    if not len(found.rows):
-        raise await _nothing(house, sought, query, interval)
-    return answered(_worded(found.rows), found.sequence, house.reader.epoch)
+    interval, asked = Interval(timeframe), _sources(sought, source)
+    for name in asked:
+        query = MarketQuery(source=name, instrument=sought.instrument.number, span=span, as_of=as_of)
+        found = await house.market.candles(query, interval)
+        if len(found.rows) > CANDLES_MAX:
+            raise InvalidInput(
+                f"The range has more than {CANDLES_MAX} candles of {timeframe}.",
+                field="start",
+                hint="Ask for a shorter range or a longer timeframe.",
+            )
+        if len(found.rows):
+            return answered(_worded(found.rows), found.sequence, house.reader.epoch)
+    raise await _nothing(house, sought, asked, interval)
 
 
 @get("/api/market/symbols")
@@ -133,37 +138,43 @@ def _sought(snapshot: Snapshot, text: str) -> _Sought:
     return _Sought(found[0], sources_of(found[0], newest_recordings(snapshot, found[0].symbol)))
 
 
-def _source(sought: _Sought, wanted: str | None) -> str:
-    if wanted is not None and wanted not in sought.sources:
-        listed = ", ".join(sought.sources) or "none"
-        raise Unknown(
-            f"Source {wanted[:64]!r} has no {sought.instrument.symbol}. Sources that have it: {listed}.",
-            field="source",
-        )
+def _sources(sought: _Sought, wanted: str | None) -> list[str]:
+    """Sources to ask, in order. Raises Unknown."""
+    symbol, listed = sought.instrument.symbol, ", ".join(sought.sources) or "none"
+    if wanted is not None:
+        if wanted in sought.sources:
+            return [wanted]
+        raise Unknown(f"Source {wanted[:64]!r} has no {symbol}. Sources that have it: {listed}.", field="source")
     if not sought.sources:
-        raise Unknown(f"{sought.instrument.symbol} is registered, and nothing of it is recorded yet.", code="NO_DATA")
-    return wanted or sought.sources[0]
+        raise Unknown(f"{symbol} is registered, and nothing of it is recorded yet.", code="NO_DATA", field="symbol")
+    return sought.sources[:SOURCES_TRIED]
 
 
-async def _nothing(house: House, sought: _Sought, query: MarketQuery, interval: Interval) -> Unknown:
+async def _nothing(house: House, sought: _Sought, asked: list[str], interval: Interval) -> Unknown:
     """The error that says what there is instead."""
-    whole = Span(limit=1)
-    ends = [await house.market.candles(_spanning(query, whole, newest=newest), interval) for newest in (False, True)]
-    name = f"{sought.instrument.symbol} of source {query.source}"
-    others = [source for source in sought.sources if source != query.source]
-    also = f" Other sources that have it: {', '.join(others)}." if others else ""
-    if not all(len(end.rows) for end in ends):
-        return Unknown(f"{name} has no candles of {interval.value} yet.{also}", code="NO_DATA")
-    first, last = (instant_of(int(end.rows["ts_open_ns"][0])) for end in ends)
+    name, there = sought.instrument.symbol, []
+    for source in asked:
+        ends = [await _end(house, sought, source, interval, newest=newest) for newest in (False, True)]
+        if all(ends):
+            there.append(f"source {source} from {ends[0]} to {ends[1]}")
+    if not there:
+        return Unknown(f"There are no candles of {interval.value} of {name} yet.", code="NO_DATA", field="timeframe")
+    listed = "; ".join(there)
     return Unknown(
-        f"{name} has candles of {interval.value} from {first} to {last}, none in the range asked for.{also}",
+        f"No candle of {interval.value} of {name} starts in this range. There are: {listed}.",
         code="NO_DATA",
         field="start",
     )
 
 
-def _spanning(query: MarketQuery, span: Span, *, newest: bool) -> MarketQuery:
-    return msgspec.structs.replace(query, span=msgspec.structs.replace(span, newest=newest))
+async def _end(house: House, sought: _Sought, source: str, interval: Interval, *, newest: bool) -> str:
+    """Where the first or the newest candle starts; empty where there is none."""
+    query = MarketQuery(source=source, instrument=sought.instrument.number, span=Span(limit=1, newest=newest))
+    try:
+        rows = (await house.market.candles(query, interval)).rows
+    except InvalidInput:  # its bars are longer than that
+        return ""
+    return instant_of(int(rows["ts_open_ns"][0])) if len(rows) else ""
 
 
 def _worded(rows: Rows) -> list[Candle]:

@@ -29,7 +29,7 @@ class Done(NamedTuple):
 
     session: str
     changed: bool
-    sequence: int  # of the answer
+    sequence: int  # what to read from on, to find what it did
     key: str  # as the client gave it, or made
 
 
@@ -50,9 +50,11 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     given = key or house.clock.new_id()
     # keys are each user's own: nobody is given the answer to somebody else's command
     accepted, sequence = await house.commands.send(make(f"key:{user}:{given}"))
-    with contextlib.suppress(ReadModelUnavailable):  # a client that asks next finds what it did
-        await house.runner.wait_until(sequence, SHOWN_SECONDS_MAX)
-    return Done(accepted.session, accepted.changed, sequence, given)
+    # what follows from a command stands behind its answer in the same append: a client that asks next finds it
+    last = max(sequence, (await house.tape.info()).last)
+    with contextlib.suppress(ReadModelUnavailable):
+        await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
+    return Done(accepted.session, accepted.changed, last, given)
 
 
 class Start(NamedTuple):

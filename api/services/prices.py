@@ -22,6 +22,7 @@ from projections.read_models.instruments import InstrumentRow, instruments
 log = structlog.get_logger(__name__)
 
 DAY_NS = 86_400 * NS_PER_SECOND
+SOURCES_TRIED = 4  # of one instrument, until one has a price
 WITHOUT_PRICES_SECONDS = 5.0  # how long an answer without the market store is kept
 
 
@@ -89,20 +90,17 @@ class Prices:
         sequence, whole = answer.sequence, True
         try:
             as_of = await self._reader.market_as_of(moment)
-            for source, rows in answer.value.items():
-                if source:
-                    sequence = min(sequence, await self._of_source(source, rows, as_of, figures))
+            for rank in range(SOURCES_TRIED):
+                for source, numbers in _without(answer.value, figures, rank).items():
+                    sequence = min(sequence, await self._of_source(source, numbers, as_of, figures))
         except (ReadModelUnavailable, InvalidInput) as error:
             log.warning("prices_unavailable", error=str(error), code=error.code)
             whole = False
         fetched = instant_of(self._clock.now_ns())
-        rows = sorted((row for group in answer.value.values() for row in group), key=lambda row: row.number)
-        listed = [_worded(row, figures.get(row.number, _Figures()), fetched) for row in rows]
+        listed = [_worded(row, figures.get(row.number, _Figures()), fetched) for row, _ in answer.value]
         return Found(listed, sequence, answer.epoch), whole
 
-    async def _of_source(
-        self, source: str, rows: list[InstrumentRow], as_of: int | None, figures: dict[int, _Figures]
-    ) -> int:
+    async def _of_source(self, source: str, numbers: set[int], as_of: int | None, figures: dict[int, _Figures]) -> int:
         """Fill in the figures of one source's instruments; the sequence they are complete up to."""
         prices = await self._market.prices(source, as_of)
         if not len(prices.rows):
@@ -110,10 +108,9 @@ class Prices:
         until = int(prices.rows["ts_event_ns"].max()) + 1
         stats = await self._market.stats(source, max(0, until - DAY_NS), until, as_of)
         days = {int(row["instrument"]): row for row in stats.rows}
-        mine = {row.number for row in rows}
         for row in prices.rows:
             number = int(row["instrument"])
-            if number not in mine:
+            if number not in numbers:
                 continue
             price, ts_ns = float(row["price"]), int(row["ts_event_ns"])
             day = days.get(number)
@@ -125,14 +122,23 @@ class Prices:
         return min(prices.sequence, stats.sequence)
 
 
-def _registered(snapshot: Snapshot) -> dict[str, list[InstrumentRow]]:
-    """Every instrument by its primary source; "" for those without one."""
+Registered = list[tuple[InstrumentRow, list[str]]]
+
+
+def _registered(snapshot: Snapshot) -> Registered:
+    """Every instrument with its sources, the primary one first."""
     found = newest_recordings(snapshot)
-    by_source: dict[str, list[InstrumentRow]] = {}
-    for row in instruments(snapshot, page=Page(limit=PAGE_ROWS_MAX)).rows:
-        sources = sources_of(row, found)
-        by_source.setdefault(sources[0] if sources else "", []).append(row)
-    return by_source
+    rows = instruments(snapshot, page=Page(limit=PAGE_ROWS_MAX)).rows
+    return [(row, sources_of(row, found)) for row in rows]
+
+
+def _without(registered: Registered, figures: dict[int, _Figures], rank: int) -> dict[str, set[int]]:
+    """Instruments that have no price yet, by the source at this place of their lists."""
+    wanted: dict[str, set[int]] = {}
+    for row, sources in registered:
+        if row.number not in figures and rank < len(sources):
+            wanted.setdefault(sources[rank], set()).add(row.number)
+    return wanted
 
 
 def _worded(row: InstrumentRow, figures: _Figures, fetched: str) -> SymbolPrice:

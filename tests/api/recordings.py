@@ -14,7 +14,7 @@ from events.memory_tape import MemoryTape
 from events.rows import Rows, SectionKind
 from events.tape import Append
 
-LIVE = "live-1"
+LIVE = "live"
 MARKET = SimulatedMarket(
     instruments=(
         SimulatedInstrument(symbol="BTC_USDT", price=50_000.0, trades_per_second=2.0),
@@ -36,8 +36,9 @@ async def simulated_recording(tape: MemoryTape, market: SimulatedMarket = MARKET
 class LiveSource:
     """A source whose recording is open: sessions may tail it, and the test says what comes."""
 
-    def __init__(self, tape: MemoryTape, symbols: tuple[str, ...] = ("BTC_USDT", "ETH_USDT")) -> None:
+    def __init__(self, tape: MemoryTape, symbols: tuple[str, ...] = ("BTC_USDT", "ETH_USDT"), name: str = LIVE) -> None:
         self._tape = tape
+        self._name = name
         self._symbols = symbols
         self._messages = 0
 
@@ -46,8 +47,8 @@ class LiveSource:
         forms = [InstrumentForm(symbol=one, venue="SIM", quote="USDT") for one in self._symbols]
         _, numbers = await catalogue.register(self._tape, forms)
         fact = RecordingOpened(
-            recording="rec-live",
-            source=LIVE,
+            recording=f"rec-{self._name}",
+            source=self._name,
             origin="live",
             description="a source of the test",
             instruments=tuple(numbers),
@@ -55,10 +56,10 @@ class LiveSource:
             kinds=("trade",),
             opened_ns=1,
         )
-        await self._tape.append(codec.to_append(fact, subjects.recording("rec-live"), "rec-live:opened"))
+        await self._tape.append(codec.to_append(fact, subjects.recording(fact.recording), f"{fact.recording}:opened"))
 
     async def give(self, rows: Rows) -> int:
         """Append rows as one frame."""
         self._messages += 1
         body = frames.encode([Section(SectionKind.MARKET, rows)])
-        return await self._tape.append(Append(subjects.market(LIVE), body, f"{LIVE}:{self._messages}"))
+        return await self._tape.append(Append(subjects.market(self._name), body, f"{self._name}:{self._messages}"))

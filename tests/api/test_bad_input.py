@@ -168,7 +168,7 @@ async def test_every_field_refuses_what_it_cannot_be(made: World, path: str) -> 
         ({"config": {"seed": 2**63}}, "config.seed"),
         ({"config": {"session_id": "no_such_recording"}}, "recording"),
         ({"config": {"session_id": "rec-live"}}, "recording"),
-        ({"config": {"session_id": RECORDING, "source": "live-1"}}, "config.source"),
+        ({"config": {"session_id": RECORDING, "source": "live"}}, "config.source"),
         ({"config": {"source": "no_such_source"}}, "source"),
         ({"session_type": "backtest"}, "config.session_id"),
         ({"session_type": "collect", "config": {"session_id": RECORDING}}, "config.session_id"),

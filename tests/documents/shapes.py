@@ -1,0 +1,80 @@
+"""The shapes in which the inventory of the contracts words answers, and what does not fit them."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from events.clock import from_iso
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def folder() -> Path:
+    """The contracts: `TAPEDECK_CONTRACTS_DIR`, else `contracts` in the folder `shared` beside the checkout."""
+    return Path(os.environ.get("TAPEDECK_CONTRACTS_DIR") or ROOT.parent / "shared" / "contracts")
+
+
+@cache
+def inventory(prefix: str) -> dict[str, dict[str, Any]]:
+    """Entries whose id begins so, by id; none where the folder is not here."""
+    file = folder() / "inventory.json"
+    if not file.is_file():
+        return {}
+    entries: list[dict[str, Any]] = msgspec.json.decode(file.read_bytes())
+    return {entry["id"]: entry for entry in entries if entry["id"].startswith(prefix)}
+
+
+def misfits(value: Any, shape: Any, at: str = "$") -> list[str]:
+    """Where a value differs from a shape. More fields than the shape names are no difference."""
+    if isinstance(shape, str):
+        return [] if any(_is(value, word) for word in shape.split("|")) else [f"{at} is {value!r}, not {shape}"]
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return [f"{at} is no list"]
+        return [one for index, item in enumerate(value) for one in misfits(item, shape[0], f"{at}[{index}]")]
+    if "$enum" in shape:
+        return [] if value in shape["$enum"] else [f"{at} is {value!r}, not among {shape['$enum']}"]
+    if not isinstance(value, dict):
+        return [f"{at} is no object"]
+    found = []
+    for name, inner in shape.items():
+        required = not name.endswith("?")
+        plain = name.removesuffix("?")
+        if plain in value:
+            found += misfits(value[plain], inner, f"{at}.{plain}")
+        elif required:
+            found.append(f"{at}.{plain} is missing")
+    return found
+
+
+def _is(value: Any, word: str) -> bool:
+    match word:
+        case "any" | "?":
+            return True
+        case "null":
+            return value is None
+        case "string":
+            return isinstance(value, str)
+        case "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "boolean":
+            return isinstance(value, bool)
+        case "object":
+            return isinstance(value, dict)
+        case "string:datetime":
+            return isinstance(value, str) and value.endswith("Z") and _is_time(value)
+        case _:
+            raise AssertionError(f"a shape that is not known here: {word}")
+
+
+def _is_time(text: str) -> bool:
+    try:
+        from_iso(text)
+    except ValueError:
+        return False
+    return True
