@@ -110,8 +110,8 @@ class SourceFile:
                     block = self._block(ready, line)
                     line += block.line_count
                     yield block
-                ready, rest = rest + data[:cut], data[cut:]
-        yield self._block(ready + rest, line)
+                ready, rest = b"".join((rest, memoryview(data)[:cut])), data[cut:]
+        yield self._block(ready + rest if rest else ready, line)
 
     def _block(self, data: bytes, line: int) -> TextBlock:
         return TextBlock(line, self._text(data, line), lines_in(data))

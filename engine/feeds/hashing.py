@@ -60,3 +60,8 @@ def import_id(files: list[tuple[Path, str]]) -> str:
             data = part.encode()
             whole.update(len(data).to_bytes(4, "little") + data)
     return whole.hexdigest()
+
+
+def recipe_id(recipe: str) -> str:
+    """Id of rows that are made by a recipe: hash over its text."""
+    return hashlib.blake2b(recipe.encode(), digest_size=DIGEST_BYTES).hexdigest()

@@ -28,11 +28,19 @@ class Repeats:
         hashes = table.frame.hash_rows(seed=0).to_numpy()
         tail = self._tail if times[0] == self._time else self._tail[:0]
         both = np.concatenate([tail, hashes])
-        ordered = np.sort(both)
-        if (ordered[1:] == ordered[:-1]).any():
-            first = pl.Series(both).is_first_distinct().to_numpy()
-            self._intake.notes.add(FindingCode.REPEATS_KEPT, table.lines[~first[len(tail) :]])
+        count = _repeats_in(both) - _repeats_in(tail)
+        if count:
+            named = table.lines[:0]
+            if self._intake.notes.names_more(FindingCode.REPEATS_KEPT):
+                first = pl.Series(both).is_first_distinct().to_numpy()
+                named = table.lines[~first[len(tail) :]]
+            self._intake.notes.add(FindingCode.REPEATS_KEPT, named, count=count)
         self._time = int(times[-1])
         at_end = int(np.searchsorted(times[::-1] != self._time, True))
         keeps_tail = at_end == len(times) and len(tail) > 0
         self._tail = (both if keeps_tail else hashes[len(times) - at_end :])[-TAIL_ROWS_MAX:]
+
+
+def _repeats_in(hashes: NDArray[np.uint64]) -> int:
+    ordered = np.sort(hashes)
+    return int(np.count_nonzero(ordered[1:] == ordered[:-1]))

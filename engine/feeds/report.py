@@ -152,6 +152,10 @@ class Notes:
         if detail:
             self._details[code] = detail
 
+    def names_more(self, code: FindingCode) -> bool:
+        """Whether the finding has room for more row numbers."""
+        return len(self._rows.get(code, ())) < ROWS_NAMED_MAX
+
     def count(self, code: FindingCode) -> int:
         """How often it was noticed so far."""
         return self._counts.get(code, 0)

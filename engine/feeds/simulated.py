@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engine.catalogue import InstrumentForm
 from engine.feeds.errors import BadMapping
 from engine.feeds.feed import CHUNK_ROWS_MAX, Description, NumberOf, cut
+from engine.feeds.hashing import recipe_id
 from engine.feeds.pack import joined
 from engine.feeds.simulated_path import Paths
 from engine.feeds.simulated_rows import block_rows
@@ -145,6 +146,10 @@ class SimulatedFeed:
             kinds=("trade", "bid", "ask") if market.quotes else ("trade",),
             mapping=msgspec.json.encode(market, order="sorted").decode(),
         )
+
+    def import_id(self) -> str:
+        """Hash of the recipe: the same recipe has the same rows."""
+        return recipe_id(self.survey().mapping)
 
     def chunks(self, number: NumberOf) -> Iterator[Rows]:
         """All rows in order; read-only."""

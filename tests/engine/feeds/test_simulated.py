@@ -224,6 +224,8 @@ def test_seed_changes_everything_and_nothing_else_does() -> None:
     """Two seeds differ, the same seed does not, and the description is the recipe."""
     assert rows_of(SMALL).tobytes() == rows_of(SMALL).tobytes()
     assert rows_of(SMALL).tobytes() != rows_of(msgspec.structs.replace(SMALL, seed=12)).tobytes()
+    assert SimulatedFeed(SMALL).import_id() == SimulatedFeed(SMALL).import_id()
+    assert SimulatedFeed(SMALL).import_id() != SimulatedFeed(msgspec.structs.replace(SMALL, seed=12)).import_id()
     told = SimulatedFeed(SMALL).survey()
     assert msgspec.json.decode(told.mapping, type=SimulatedMarket) == SMALL
     assert [(form.base, form.quote) for form in told.instruments] == [("AAA", "USDT"), ("BBB", "USDT")]
