@@ -45,7 +45,7 @@ async def connected(
 ) -> AsyncIterator[Socket]:
     """A socket to an application; it is left when the block ends."""
     socket = Socket()
-    given = {"host": "127.0.0.1:8080", **(headers or {})}
+    given = {"host": "127.0.0.1:8080", **{name.lower(): value for name, value in (headers or {}).items()}}
     scope: Any = {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -54,7 +54,7 @@ async def connected(
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
         "client": ("127.0.0.1", 50_001),
         "server": ("127.0.0.1", 8080),
         "subprotocols": [],

@@ -36,15 +36,22 @@ async def simulated_recording(tape: MemoryTape, market: SimulatedMarket = MARKET
 class LiveSource:
     """A source whose recording is open: sessions may tail it, and the test says what comes."""
 
-    def __init__(self, tape: MemoryTape, symbols: tuple[str, ...] = ("BTC_USDT", "ETH_USDT"), name: str = LIVE) -> None:
+    def __init__(
+        self,
+        tape: MemoryTape,
+        symbols: tuple[str, ...] = ("BTC_USDT", "ETH_USDT"),
+        name: str = LIVE,
+        venue: str = "SIM",
+    ) -> None:
         self._tape = tape
         self._name = name
+        self._venue = venue
         self._symbols = symbols
         self._messages = 0
 
     async def open(self) -> None:
         """Begin the recording."""
-        forms = [InstrumentForm(symbol=one, venue="SIM", quote="USDT") for one in self._symbols]
+        forms = [InstrumentForm(symbol=one, venue=self._venue, quote="USDT") for one in self._symbols]
         _, numbers = await catalogue.register(self._tape, forms)
         fact = RecordingOpened(
             recording=f"rec-{self._name}",
