@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def import_(
     settings: Settings,
+    /,
     files: tuple[Path, ...],
     formats: bool,
     merge: bool,

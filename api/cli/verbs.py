@@ -84,7 +84,10 @@ class LazyGroup(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(width), verb.help) for name, verb in section.items()])
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        """Always standalone: whatever happens ends in an exit code."""
         extra.pop("standalone_mode", None)
         try:
             code = super().main(args, prog_name or "tapedeck", standalone_mode=False, **extra)

@@ -209,7 +209,9 @@ class ParquetSink:
 
         arrow = table.to_arrow()
         if self._writer is None:
-            self._writer = pyarrow.parquet.ParquetWriter(self._file, arrow.schema, compression="zstd")
+            self._writer = pyarrow.parquet.ParquetWriter(  # type: ignore[no-untyped-call]
+                self._file, arrow.schema, compression="zstd"
+            )
         self._writer.write_table(arrow)
 
     def close(self) -> None:
