@@ -97,6 +97,7 @@ class Servers:
                 return mark.epoch
             settings = StreamSettings(replicas=self._settings.tape.replicas)
             epoch = await streams.init(link, self._clock.new_id(), settings)
+            seal.create(self._places.seal, epoch)
             write_mark(self._places, epoch)
             return epoch
         finally:
@@ -113,7 +114,6 @@ class Servers:
         tape = await JetStreamTape.open(link, epoch=epoch, clock=self._clock)
         self._sealing = (link, tape)
         store = self.nats.blocks(streams.TAPE_STREAM) if self.nats else None
-        seal.create(self._places.seal, epoch)
         report = await seal.check(
             tape, self._places.seal, store=store, deep=self.nats is not None, progress=progress, clock=self._clock
         )

@@ -62,6 +62,8 @@ class Desk:
         match fact:
             case CommandAccepted() | CommandRefused():
                 self._note_answer(fact)
+            case SessionStarted() if fact.spec.session in self.sessions:
+                pass  # folded when it was decided here
             case SessionStarted():
                 self.sessions[fact.spec.session] = begin(fact, sequence)
                 self.running[fact.spec.session] = None

@@ -17,7 +17,7 @@ from engine.sessions.life import OVER, Session, SessionState
 from events import codec, subjects
 from events.clock import NS_PER_SECOND, Clock
 from events.errors import FenceLost, OperatingError
-from events.facts import Command, Fact, SessionClaimed
+from events.facts import Command, Fact, SessionClaimed, SessionStarted
 from events.tape import Append, Keys, Message, Tail, Tape
 
 log = structlog.get_logger(__name__)
@@ -114,7 +114,8 @@ class Host:
                 await self._clock.sleep(self._settings.look_seconds)
 
     async def _answer(self) -> None:
-        for sequence, command in self.desk.due():
+        while due := self.desk.due():  # looked up anew: a start makes the commands behind it another's
+            sequence, command = due[0]
             outcome = self.desk.decide(command, sequence)
             try:
                 await self._append_outcome(outcome, sequence)
@@ -130,23 +131,28 @@ class Host:
             expected=self.desk.last_answer,
             fence=subjects.DESK,
         )
-        appends = [answer, *self._consequences(outcome, sequence)]
-        if len(appends) == 1:
-            last = await self._tape.append(answer)
-        else:
-            last = (await self._tape.append_atomic(appends))[0]
+        started = self._started(outcome, sequence)
+        appends = [answer, *self._consequences(outcome, started)]
+        last = (await self._tape.append_atomic(appends))[0]
         self.desk.last_answer = last
         self.desk.note_fact(outcome.answer, last)
+        if started is not None:
+            self.desk.note_fact(started, last + len(appends) - 1)
         log.info("command_answered", sequence=sequence, answer=type(outcome.answer).__name__, at=last)
 
-    def _consequences(self, outcome: Outcome, sequence: int) -> list[Append]:
+    def _started(self, outcome: Outcome, sequence: int) -> SessionStarted | None:
+        if outcome.started is None:
+            return None
+        return msgspec.structs.replace(outcome.started, after=sequence, started_ns=self._clock.now_ns())
+
+    @staticmethod
+    def _consequences(outcome: Outcome, started: SessionStarted | None) -> list[Append]:
         appends = [
             codec.to_append(stop, subjects.session_commands(stop.session), f"command:{stop.key}")
             for stop in outcome.stops
         ]
-        if outcome.started is not None:
-            spec = outcome.started.spec
-            started = msgspec.structs.replace(outcome.started, after=sequence, started_ns=self._clock.now_ns())
+        if started is not None:
+            spec = started.spec
             subject = subjects.session_fact(spec.session, research=spec.research)
             appends.append(codec.to_append(started, subject, f"{spec.session}:started"))
         return appends

@@ -177,7 +177,8 @@ class Runner:
         assert spec.input.first is not None, "a recording has a window"
         assert spec.input.last is not None, "a recording has a window"
         window = Window(spec.input.source, spec.input.first, spec.input.last, self._place)
-        return RecordingInputs(tape, self._around.reader, window, spec.session, max(self._answered, 0))
+        behind = max(self._answered, self._session.after)
+        return RecordingInputs(tape, self._around.reader, window, spec.session, behind)
 
     async def _rows(self, item: RowsInput) -> None:
         at, total = 0, len(item.rows)

@@ -105,9 +105,11 @@ class MemoryHouse:
         return Decider(spec, REGISTRY)
 
     @asynccontextmanager
-    async def host(self, name: str = "one", runner: RunnerSettings | None = None) -> AsyncIterator[Host]:
+    async def host(
+        self, name: str = "one", runner: RunnerSettings | None = None, tape: MemoryTape | None = None
+    ) -> AsyncIterator[Host]:
         """A host on a connection of its own."""
-        tape = self.tape.share()
+        tape = tape or self.tape.share()
         around = self.around(tape, runner)
         sources = holding.Sources(tape, self.keys, self.clock, self.known, self.segments)
 

@@ -1,0 +1,103 @@
+"""What must hold in every world. Checkers read only the tape and the read model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from engine.sessions import history as histories
+from events import codec
+from events.decisions import from_message
+from events.facts import Command, CommandAccepted, CommandRefused
+from events.rows import OrderStatus, SectionKind
+from events.tape import Tape
+from projections.duckdb.read_model import DuckReadModel
+from projections.read_models.fills import fill_rows
+from projections.runner import ProjectionRunner
+
+
+async def every_command_has_one_answer(tape: Tape) -> None:
+    """No command without an answer, none with two."""
+    commands, answers = [], Counter[int]()
+    async for message in tape.read(1):
+        if codec.is_frame(message.body):
+            continue
+        body = codec.decode(message.body, message.sequence)
+        if isinstance(body, Command):
+            commands.append(message.sequence)
+        elif isinstance(body, CommandAccepted | CommandRefused):
+            answers[body.cause] += 1
+    assert all(answers[sequence] == 1 for sequence in commands), (commands, answers)
+
+
+async def equal_keys_have_equal_answers(tape: Tape) -> None:
+    """A repeated key is answered as the first time, and changes nothing again."""
+    first: dict[str, type] = {}
+    changed = Counter[str]()
+    async for message in tape.read(1):
+        if codec.is_frame(message.body):
+            continue
+        body = codec.decode(message.body, message.sequence)
+        if isinstance(body, CommandAccepted | CommandRefused):
+            assert first.setdefault(body.key, type(body)) is type(body), body
+            changed[body.key] += isinstance(body, CommandAccepted) and body.changed
+    assert max(changed.values(), default=0) <= 1, changed
+
+
+async def ordinals_have_no_gap(tape: Tape, session: str) -> None:
+    """Decision rows of each kind follow each other, none twice, none missing."""
+    expected = Counter[SectionKind]()
+    history = await histories.read(tape, session)
+    subject = f"tape.session.{session}.decision"
+    async for message in tape.read(history.started_at, subjects=(subject,)):
+        for section in from_message(message).sections:
+            assert section.ordinal == expected[section.kind], (message.sequence, section.kind)
+            expected[section.kind] += len(section.rows)
+    assert history.ended is not None, history.failed
+    assert {kind.name.lower(): count for kind, count in expected.items()} == {
+        name: count for name, count in history.ended.counts.items() if count
+    }
+
+
+async def orders_and_money_add_up(tape: Tape, session: str) -> None:
+    """No order filled beyond its size or after its end; cash is what the fills say, to the last digit of a float."""
+    history = await histories.read(tape, session)
+    orders = history.held.rows(SectionKind.ORDER, 0)
+    fills = history.held.rows(SectionKind.FILL, 0)
+    sizes = {int(row["order"]): float(row["quantity"]) for row in orders}
+    filled: Counter[int] = Counter()
+    for row in fills:
+        filled[int(row["order"])] += float(row["quantity"])
+    for order, quantity in filled.items():
+        assert order in sizes, f"order {order} was filled and never accepted"
+        assert quantity <= sizes[order] * (1 + 1e-9), order
+    ends = [int(row["order"]) for row in orders if row["status"] in (OrderStatus.FILLED, OrderStatus.CANCELLED)]
+    assert len(ends) == len(set(ends)), "an order ended twice"
+    cash = Decimal(history.started.spec.limits.cash)
+    for row in fills:
+        notional = Decimal(float(row["price"])) * Decimal(float(row["quantity"]))
+        cash -= int(row["side"]) * notional + Decimal(float(row["fee"]))
+        assert abs(cash - Decimal(float(row["cash"]))) < Decimal("1e-6"), row
+    marks = history.held.rows(SectionKind.MARK, 0)
+    assert np.isfinite(marks["equity"]).all()
+
+
+async def the_read_model_says_the_same(tape: Tape, session: str, folder: Path) -> None:
+    """Fills of the read model are those of the tape."""
+    model = DuckReadModel(folder / "read.duckdb")
+    await asyncio.to_thread(model.open)
+    runner = ProjectionRunner(tape, [model])
+    await runner.start()
+    try:
+        await runner.wait_until((await tape.info()).last, 20.0)
+        history = await histories.read(tape, session)
+        with model.store.read(None) as snapshot:
+            rows = fill_rows(snapshot, session)
+        assert rows.tobytes() == history.held.rows(SectionKind.FILL, 0).tobytes()
+    finally:
+        await runner.close()
+        model.close()
