@@ -125,9 +125,7 @@ class Tape(Protocol):
         """
         ...
 
-    def read(
-        self, start: int = 1, *, subjects: tuple[str, ...] = (), end: int | None = None
-    ) -> AsyncIterator[Message]:
+    def read(self, start: int = 1, *, subjects: tuple[str, ...] = (), end: int | None = None) -> AsyncIterator[Message]:
         """Messages from `start` to `end` (the tape's last sequence at the call if None), with prefetch.
 
         Ends when the last matching message was given; gaps of sequence come only from the filter.

@@ -21,7 +21,7 @@ class MarketProjection:
     """A `Projection` of market frames and decisions to a `MarketStore`; its only writer."""
 
     name = "market"
-    subjects = (subjects.MARKET, "tape.session.*.decision", "tape.research.*.decision")
+    subjects: tuple[str, ...] = (subjects.MARKET, "tape.session.*.decision", "tape.research.*.decision")
 
     def __init__(self, store: MarketStore) -> None:
         self.store = store

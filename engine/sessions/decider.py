@@ -1,4 +1,4 @@
-"""The decider of a session: rows and commands in, decided rows out. No I/O, no clock; live, replay and fork share it."""
+"""A session's loop in the vocabulary of the tape: rows and commands in, decided rows out. No I/O, no clock."""
 
 from __future__ import annotations
 

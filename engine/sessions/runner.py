@@ -17,8 +17,8 @@ import structlog
 from engine.recordings.reading import RecordingReader, RowsInput, Window
 from engine.sessions import history as histories
 from engine.sessions import snapshots
-from engine.sessions.decider import Decider
 from engine.sessions.cutting import cut, last_input
+from engine.sessions.decider import Decider
 from engine.sessions.history import History, Scheduled
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
 from engine.sessions.life import Session
