@@ -101,7 +101,7 @@ _INTERVAL_NS = {
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Named maxima of a market store."""
 
-    batch_rows_max: int = 50_000  # rows of one write to the server
+    batch_rows_max: int = 200_000  # rows of one commit; each commit refreshes six views
     write_tries_max: int = 5  # of one batch
     write_seconds_max: float = 30.0  # one try
     query_pool_max: int = 4  # queries at once

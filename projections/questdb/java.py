@@ -25,6 +25,16 @@ _ACCESS_OPTIONS = (
     "--add-exports=java.base/jdk.internal.vm=io.questdb",
 )
 
+_POOLS = (
+    "shared.worker",
+    "wal.apply.worker",
+    "mat.view.refresh.worker",
+    "view.compiler.worker",
+    "export.worker",
+    "http.worker",
+    "pg.worker",
+)
+
 _LOG_CONF = """\
 writers=file,stdout
 w.file.class=io.questdb.log.LogRollingFileWriter
@@ -129,9 +139,28 @@ def environment(settings: QuestDbSettings, access: Access) -> dict[str, str]:
         "cairo.wal.writer.data.append.page.size": page,
         "cairo.writer.data.index.value.append.page.size": page,
         "cairo.o3.column.memory.size": page,
+        **_waiting(),
     }
     environment = {"QDB_" + name.replace(".", "_").upper(): value for name, value in options.items()}
     return environment | {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
+
+
+def _waiting() -> dict[str, str]:
+    """How idle workers wait: soon asleep for a millisecond at a time.
+
+    By default each spins some thousand rounds after every piece of work, which at 10 commits a second cost two thirds
+    of a core for nothing (docs/market-store.md).
+    """
+    return {
+        f"{pool}.{name}": value
+        for pool in _POOLS
+        for name, value in (
+            ("yield.threshold", "10"),
+            ("nap.threshold", "100"),
+            ("sleep.threshold", "2000"),
+            ("sleep.timeout", "5"),
+        )
+    }
 
 
 def write_log_conf(root: Path, logs: Path) -> None:

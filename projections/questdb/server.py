@@ -30,6 +30,7 @@ from events.errors import Bug, Conflict, ProcessFailed, ReadModelUnavailable
 from projections.questdb import java, left_over
 from projections.questdb.access import Access, Console
 from projections.questdb.java import QuestDbSettings
+from projections.questdb.tables import CHECKPOINTS
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,7 @@ PR_SET_PDEATHSIG = 1
 LOG_TAIL_BYTES = 8_000
 POLL_SECONDS = 0.05
 ASK_SECONDS_MAX = 2.0
+REBUILD = "rebuild"  # file in the data folder: the store is to be filled anew
 PORT_TAKEN = "could not bind socket"
 USER = "tapedeck"
 
@@ -44,14 +46,14 @@ USER = "tapedeck"
 class QuestDbServer:
     """One server on one data folder.
 
-    After `start`, `must_rebuild` says whether the machine went down while the server ran last time: what it had
-    acknowledged was not fsynced, so the store must be reset and filled from the tape.
+    What the server acknowledges is not fsynced. So where the machine went down while it ran, its next `start` takes
+    the checkpoint away (`rebuilds` says so), and the projector fills the store from the tape anew.
     """
 
     def __init__(self, folder: Path, settings: QuestDbSettings | None = None, clock: Clock | None = None) -> None:
         self.folder = folder.resolve()
         self.settings = settings or QuestDbSettings()
-        self.must_rebuild = False
+        self.rebuilds = False
         self._clock = clock or SystemClock()
         self._child: subprocess.Popen[bytes] | None = None
         self._owner: IO[bytes] | None = None
@@ -95,6 +97,8 @@ class QuestDbServer:
             access = self._new_access()
             self._spawn(access)
             if await self._answers(access):
+                if self.rebuilds:
+                    await asyncio.to_thread(self._forget_checkpoint, access)
                 left_over.write_private(self.folder / left_over.ACCESS, msgspec.json.encode(access))
                 took = (self._clock.monotonic_ns() - began) / 1e6
                 log.info("questdb_started", pid=self.pid, url=access.url, elapsed_ms=round(took), tries=attempt)
@@ -112,7 +116,9 @@ class QuestDbServer:
                 code="DATA_FOLDER_IN_USE",
                 hint=f"Stop it (kill {pid}), or name another data folder in TAPEDECK_DATA.",
             )
-        self.must_rebuild = left_over.was_cut_off(self.folder)
+        if left_over.was_cut_off(self.folder):
+            (self.folder / REBUILD).touch()  # stays until it is done, whatever ends us before
+        self.rebuilds = (self.folder / REBUILD).exists()
         shutil.rmtree(self.folder / "scratch", ignore_errors=True)  # natives unpacked by an earlier run
         (self.folder / "scratch").mkdir()
         java.write_log_conf(self.root, self.folder / "log")
@@ -156,6 +162,15 @@ class QuestDbServer:
         finally:
             console.close()
         raise ProcessFailed(f"QuestDB does not answer after {self.settings.start_seconds_max} s.\n{self.log_tail()}")
+
+    def _forget_checkpoint(self, access: Access) -> None:
+        console = Console(access, pool_max=1, seconds_max=self.settings.start_seconds_max)
+        try:
+            console.ask(f"DROP TABLE IF EXISTS {CHECKPOINTS}")
+        finally:
+            console.close()
+        (self.folder / REBUILD).unlink()
+        log.warning("questdb_rebuilds", reason="the machine went down while it ran")
 
     def _ended_early(self) -> bool:
         tail = self.log_tail()

@@ -17,11 +17,13 @@ import psutil
 import pytest
 
 from events.errors import Bug, Conflict, ProcessFailed, ReadModelUnavailable
+from projections.batch import Checkpoint
 from projections.questdb import left_over
 from projections.questdb import server as server_module
 from projections.questdb.access import Access, Console, access_of
 from projections.questdb.java import JAR_NAME, QuestDbSettings, cached_jar, environment
 from projections.questdb.server import QuestDbServer, read_access
+from projections.questdb.store import QuestDbMarketStore
 from tests.conftest import ROOT
 from tests.projections.questdb_servers import settings
 
@@ -201,7 +203,7 @@ async def test_a_failed_start_shows_its_log(tmp_path: Path) -> None:
 async def test_it_survives_kills_and_taken_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A port taken while it started costs one try; killed and started again it has all it acknowledged, same address.
 
-    After the machine went down it says that the store must be rebuilt.
+    After the machine went down the market store has no checkpoint any more: it is filled from the tape anew.
     """
     server = QuestDbServer(tmp_path, settings())
     with socket.socket() as occupied:
@@ -212,7 +214,11 @@ async def test_it_survives_kills_and_taken_ports(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(server_module, "_free_port", lambda *a, **k: next(first, None) or free_port(*a, **k))
         access = await server.start()
         assert access.port != occupied.getsockname()[1]
-    assert not server.must_rebuild
+    assert not server.rebuilds
+    store = QuestDbMarketStore(access)
+    store.create()
+    store.set_checkpoint(Checkpoint("epoch", 7, "digest"))
+    await store.wait_visible(7)
     ask(access, "CREATE TABLE kept (ts TIMESTAMP, number LONG) TIMESTAMP(ts) PARTITION BY DAY WAL")
     for number in range(20):
         ask(access, f"INSERT INTO kept VALUES ({number}, {number})")
@@ -225,12 +231,16 @@ async def test_it_survives_kills_and_taken_ports(tmp_path: Path, monkeypatch: py
 
     again = QuestDbServer(tmp_path, settings())
     assert await again.start() == access
-    assert again.must_rebuild
+    assert again.rebuilds
+    await asyncio.to_thread(store.create)
+    assert await asyncio.to_thread(store.checkpoint) == Checkpoint()
+    await store.close()
     while (rows := ask(access, "SELECT count(), sum(number) FROM kept")) != [(20, 190)]:
         assert rows <= [(20, 190)]
         await asyncio.sleep(0.02)
     await again.stop()
     assert again.pid is None
+    assert not (tmp_path / server_module.REBUILD).exists()
     assert not (tmp_path / left_over.RUNNING).exists()
 
 
