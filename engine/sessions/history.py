@@ -62,7 +62,8 @@ async def read(tape: Tape, session: str, *, decided_after: int = 0) -> History:
     commands: dict[int, Command] = {}
     root = subjects.session_fence(session, research=started.spec.research)
     wanted = (root, subjects.session_commands(session))
-    async for message in tape.read(started_at, subjects=wanted):
+    first = min(started_at, started.after + 1)  # a command may stand between a start and its answer
+    async for message in tape.read(first, subjects=wanted):
         if codec.is_frame(message.body):
             if message.sequence > decided_after:
                 history.held.add(message)
