@@ -73,7 +73,7 @@ def step(books: Books, out: Out, row: Record, index: int, intents: Record, memor
     lane_index = market["lane_first"]
     while lane_index >= 0:
         lane = lanes[lane_index]
-        if said & PRICED != 0 and lane["exits"] == 1 and lane["position"] != 0.0 and lane["exits_pending"] == 0:
+        if said & PRICED != 0 and not lane["calm_low"] < market["last"] < lane["calm_high"]:
             protect(books, out, row, lane_index)
         if said & SHOWN != 0 and (lane["kinds"] >> row["kind"]) & 1 != 0:
             asked = call_kernel(row, market, lane, intents, memory)

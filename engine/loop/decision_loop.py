@@ -191,7 +191,7 @@ class DecisionLoop:
         return self._decisions(self._drained() if self._counts[TOTAL] else NOTHING)
 
     def advance_bars(self, bars: Rows) -> Decisions:
-        """Read BAR_DTYPE rows, each as four inputs; see `engine.loop.bars`."""
+        """Read BAR_DTYPE rows, each as four inputs; see `engine.loop.bars`. `consumed` counts market rows."""
         return self.advance(expand_bars(bars))
 
     # --- between rows ---------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from engine.loop.fills import execute, slipped, stopped_price
+from engine.loop.levels import set_calm, stop_level, target_level
 from engine.loop.market import open_room, taker_price
 from engine.loop.orders import cancel_lane, compact, draft, expected_position, place
 from engine.loop.records import Books, Out, Record
@@ -21,6 +22,8 @@ def protect(books: Books, out: Out, row: Record, lane_index: int) -> None:
     """Exit the lane's position where a level was reached; stop before target."""
     instruments, lanes, _, accounts = books
     lane = lanes[lane_index]
+    if lane["exits_pending"] != 0 or lane["position"] == 0.0:
+        return
     market = instruments[lane["instrument"]]
     fresh = lane["entry_input"] == accounts[0]["input"]
     if fresh and row["flags"] & EXTREMES == 0:
@@ -31,22 +34,13 @@ def protect(books: Books, out: Out, row: Record, lane_index: int) -> None:
     if stop > 0.0 and (last - stop) * side <= 0.0:
         exit_lane(books, out, row, lane_index, (stop, stop_code(lane, side, stop)))
         return
+    target = target_level(lane, side)
+    taken = not fresh and target > 0.0 and target_reached(lane, row, (last - target) * side >= 0.0)
     if (last - lane["best_price"]) * side > 0.0:
         lane["best_price"] = last
-    target = lane["entry_price"] * (1.0 + side * lane["take_profit_ratio"])
-    if not fresh and lane["take_profit_ratio"] > 0.0 and target_reached(lane, row, (last - target) * side >= 0.0):
-        exit_lane(books, out, row, lane_index, (target, Code.TAKE_PROFIT))
-
-
-def stop_level(lane: Record, side: float) -> float:
-    """The nearer of stop loss and trailing stop; 0 where neither is set."""
-    stop = lane["entry_price"] * (1.0 - side * lane["stop_loss_ratio"]) if lane["stop_loss_ratio"] > 0.0 else 0.0
-    if lane["trailing_ratio"] == 0.0:
-        return stop
-    trailing = lane["best_price"] * (1.0 - side * lane["trailing_ratio"])
-    if stop == 0.0:
-        return trailing
-    return max(stop, trailing) if side > 0.0 else min(stop, trailing)
+    set_calm(lane)
+    if taken:
+        exit_lane(books, out, row, lane_index, (target, int(Code.TAKE_PROFIT)))
 
 
 def stop_code(lane: Record, side: float, stop: float) -> int:

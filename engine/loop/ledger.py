@@ -5,6 +5,7 @@ After each fill `equity = cash + sum(position * last)`; tests hold it against ex
 
 from __future__ import annotations
 
+from engine.loop.levels import set_calm
 from engine.loop.outputs import put_fill, put_mark
 from engine.loop.records import Books, Execution, Out, Record
 from engine.loop.rounding import dust
@@ -57,6 +58,7 @@ def move_position(lane: Record, account: Record, price: float, signed: float, no
         lane["deferred"] = 0
     elif before * signed > 0.0:
         lane["entry_price"] = (lane["entry_price"] * abs(before) + price * abs(signed)) / abs(after)
+    set_calm(lane)
     return realized
 
 

@@ -24,7 +24,7 @@ import numba
 import numpy as np
 from numba.core.errors import NumbaError
 
-from engine.loop import advance, commands, records
+from engine.loop import advance, bars, commands, records
 from engine.loop import table as tables
 from engine.loop.exits import protect
 from engine.loop.fills import match
@@ -32,7 +32,7 @@ from engine.loop.outputs import put_mark, row_fits
 from engine.loop.source import Inliner, plain
 from engine.strategies.strategy import Strategy
 from events.errors import InvalidInput, ProcessFailed
-from events.rows import DENIAL_DTYPE, FILL_DTYPE, MARK_DTYPE, MARKET_DTYPE, ORDER_DTYPE, SIGNAL_DTYPE
+from events.rows import BAR_DTYPE, DENIAL_DTYPE, FILL_DTYPE, MARK_DTYPE, MARKET_DTYPE, ORDER_DTYPE, SIGNAL_DTYPE
 
 # Functions that loops call and no kernel touches.
 CORE = (row_fits, match, protect, advance.carry_out, put_mark)
@@ -80,6 +80,7 @@ inside = table = compiled
 
 """
 
+LOOPS_KEPT = 64  # loops that a process remembers without making their text again
 _lock = threading.RLock()
 
 
@@ -100,9 +101,18 @@ def load_loop(strategies: Sequence[Strategy]) -> Loop:
         InvalidInput: a kernel uses what a decision may not use, or numba cannot compile it.
         ProcessFailed: the cache folder cannot be written.
     """
-    ordered = by_id(strategies)
+    return _loaded(tuple(by_id(strategies)))
+
+
+@functools.cache
+def core() -> ModuleType:
+    """The core module: `act`, `expand` and what loops call of it."""
+    return _import("core", core_source())
+
+
+@functools.lru_cache(maxsize=LOOPS_KEPT)
+def _loaded(ordered: tuple[Strategy, ...]) -> Loop:
     text = loop_source(ordered)
-    core = _import("core", core_source())
     try:
         module = _import("loop", text)
     except NumbaError as error:
@@ -112,13 +122,18 @@ def load_loop(strategies: Sequence[Strategy]) -> Loop:
         strategies=tuple(strategy.id for strategy in ordered),
         code_hash=text_hash(text),
         advance=module.advance,
-        act=core.act,
+        act=core().act,
     )
 
 
 def code_hash_of(strategies: Sequence[Strategy]) -> str:
     """The hash of loop and kernels without compiling anything."""
-    return text_hash(loop_source(by_id(strategies)))
+    return _hashed(tuple(by_id(strategies)))
+
+
+@functools.lru_cache(maxsize=LOOPS_KEPT)
+def _hashed(ordered: tuple[Strategy, ...]) -> str:
+    return text_hash(loop_source(ordered))
 
 
 def by_id(strategies: Sequence[Strategy]) -> list[Strategy]:
@@ -142,29 +157,30 @@ def loop_source(strategies: Sequence[Strategy]) -> str:
         _tuple([_rows(dtype) for dtype in memory]),
     ]
     names = {function: function.__name__ for function in CORE}
-    core = f"from {_module_name('core', core_source())} import {', '.join(names.values())}\n\n\n"
-    return HEADER + core + _loop_body(strategies, names) + _entry("advance", arguments)
+    imports = f"from {_module_name('core', core_source())} import {', '.join(names.values())}\n\n\n"
+    return HEADER + imports + _loop_body(strategies, names) + _entry("advance", arguments)
 
 
 @functools.cache
 def core_source() -> str:
     """The text of the core module: what every loop shares, and the commands."""
     inliner = Inliner(TABLE)
-    names = [inliner.add(function) for function in (*CORE, commands.act)]
-    keeps = "\n".join(f"{name} = kept({name})" for name in names[:-1])
-    arguments = [_books(), _out(), _rows(records.COMMAND_DTYPE)]
-    return HEADER + inliner.text() + _entry("act", arguments) + keeps + "\n"
+    names = [inliner.add(function) for function in (*CORE, commands.act, bars.expand)]
+    keeps = "\n".join(f"{name} = kept({name})" for name in names[: len(CORE)])
+    act = _entry("act", [_books(), _out(), _rows(records.COMMAND_DTYPE)])
+    expand = _entry("expand", [_rows(BAR_DTYPE, readonly=True), _rows(MARKET_DTYPE)])
+    return HEADER + inliner.text() + act + expand + keeps + "\n"
 
 
 def plain_module(strategies: Sequence[Strategy]) -> ModuleType:
-    """The same functions as plain Python, `advance` and `act`: the twin that compiled code is tested against."""
+    """The same functions as plain Python: the twin that compiled code is tested against."""
     module = ModuleType("plain_loop")
     inliner = Inliner(TABLE)
-    inliner.add(commands.act)
+    entries = [inliner.add(function) for function in (commands.act, bars.expand)]
     exec(compile(PLAIN + inliner.text(), "<plain core>", "exec"), module.__dict__)
-    act = module.__dict__["act"]
+    kept = {name: module.__dict__[name] for name in entries}
     exec(compile(PLAIN + _loop_body(by_id(strategies), {}), "<plain loop>", "exec"), module.__dict__)
-    module.__dict__["act"] = act
+    module.__dict__.update(kept)
     return module
 
 

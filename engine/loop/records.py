@@ -56,15 +56,15 @@ LANE_DTYPE = np.dtype(
         ("long_allowed", "i1"),
         ("short_allowed", "i1"),
         ("halted", "i1"),  # 1: no new entries (by command)
-        ("exits", "i1"),  # 1: at least one of the three exit ratios is set
         ("deferred", "i1"),  # 1: a bar's nearer extreme reached the target; it is taken after the stop was checked
-        ("pad1", "i1"),
-        ("pad2", "<i2"),
+        ("pad", "<i4"),
         ("position", "<f8"),  # k: signed base units
         ("entry_price", "<f8"),  # k: average, 0 when flat
         ("entry_ns", "<i8"),  # k: loop time of the entry, 0 when flat
         ("entry_input", "<i8"),  # input ordinal of the entry, 0 when flat
         ("best_price", "<f8"),  # most favourable price since the entry (trailing exit), 0 when flat
+        ("calm_low", "<f8"),  # between the two, neither reached, no protective exit has anything to do
+        ("calm_high", "<f8"),
         ("realized", "<f8"),  # k: before fees
         ("fees", "<f8"),  # k
         ("reserved", "<f8"),  # notional of working orders that would add exposure

@@ -185,7 +185,7 @@ def _lanes(spec: LoopSpec, order: Sequence[str], strategies: Mapping[str, Strate
     rows = np.zeros(len(spec.lanes) + len(spec.instruments), LANE_DTYPE)
     for name in ("stop_loss_ratio", "take_profit_ratio", "trailing_ratio"):
         rows[name][: len(spec.lanes)] = getattr(limits, name)
-    rows["exits"] = (rows["stop_loss_ratio"] > 0) | (rows["take_profit_ratio"] > 0) | (rows["trailing_ratio"] > 0)
+    rows["calm_low"], rows["calm_high"] = -np.inf, np.inf
     rows["position_max"] = limits.position_max or np.inf
     slots = dict.fromkeys(order, 0)
     for row, lane in zip(rows, spec.lanes, strict=False):

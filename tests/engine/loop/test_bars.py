@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.loop.bars import expand_bars
 from engine.loop.decision_loop import DecisionLoop
-from events.rows import BAR_BITS, BAR_DTYPE, MarketFlag
+from engine.loop.module import plain_module
+from events.rows import BAR_BITS, BAR_DTYPE, MARKET_DTYPE, MarketFlag
 from tests.engine.loop.driving import SECOND, START_NS, STRATEGIES, Desk, bar, spec_of
+from tests.engine.loop.kernels import SCRIPTED
 
 PRICE = st.floats(1e-8, 1e6)
 
 
+@settings(deadline=None)
 @given(prices=st.lists(PRICE, min_size=4, max_size=4), volume=st.floats(0, 1e15))
 def test_a_bar_keeps_its_prices_and_its_volume(prices: list[float], volume: float) -> None:
     """Open, both extremes and close are there, in order of the nearer extreme; the volume is whole."""
@@ -64,7 +67,12 @@ def test_bars_may_be_cut_anywhere_too() -> None:
     bars["high"], bars["low"] = ends.max(axis=1) + 0.5, ends.min(axis=1) - 0.5
     bars["ts_event_ns"] = START_NS + np.arange(60) * 60 * SECOND
     bars["interval_ns"] = 60 * SECOND
-    states = set()
+    one = DecisionLoop(spec_of(), STRATEGIES)
+    rows = np.empty(4 * len(bars), MARKET_DTYPE)
+    plain_module([SCRIPTED]).expand(bars, rows)
+    assert rows.tobytes() == expand_bars(bars).tobytes()
+    one.advance(rows)
+    states = {one.state_hash()}
     for parts in ([bars], [bars[at : at + 1] for at in range(60)], [bars[:7], bars[7:]]):
         loop = DecisionLoop(spec_of(), STRATEGIES)
         for part in parts:
