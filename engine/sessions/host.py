@@ -22,6 +22,7 @@ from events.tape import Append, Keys, Message, Tail, Tape
 
 log = structlog.get_logger(__name__)
 
+CANCEL_SECONDS = 0.2
 FOLDED = (subjects.COMMANDS, subjects.DESK, "tape.session.*.fact", "tape.research.*.fact")
 
 
@@ -69,9 +70,11 @@ class Host:
 
     async def close(self) -> None:
         """Let go: sessions go on elsewhere, or here at the next start."""
-        for task in [*self._helpers, *self._tasks.values()]:
-            task.cancel()
-        await asyncio.gather(*self._helpers, *self._tasks.values(), return_exceptions=True)
+        pending = {*self._helpers, *self._tasks.values()}
+        while pending:  # a cancel that meets a finished `wait_for` is swallowed: say it again
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
         if self._tail:
             await self._tail.close()
         await self._keys.delete(f"engine.{self._engine}")
