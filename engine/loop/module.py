@@ -113,6 +113,7 @@ def core() -> ModuleType:
 @functools.lru_cache(maxsize=LOOPS_KEPT)
 def _loaded(ordered: tuple[Strategy, ...]) -> Loop:
     text = loop_source(ordered)
+    shared = core()  # the loop's module imports it by name
     try:
         module = _import("loop", text)
     except NumbaError as error:
@@ -122,7 +123,7 @@ def _loaded(ordered: tuple[Strategy, ...]) -> Loop:
         strategies=tuple(strategy.id for strategy in ordered),
         code_hash=text_hash(text),
         advance=module.advance,
-        act=core().act,
+        act=shared.act,
     )
 
 
