@@ -1,0 +1,60 @@
+"""`tapedeck bench`: the benchmarks of the sources, by name."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from api.cli.telling import say_table
+from events.errors import NotAvailable, Unknown
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "benchmarks"
+
+
+@click.command("bench", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--all", "every", is_flag=True, help="Run all of them.")
+@click.argument("name", required=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench(every: bool, name: str | None, arguments: tuple[str, ...]) -> None:
+    """Run benchmarks by name, or list them.
+
+    ARGUMENTS are the benchmark's own. Each prints ours, the baseline of the same run, and the ratio.
+    """
+    found = benchmarks()
+    if every:
+        codes = [_run(one, ()) for one in found]
+        click.get_current_context().exit(max(codes, default=0))
+    if name is None:
+        say_table(("benchmark", "question"), list(found.items()))
+        return
+    if name not in found:
+        raise Unknown(f"There is no benchmark {name!r}. There are {', '.join(found)}.", field="name")
+    click.get_current_context().exit(_run(name, arguments))
+
+
+def benchmarks() -> dict[str, str]:
+    """Name and question of each, in order of name.
+
+    Raises:
+        NotAvailable: this is an installation without its sources.
+    """
+    if not FOLDER.is_dir():
+        raise NotAvailable(
+            f"There are no benchmarks in {FOLDER}: they are part of the sources.", hint="Run it in a checkout."
+        )
+    found = {}
+    for path in sorted(FOLDER.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        has_main = any(isinstance(node, ast.If) for node in tree.body)
+        if has_main and not path.name.startswith("_"):
+            found[path.stem] = (ast.get_docstring(tree) or "").split("\n")[0]
+    return found
+
+
+def _run(name: str, arguments: tuple[str, ...]) -> int:
+    return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], cwd=ROOT, check=False).returncode
