@@ -44,10 +44,10 @@ def expand(bars: Record, rows: Record) -> int:
         first = ROWS_PER_BAR * at
         near = bar["high"] if high_first else bar["low"]
         far = bar["low"] if high_first else bar["high"]
-        step(bar, rows[first], bar["open"], 0, flags | MarketFlag.BAR_OPEN)
-        step(bar, rows[first + 1], near, third_ns, flags | MarketFlag.BAR_NEAR)
-        step(bar, rows[first + 2], far, 2 * third_ns, flags | MarketFlag.BAR_FAR)
-        step(bar, rows[first + 3], bar["close"], max(bar["interval_ns"] - 1, 0), flags | MarketFlag.BAR_CLOSE)
+        write_step(bar, rows[first], bar["open"], 0, flags | MarketFlag.BAR_OPEN)
+        write_step(bar, rows[first + 1], near, third_ns, flags | MarketFlag.BAR_NEAR)
+        write_step(bar, rows[first + 2], far, 2 * third_ns, flags | MarketFlag.BAR_FAR)
+        write_step(bar, rows[first + 3], bar["close"], max(bar["interval_ns"] - 1, 0), flags | MarketFlag.BAR_CLOSE)
     return ROWS_PER_BAR * len(bars)
 
 
@@ -58,7 +58,7 @@ def high_comes_first(bar: Record) -> bool:
     return up < down or (up == down and bar["close"] < bar["open"])
 
 
-def step(bar: Record, row: Record, price: float, delay_ns: int, flags: int) -> None:
+def write_step(bar: Record, row: Record, price: float, delay_ns: int, flags: int) -> None:
     """One of the four rows."""
     row["ts_event_ns"] = bar["ts_event_ns"] + delay_ns
     row["ts_received_ns"] = bar["ts_received_ns"]

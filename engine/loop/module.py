@@ -175,13 +175,12 @@ def core_source() -> str:
 
 def plain_module(strategies: Sequence[Strategy]) -> ModuleType:
     """The same functions as plain Python: the twin that compiled code is tested against."""
-    module = ModuleType("plain_loop")
+    shared, module = ModuleType("plain_core"), ModuleType("plain_loop")
     inliner = Inliner(TABLE)
     entries = [inliner.add(function) for function in (commands.act, bars.expand)]
-    exec(compile(PLAIN + inliner.text(), "<plain core>", "exec"), module.__dict__)
-    kept = {name: module.__dict__[name] for name in entries}
+    exec(compile(PLAIN + inliner.text(), "<plain core>", "exec"), shared.__dict__)
     exec(compile(PLAIN + _loop_body(by_id(strategies), {}), "<plain loop>", "exec"), module.__dict__)
-    module.__dict__.update(kept)
+    module.__dict__.update({name: shared.__dict__[name] for name in entries})
     return module
 
 

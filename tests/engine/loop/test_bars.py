@@ -18,7 +18,7 @@ PRICE = st.floats(1e-8, 1e6)
 
 
 @settings(deadline=None)
-@given(prices=st.lists(PRICE, min_size=4, max_size=4), volume=st.floats(0, 1e15))
+@given(prices=st.lists(PRICE, min_size=4, max_size=4), volume=st.one_of(st.just(0.0), st.floats(1e-300, 1e15)))
 def test_a_bar_keeps_its_prices_and_its_volume(prices: list[float], volume: float) -> None:
     """Open, both extremes and close are there, in order of the nearer extreme; the volume is whole."""
     low, *between, high = sorted(prices)
