@@ -230,13 +230,14 @@ def prices(ask: Ask, source: str, as_of: int | None) -> Rows:
     """The newest price of each instrument: PRICE_ROW[n] by instrument."""
     where = Where("source", source).within(0, NS_MAX, as_of)
     sql = (
-        "SELECT DISTINCT ON (instrument) * FROM ("
-        f"SELECT max(ts_event_ns) ts_event_ns, arg_max(price, {_PLACE}) price, instrument FROM ticks "
-        f"WHERE {where} AND {_COUNTS} GROUP BY instrument UNION ALL "
+        "WITH newest AS (SELECT instrument, max(ts_event_ns) ts_event_ns FROM ticks "
+        f"WHERE {where} AND {_COUNTS} GROUP BY instrument) SELECT DISTINCT ON (instrument) * FROM ("
+        f'SELECT ts_event_ns, arg_max(price, ("sequence", "index")) price, instrument FROM ticks SEMI JOIN newest '
+        f"USING (instrument, ts_event_ns) WHERE {where} AND {_COUNTS} GROUP BY ALL UNION ALL "
         f"SELECT arg_max(ts_event_ns + interval_ns, {_PLACE}) ts_event_ns, arg_max(close, {_PLACE}) price, instrument "
         f"FROM bars WHERE {where} GROUP BY instrument) ORDER BY instrument, ts_event_ns DESC"
     )
-    rows = ask(sql, where.values * 2, PRICE_ROW)
+    rows = ask(sql, where.values * 3, PRICE_ROW)
     return rows[np.argsort(rows["instrument"])]
 
 
