@@ -85,6 +85,7 @@ class Runner:
         self._answered = 0  # last command carried out
         self._keys: dict[str, CommandAccepted | CommandRefused] = {}
         self._scheduled: deque[Scheduled] = deque()
+        self._deferred: deque[CommandInput] = deque()  # met before all was decided again
         self._done: dict[int, CommandAccepted | CommandRefused] = {}
         self._stop: StopSession | None = None
         self._inputs: Inputs | None = None
@@ -167,6 +168,7 @@ class Runner:
                 break
         if self._stop is None:
             await self._carry_out_scheduled(None)
+            await self._meet_deferred()
         await self._end()
 
     def _open(self) -> Inputs:
@@ -193,6 +195,7 @@ class Runner:
             await self._meet_commands()
 
     async def _meet_commands(self) -> None:
+        await self._meet_deferred()
         if isinstance(self._inputs, RecordingInputs):
             for command in self._inputs.commands():
                 await self._command(command)
@@ -254,7 +257,16 @@ class Runner:
     async def _command(self, item: CommandInput) -> None:
         if item.sequence in self._done or item.sequence <= self._answered:
             await self._carry_out_scheduled(self._decider.inputs)  # answered by an earlier run: acts at its place
-            return
+        elif self._ledger.pending or self._scheduled:
+            self._deferred.append(item)  # what an earlier run decided without it comes first
+        else:
+            await self._carry_out(item)
+
+    async def _meet_deferred(self) -> None:
+        while self._deferred and self._stop is None and not (self._ledger.pending or self._scheduled):
+            await self._carry_out(self._deferred.popleft())
+
+    async def _carry_out(self, item: CommandInput) -> None:
         answer, act = self._answer(item)
         await self._append(answer, f"answer:{item.sequence}")
         self._done[item.sequence] = answer
