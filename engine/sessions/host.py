@@ -204,6 +204,7 @@ class Host:
         self._tasks.pop(name, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("session_run_ended", session=name, error=str(error), kind=type(error).__name__)
+        if name in self.desk.running:  # it broke off, or its last fact is not folded yet: no storm of claims
             self._rest_until[name] = self._clock.monotonic_ns() + round(self._settings.rest_seconds * NS_PER_SECOND)
         self._changed.set()
 
