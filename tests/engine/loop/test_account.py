@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from engine.loop.decision_loop import DecisionLoop, Decisions
 from events.rows import MarketFlag, MarketKind, OrderStatus, Rows
+from tests.engine.loop.crowd import STRATEGIES, crowd, spec
 from tests.engine.loop.driving import Desk, ask, bid, limits, spec_of, terms, trade
-from tests.engine.loop.test_the_law import STRATEGIES, crowd, spec
 
 ENDED = {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED}
 CLOSE = Decimal("1e-9")

@@ -23,7 +23,7 @@ from engine.strategies.registry import discover, load
 from engine.strategies.strategy import Strategy
 from events.errors import InvalidInput, Unknown
 from tests.engine.loop.driving import ROOT, limits, market, spec_of, terms, trade
-from tests.engine.loop.kernels import FAILING, SCRIPTED
+from tests.engine.loop.kernels import SCRIPTED
 
 FILE = '''
 """Enter on the first trade above {level}."""
@@ -52,8 +52,8 @@ RUN = """
 import sys
 from pathlib import Path
 from engine.loop.module import load_loop
-from engine.strategies.registry import discover, load
-loop = load_loop([discover(Path(sys.argv[1]))["mine"]])
+from engine.strategies.registry import load
+loop = load_loop([load(Path(sys.argv[1])).STRATEGY])
 print(sum(loop.advance.stats.cache_hits.values()), sum(loop.advance.stats.cache_misses.values()), loop.code_hash)
 """
 
@@ -64,11 +64,16 @@ def write(folder: Path, level: float, body: str = "pass") -> Path:
     return folder
 
 
+def mine(folder: Path) -> Strategy:
+    """The strategy of the user's folder, not probed."""
+    strategy: Strategy = load(folder / "mine.py").STRATEGY
+    return strategy
+
+
 def first_signal(folder: Path) -> int:
     """Input of the first signal on prices 100, 101, ... 119."""
-    registry = discover(folder)
-    spec = spec_of(lanes=(lane("mine"),))
-    decisions = DecisionLoop(spec, registry, loop=load_loop([registry["mine"]])).advance(
+    strategies = {"mine": mine(folder)}
+    decisions = DecisionLoop(spec_of(lanes=(lane("mine"),)), strategies).advance(
         market([trade(100.0 + at) for at in range(20)])
     )
     return int(decisions.signals[0]["input"])
@@ -83,7 +88,12 @@ def in_a_process(folder: Path, cache: Path) -> tuple[int, int, str]:
     """Cache hits, misses and the code hash of a fresh process."""
     environment = {**os.environ, "TAPEDECK_CACHE_DIR": str(cache)}
     done = subprocess.run(
-        [sys.executable, "-c", RUN, str(folder)], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", RUN, str(folder / "mine.py")],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     hits, misses, code_hash = done.stdout.split()
     return int(hits), int(misses), code_hash
@@ -127,11 +137,11 @@ def test_an_edited_kernel_decides_anew_in_the_same_process(tmp_path: Path, cache
 
 def test_words_are_no_code(tmp_path: Path) -> None:
     """A comment or a docstring changes no code hash; a constant does."""
-    one = discover(write(tmp_path, 105.0))["mine"]
-    other = discover(write(tmp_path, 105.0, "pass  # because"))["mine"]
+    one = mine(write(tmp_path, 105.0))
+    other = mine(write(tmp_path, 105.0, "pass  # because"))
     assert one.kernel is not other.kernel
     assert code_hash_of([one]) == code_hash_of([other])
-    assert code_hash_of([one]) != code_hash_of([discover(write(tmp_path, 106.0))["mine"]])
+    assert code_hash_of([one]) != code_hash_of([mine(write(tmp_path, 106.0))])
 
 
 def test_the_module_holds_all_it_needs() -> None:
@@ -171,7 +181,7 @@ def test_a_kernel_that_no_loop_could_inline_is_refused(tmp_path: Path, body: str
 def test_a_kernel_that_leaves_its_bounds_is_refused(tmp_path: Path, body: str, message: str) -> None:
     """The probe runs the kernel over a seeded market and says on which row it went wrong."""
     with pytest.raises(InvalidInput, match=message):
-        probe.probe(load(write(tmp_path, 105.0, body) / "mine.py").STRATEGY)
+        probe.probe(mine(write(tmp_path, 105.0, body)))
 
 
 def test_a_kernel_that_never_returns_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,34 +209,6 @@ def test_the_registry_says_what_there_is(tmp_path: Path) -> None:
         discover(tmp_path)
     with pytest.raises(InvalidInput, match="no folder"):
         discover(tmp_path / "missing")
-
-
-def test_a_failing_kernel_keeps_what_was_decided_before() -> None:
-    """The row of the failure is not read, and nothing after it."""
-    strategies = {"failing": FAILING}
-    loop = DecisionLoop(spec_of(lanes=(lane("failing"),)), strategies)
-    decisions = loop.advance(market([trade(100.0)] * 9))
-    assert (loop.failed, loop.failed_lane, loop.consumed, loop.inputs) == (-7, 0, 4, 4)
-    assert [int(row["input"]) for row in decisions.fills] == [1]
-    state = loop.state_hash()
-    assert not loop.advance(market([trade(100.0)] * 3))
-    assert (loop.consumed, loop.state_hash()) == (0, state)
-
-
-def test_the_state_does_not_hang_on_the_hash_seed() -> None:
-    """PYTHONHASHSEED changes nothing."""
-    code = (
-        "import numpy as np;from tests.engine.loop import test_the_law as law;"
-        "print(law.outcome(law.DecisionLoop(law.spec(), law.STRATEGIES), [law.crowd(800, 5)])[1])"
-    )
-    states = set()
-    for seed in ("0", "4", "9"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-        )
-        states.add(done.stdout)
-    assert len(states) == 1
 
 
 def test_indicators_are_inlined_once() -> None:

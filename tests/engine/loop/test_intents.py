@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from engine.loop.decision_loop import DecisionLoop
 from engine.loop.records import INTENTS_WRONG
+from engine.loop.spec import LaneSpec
 from events.rows import Code, OrderKind, SignalKind
-from tests.engine.loop.driving import Desk, limits, spec_of, terms, trade
+from tests.engine.loop.driving import Desk, limits, market, spec_of, terms, trade
+from tests.engine.loop.kernels import FAILING
 
 LONG, SHORT, EXIT, QUOTE, CANCEL = (int(kind) for kind in SignalKind)
 LIMIT, STOP = int(OrderKind.LIMIT), int(OrderKind.STOP)
@@ -191,3 +194,15 @@ def test_prices_are_rounded_to_their_steps() -> None:
     at.rows(trade(100.0))
     row = at.kind(1)[0]
     assert (float(row["price"]), round(float(row["quantity"]), 9)) == (98.5, 1.1)
+
+
+def test_a_failing_kernel_keeps_what_was_decided_before() -> None:
+    """The row of the failure is not read, and nothing after it."""
+    strategies = {"failing": FAILING}
+    loop = DecisionLoop(spec_of(lanes=(LaneSpec(strategy="failing", instrument=0),)), strategies)
+    decisions = loop.advance(market([trade(100.0)] * 9))
+    assert (loop.failed, loop.failed_lane, loop.consumed, loop.inputs) == (-7, 0, 4, 4)
+    assert [int(row["input"]) for row in decisions.fills] == [1]
+    state = loop.state_hash()
+    assert not loop.advance(market([trade(100.0)] * 3))
+    assert (loop.consumed, loop.state_hash()) == (0, state)
