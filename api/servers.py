@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from pathlib import Path
 
 import structlog
 
@@ -16,6 +17,7 @@ from events.errors import ProcessFailed
 from events.jetstream import streams
 from events.jetstream.configuration import NatsSettings
 from events.jetstream.link import Endpoint, Link
+from events.jetstream.roles import seed_file
 from events.jetstream.server import NatsServer, endpoint
 from events.jetstream.streams import StreamSettings
 from events.jetstream.tape import JetStreamTape
@@ -35,6 +37,9 @@ NO_JAR = (
 def tape_endpoint(settings: Settings, role: str) -> Endpoint:
     """How a role reaches the tape's server. Raises NotAvailable where none was started."""
     if settings.tape.url:
+        credentials = Path(settings.tape.credentials)
+        if settings.tape.credentials and credentials.is_dir():  # one nkey seed a role, as deploy/make_keys.py writes
+            return Endpoint(settings.tape.url, role, seed_file=str(seed_file(credentials, role)))
         return Endpoint(settings.tape.url, role, credentials_file=settings.tape.credentials)
     return endpoint(Places(settings.folder).nats, role)
 

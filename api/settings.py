@@ -28,7 +28,9 @@ class TapeSettings(Section, frozen=True):
     """The log."""
 
     url: Annotated[str, Meta(description="address of a NATS server that already runs; empty: a child process")] = ""
-    credentials: Annotated[str, Meta(description="file with the credentials for `url`")] = ""
+    credentials: Annotated[
+        str, Meta(description="for `url`: a file with credentials, or a folder with one nkey seed a role")
+    ] = ""
     replicas: Annotated[int, Meta(ge=1, le=5, description="copies of the stream in a cluster")] = 1
     append_seconds_max: Annotated[float, Meta(gt=0, le=60, description="bound of one append, seconds")] = 5.0
 
