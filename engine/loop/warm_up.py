@@ -6,11 +6,12 @@ processes, because numba compiles under one lock.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from numba import config
 
 from engine.loop.module import Loop, load_loop
 from engine.strategies.registry import Registry, discover
@@ -18,6 +19,7 @@ from events.errors import ProcessFailed
 
 # What is compiled next, how many of how many are done.
 Report = Callable[[str, int, int], None]
+PROCESSES_MAX = 4
 OUTPUT_CHARACTERS = 2_000  # of a failed process that are shown
 
 
@@ -33,7 +35,7 @@ def warm_up(folder: Path | None, report: Report, *, processes: int | None = None
     report("core", 0, len(sets))
     loops = [load_loop([registry[name] for name in sets[0]])]
     report(_title(sets[0]), 1, len(sets))
-    count = processes or min(len(os.sched_getaffinity(0)), 4)
+    count = processes or min(int(getattr(config, "NUMBA_NUM_THREADS", 1)), PROCESSES_MAX)
     _compile_apart(sets[1:], folder, count)
     for done, names in enumerate(sets[1:], 2):
         loops.append(load_loop([registry[name] for name in names]))

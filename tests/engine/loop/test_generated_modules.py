@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.loop import module, probe
+from engine.loop import module, probe, warm_up
 from engine.loop.decision_loop import DecisionLoop
 from engine.loop.module import code_hash_of, load_loop, loop_source
 from engine.loop.source import Inliner, inlined
@@ -21,7 +21,7 @@ from engine.loop.spec import LaneSpec
 from engine.strategies.ema_cross import STRATEGY
 from engine.strategies.registry import discover, load
 from engine.strategies.strategy import Strategy
-from events.errors import InvalidInput, Unknown
+from events.errors import InvalidInput, ProcessFailed, Unknown
 from tests.engine.loop.driving import ROOT, limits, market, spec_of, terms, trade
 from tests.engine.loop.kernels import SCRIPTED
 
@@ -209,6 +209,28 @@ def test_the_registry_says_what_there_is(tmp_path: Path) -> None:
         discover(tmp_path)
     with pytest.raises(InvalidInput, match="no folder"):
         discover(tmp_path / "missing")
+
+
+def test_loops_are_warmed_up_one_alone_and_one_of_all() -> None:
+    """Every session finds its loop compiled: each strategy's own, and the one of all."""
+    registry = discover()
+    sets = warm_up.loop_sets(registry)
+    assert sets == [*((name,) for name in registry), tuple(registry)]
+
+
+def test_warming_up_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core first, then each loop, some of them in processes of their own."""
+    monkeypatch.setattr(warm_up, "loop_sets", lambda registry: [("ema_cross",), ("breakout",)])
+    said: list[tuple[str, int, int]] = []
+    loops = warm_up.warm_up(None, lambda *given: said.append(given), processes=1)
+    assert said == [("core", 0, 2), ("ema_cross", 1, 2), ("breakout", 2, 2)]
+    assert [loop.strategies for loop in loops] == [("ema_cross",), ("breakout",)]
+
+
+def test_a_compiling_process_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last words are in the error."""
+    with pytest.raises(ProcessFailed, match="nothing_of_the_kind"):
+        warm_up._compile_apart([("nothing_of_the_kind",)], None, 1)
 
 
 def test_indicators_are_inlined_once() -> None:
