@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.loop.decision_loop import DecisionLoop
-from engine.loop.records import INTENTS_WRONG
+from engine.loop.records import INTENTS_OVER, INTENTS_WRONG
 from engine.loop.spec import LaneSpec
 from events.rows import Code, OrderKind, SignalKind
 from tests.engine.loop.driving import Desk, limits, market, spec_of, terms, trade
@@ -185,6 +185,14 @@ def test_an_intent_that_means_nothing_fails_the_session(fields: dict[str, Any]) 
     """It is the strategy's bug: nothing is guessed."""
     at = Desk(spec_of()).script((2, fields)).rows(trade(100.0), trade(100.0), trade(100.0))
     assert (at.loop.failed, at.loop.consumed) == (INTENTS_WRONG, 1)
+
+
+def test_a_kernel_that_asks_for_too_much_fails_the_session() -> None:
+    """At most INTENTS_MAX intents a row."""
+    lane = LaneSpec(strategy="failing", instrument=0, params={"calls": 2, "code": 33})
+    loop = DecisionLoop(spec_of(lanes=(lane,)), {"failing": FAILING})
+    loop.advance(market([trade(100.0)] * 3))
+    assert (loop.failed, loop.consumed) == (INTENTS_OVER, 1)
 
 
 def test_prices_are_rounded_to_their_steps() -> None:

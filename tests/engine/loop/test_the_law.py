@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.loop.decision_loop import DecisionLoop
+from engine.loop.decision_loop import OUT_DTYPES, DecisionLoop
+from engine.loop.hashing import decision_hash
 from engine.loop.module import load_loop
 from engine.loop.spec import LoopSpec
+from engine.sessions.decision_hash import DecisionHash
+from events.rows import DECISION_KINDS, SectionKind
 from tests.engine.loop.crowd import STRATEGIES, crowd, outcome, spec
 from tests.engine.loop.driving import ROOT, plain_loop
 
@@ -38,6 +41,22 @@ def test_any_cutting_and_any_capacity_give_the_same_bytes(
     edges = [0, *sorted(cuts), len(ROWS)]
     parts = [ROWS[first:last] for first, last in itertools.pairwise(edges)]
     assert outcome(DecisionLoop(spec(), STRATEGIES, capacity=capacity), parts) == whole
+
+
+def test_the_decision_hash_knows_no_cuts(whole: tuple[list[bytes], str]) -> None:
+    """The hash over rows at hand is the running hash over them in pieces; one changed bit changes it."""
+    rows = {
+        kind: np.frombuffer(data, dtype) for kind, data, dtype in zip(DECISION_KINDS, whole[0], OUT_DTYPES, strict=True)
+    }
+    running = DecisionHash()
+    for kind, held in rows.items():
+        for at in range(0, len(held), 777):
+            running.add(kind, held[at : at + 777])
+    assert decision_hash(rows) == running.hexdigest()
+    fills = rows[SectionKind.FILL].copy()
+    fills[0]["maker"] ^= 1
+    assert decision_hash({**rows, SectionKind.FILL: fills}) != running.hexdigest()
+    assert decision_hash({}) == DecisionHash().hexdigest()
 
 
 def test_one_row_a_call_gives_the_same_bytes(whole: tuple[list[bytes], str]) -> None:
