@@ -59,7 +59,7 @@ async def _backtest(settings: Settings, wish: SessionWish, report: tuple[Path | 
     async with opened(settings, modes=("backtest",)) as tools:
         spec = plan(wish, session_name(tools.clock), USER, tools.lookups.library())
         began = tools.clock.monotonic_ns()
-        with progress("backtest", "thousandths") as bar:
+        with progress("backtest", "") as bar:
             history = await run_to_end(tools, spec, bar)
         seconds = (tools.clock.monotonic_ns() - began) / 1e9
         path = await write_report(tools, history, report[0]) if report else None

@@ -71,7 +71,7 @@ async def _fork(settings: Settings, session: str, wish: ForkWish) -> tuple[Histo
     async with opened(settings, modes=("backtest",)) as tools:
         parent = await histories.read(tools.connection.tape, session)
         spec = forking.fork(parent, wish, session_name(tools.clock, "fork"), USER, tools.lookups.library())
-        with progress("fork", "thousandths") as bar:
+        with progress("fork", "") as bar:
             return parent, await run_to_end(tools, spec, bar)
 
 

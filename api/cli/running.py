@@ -66,10 +66,13 @@ def _log_little() -> None:
 
 
 @asynccontextmanager
-async def tape_server(settings: Settings, *, guarded: bool = True) -> AsyncIterator[HouseFile | None]:
+async def tape_server(
+    settings: Settings, *, guarded: bool = True, market: bool = False
+) -> AsyncIterator[HouseFile | None]:
     """The tape's server runs inside: that of the house, which is given, or of the settings, else a child of ours.
 
-    A server that we start is compared with its seal first, and sealed from then on, unless not `guarded`.
+    A server that we start is compared with its seal first, and sealed from then on, unless not `guarded`; with
+    `market` the market store's server runs too.
 
     Raises:
         NotAvailable: `init` never ran here.
@@ -85,7 +88,7 @@ async def tape_server(settings: Settings, *, guarded: bool = True) -> AsyncItera
         return
     servers = Servers(settings, SystemClock())
     try:
-        await servers.start(market=False)
+        await servers.start(market=market)
         if guarded:
             await servers.guard()
         yield None

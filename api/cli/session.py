@@ -84,7 +84,7 @@ async def _start(settings: Settings, wish: SessionWish, key: str | None, wait: b
         async with waiting.stopped_with_us(tools, name):
             accepted, sequence = await waiting.start(tools, spec, key or "")
             note(f"session {accepted.session} started")
-            with progress("session", "thousandths") as bar:
+            with progress("session", "") as bar:
                 ended = await waiting.until_over(tools, spec, sequence, bar)
         return {"session": ended.session, "state": ended.reason, "sequence": sequence, "changed": True}
 

@@ -63,7 +63,10 @@ class Progress(Protocol):
 
 @contextmanager
 def progress(title: str, unit: str) -> Iterator[Progress]:
-    """Shows a job that takes longer than a moment: a bar on a terminal, else a line every few seconds."""
+    """Shows a job that takes longer than a moment: a bar on a terminal, else a line every few seconds.
+
+    Without a unit only the share is shown.
+    """
     if sys.stderr.isatty():
         with _bar(title, unit) as bar:
             yield bar
@@ -85,8 +88,14 @@ class _Lines:
         if now < self._due_ns:
             return
         self._due_ns = now + round(LINE_SECONDS * NS_PER_SECOND)
-        share = f" of {total:,} ({100 * done // total} %)" if total else ""
-        note(f"{self._title}: {done:,}{share} {self._unit}")
+        note(f"{self._title}: {_counted(done, total, self._unit)}")
+
+
+def _counted(done: int, total: int | None, unit: str) -> str:
+    share = f"{100 * done // total} %" if total else ""
+    if not unit:
+        return share or "..."
+    return f"{done:,} of {total:,} {unit} ({share})" if total else f"{done:,} {unit}"
 
 
 @contextmanager
@@ -104,7 +113,6 @@ def _bar(title: str, unit: str) -> Iterator[Progress]:
         task = bars.add_task(title, total=None, count="")
 
         def show(done: int, total: int | None) -> None:
-            share = f" of {total:,}" if total else ""
-            bars.update(task, completed=done, total=total, count=f"{done:,}{share} {unit}")
+            bars.update(task, completed=done, total=total, count=_counted(done, total, unit))
 
         yield show

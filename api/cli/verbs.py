@@ -102,7 +102,9 @@ def _told(error: BaseException, args: Sequence[str]) -> int:
         raise error
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return _said("interrupted.", INTERRUPTED)
-    if isinstance(error, BrokenPipeError):  # the reader has gone: nobody is left to be told
+    if isinstance(error, OSError) and (
+        isinstance(error, BrokenPipeError) or "Broken pipe" in str(error)
+    ):  # the reader has gone: nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if isinstance(error, click.ClickException):

@@ -1,0 +1,146 @@
+"""`tapedeck rebuild`: the read models made anew from the tape."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import click
+
+from api.cli.telling import json_option, note, progress, say, say_json
+from api.settings import Settings
+
+if TYPE_CHECKING:
+    from api.bootstrap import Connection
+    from projections.duckdb.read_model import DuckReadModel
+    from projections.duckdb.slots import Slot
+    from projections.market_store import MarketStore
+    from projections.runner import ProjectionRunner
+
+VISIBLE_SECONDS_MAX = 60.0  # until what is written can be read
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild came to."""
+
+    sequence: int
+    read_model_hash: str
+    market_store: str
+    market_hash: str
+
+
+@click.command("rebuild")
+@json_option
+@click.pass_obj
+def rebuild(settings: Settings, as_json: bool) -> None:
+    """Throw the read models away and build them from the tape.
+
+    The house must not run. The hashes printed are the same whenever the same tape is rebuilt.
+    """
+    from api.cli.running import run
+
+    done = run(_rebuild(settings))
+    if as_json:
+        say_json(done._asdict())
+        return
+    say(f"rebuilt up to sequence {done.sequence}")
+    say(f"read model    {done.read_model_hash}")
+    say(f"market store  {done.market_hash}  ({done.market_store})")
+
+
+async def _rebuild(settings: Settings) -> Rebuilt:
+    from api import bootstrap
+    from api.cli.running import tape_server
+    from api.places import Places, running_house
+    from api.servers import market_store_of
+    from events.clock import SystemClock
+    from projections.duckdb.publish import Publisher
+    from projections.market_projection import MarketProjection
+    from projections.projection import Projection
+    from projections.runner import ProjectionRunner
+
+    _check_alone(running_house(Places(settings.folder)) is not None)
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(tape_server(settings, market=True))
+        connection = await bootstrap.connect(settings, "admin", clock)
+        stack.push_async_callback(connection.close)
+        _check_alone(await connection.keys.get("projector") is not None)
+        slot = _only_slot(settings)
+        stack.callback(slot.release)
+        model = await _read_model(connection, slot)
+        stack.callback(model.close)
+        market = await stack.enter_async_context(_market(settings, slot))
+        runners = [
+            ProjectionRunner(connection.tape, [projection], clock=clock)
+            for projection in (cast(Projection, model), MarketProjection(market))
+        ]
+        for runner in runners:
+            stack.push_async_callback(runner.close)
+        await _both(runners)
+        sequence = min(runner.status().visible for runner in runners)
+        await market.wait_visible(sequence, seconds=VISIBLE_SECONDS_MAX)
+        await Publisher(model.store, connection.blobs, clock).publish()
+        hashes = await asyncio.to_thread(model.store.content_hash), await market.content_hash()
+        return Rebuilt(sequence, hashes[0], market_store_of(settings), hashes[1])
+
+
+async def _both(runners: list[ProjectionRunner]) -> None:
+    """Each on a tail of its own, so that each says for itself how far it is."""
+    reached = [0] * len(runners)
+    with progress("rebuild", "events") as bar:
+
+        def told(at: int, done: int, total: int) -> None:
+            reached[at] = done
+            bar(min(reached), total)
+
+        await asyncio.gather(*(runner.rebuild(partial(told, at)) for at, runner in enumerate(runners)))
+
+
+def _check_alone(taken: bool) -> None:
+    from events.errors import Conflict
+
+    if taken:
+        raise Conflict("A house runs on this tape and uses its read models.", hint="Stop it, then rebuild.")
+
+
+def _only_slot(settings: Settings) -> Slot:
+    """The first slot of the read-model files; the files of all others are thrown away: they are made when needed."""
+    from api.places import Places
+    from events.errors import Conflict
+    from projections.duckdb import slots
+
+    folder = Places(settings.folder).duckdb
+    slot = slots.claim(folder)
+    if slot.number != 0:
+        slot.release()
+        raise Conflict(f"An API process uses the read-model files in {folder}.", hint="Stop it, then rebuild.")
+    for path in folder.glob("slot-*"):
+        if path.suffix != ".lock" and not path.name.startswith("slot-0."):
+            path.unlink(missing_ok=True)
+            note(f"thrown away: {path.name}")
+    return slot
+
+
+async def _read_model(connection: Connection, slot: Slot) -> DuckReadModel:
+    from projections.duckdb.publish import open_read_model
+
+    return await open_read_model(slot.path, connection.tape)
+
+
+@asynccontextmanager
+async def _market(settings: Settings, slot: Slot) -> AsyncIterator[MarketStore]:
+    from api import bootstrap
+    from api.servers import market_store_of
+
+    if market_store_of(settings) == "duckdb":
+        store = await asyncio.to_thread(bootstrap.duck_market_store, slot.path.with_suffix(".market"))
+    else:
+        store = await asyncio.to_thread(bootstrap.market_store, settings)
+    try:
+        yield store
+    finally:
+        await store.close()
