@@ -137,6 +137,12 @@ def _hashed(ordered: tuple[Strategy, ...]) -> str:
     return text_hash(loop_source(ordered))
 
 
+def is_compiled(strategies: Sequence[Strategy]) -> bool:
+    """Whether numba's cache has machine code of this loop: then loading it takes a fraction of a second."""
+    name = _module_name("loop", loop_source(by_id(strategies)))
+    return any((cache_folder() / "__pycache__").glob(f"{name}.advance-*.nbc"))
+
+
 def by_id(strategies: Sequence[Strategy]) -> list[Strategy]:
     """The order of kernels in a loop."""
     return sorted(strategies, key=lambda strategy: strategy.id)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from numba import config
 
-from engine.loop.module import Loop, load_loop
+from engine.loop.module import Loop, is_compiled, load_loop
 from engine.strategies.registry import Registry, discover
 from events.errors import ProcessFailed
 
@@ -35,8 +35,10 @@ def warm_up(folder: Path | None, report: Report, *, processes: int | None = None
     report("core", 0, len(sets))
     loops = [load_loop([registry[name] for name in sets[0]])]
     report(_title(sets[0]), 1, len(sets))
-    count = processes or min(int(getattr(config, "NUMBA_NUM_THREADS", 1)), PROCESSES_MAX)
-    _compile_apart(sets[1:], folder, count)
+    missing = [names for names in sets[1:] if not is_compiled([registry[name] for name in names])]
+    if missing:
+        count = processes or min(int(getattr(config, "NUMBA_NUM_THREADS", 1)), PROCESSES_MAX)
+        _compile_apart(missing, folder, count)
     for done, names in enumerate(sets[1:], 2):
         loops.append(load_loop([registry[name] for name in names]))
         report(_title(names), done, len(sets))

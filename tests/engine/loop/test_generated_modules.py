@@ -225,6 +225,8 @@ def test_warming_up_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     loops = warm_up.warm_up(None, lambda *given: said.append(given), processes=1)
     assert said == [("core", 0, 2), ("ema_cross", 1, 2), ("breakout", 2, 2)]
     assert [loop.strategies for loop in loops] == [("ema_cross",), ("breakout",)]
+    monkeypatch.setattr(subprocess, "Popen", lambda *given, **named: pytest.fail("compiled again"))
+    assert len(warm_up.warm_up(None, lambda *given: None)) == 2
 
 
 def test_a_compiling_process_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
