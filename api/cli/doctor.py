@@ -1,0 +1,170 @@
+"""`tapedeck doctor`: is everything well here, and what to do where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from api.cli.telling import json_option, note, progress, say, say_json
+from api.settings import Settings
+
+if TYPE_CHECKING:
+    from api.cli.checks import Check, Word
+    from api.cli.running import Reached
+    from api.places import HouseFile
+
+NOT_WELL = 9  # exit code
+HEALTH_SECONDS_MAX = 5.0
+RESEAL_SECONDS_MAX = 3_600.0
+SEAL_BEHIND_WARN = 10_000  # messages
+WORDS: dict[str, Word] = {"ok": "ok", "behind": "warn"}  # of the API's health; any other is a failure
+
+
+@click.command("doctor")
+@click.option("--reseal", is_flag=True, help="Begin the seal anew: only if you know that the tape is whole.")
+@click.option("--yes", is_flag=True, help="Do not ask before --reseal.")
+@json_option
+@click.pass_obj
+def doctor(settings: Settings, reseal: bool, yes: bool, as_json: bool) -> None:
+    """Check this installation and its data; say what to do.
+
+    Versions, disk, ports, the tape with its sync mode and seal, lag of the read models, compiled kernels. Exit code 9
+    where something is broken; what is only not ideal is a warning.
+    """
+    from api.cli.running import run
+
+    if reseal:
+        if not yes:
+            click.confirm(
+                "Damage done to the tape until now will not be noticed any more. Go on?", abort=True, err=True
+            )
+        run(_reseal(settings))
+        return
+    found = run(_checks(settings))
+    if as_json:
+        say_json(found)
+    else:
+        for one in found:
+            say(f"{one.state:<5} {one.name:<13} {one.detail}")
+            if one.todo:
+                say(f"{'':<19} -> {one.todo}")
+    if any(one.state == "fail" for one in found):
+        click.get_current_context().exit(NOT_WELL)
+
+
+async def _checks(settings: Settings) -> list[Check]:
+    from api.cli import checks
+    from api.places import Places, read_mark, running_house
+
+    places = Places(settings.folder)
+    found = await asyncio.to_thread(lambda: list(checks.of_machine(settings)))
+    house = running_house(places)
+    found.append(checks.port(settings, house))
+    if read_mark(places) is None:
+        found.append(checks.Check("tape", "warn", "none in this data folder yet", "Run `tapedeck init`."))
+        return found
+    found += [one async for one in _of_tape(settings)]
+    if house is not None:
+        found += await asyncio.to_thread(_of_house, house)
+    return found
+
+
+async def _of_tape(settings: Settings) -> AsyncIterator[Check]:
+    from api.cli import checks
+    from api.cli.running import reached
+    from events.errors import TapedeckError
+
+    try:
+        async with reached(settings, guarded=False) as line:
+            info = await line.tape.info()
+            detail = f"epoch {info.epoch}, {info.last:,} messages, {info.size_bytes / 1024**2:,.1f} MiB"
+            yield checks.Check("tape", "ok", detail)
+            yield checks.sync_mode(settings, line.places)
+            yield await _seal(line, info.last)
+    except TapedeckError as error:
+        yield checks.Check("tape", "fail", error.message, error.hint)
+
+
+async def _seal(line: Reached, last: int) -> Check:
+    """With a house: how far its seal is behind. Without: the whole comparison."""
+    from api.cli.checks import Check
+    from events import seal
+    from events.errors import TapeRefused
+    from events.jetstream.server import NatsServer
+    from events.jetstream.streams import TAPE_STREAM
+    from events.seal import files
+
+    store = None if line.settings.tape.url else NatsServer(line.places.nats).blocks(TAPE_STREAM)
+    try:
+        if line.house is not None:
+            behind = last - files.read_head(line.places.seal, line.tape.epoch).point.sequence
+            state: Word = "warn" if behind > SEAL_BEHIND_WARN else "ok"
+            return Check("seal", state, f"{max(0, behind):,} messages behind the end of the tape")
+        with progress("comparing the tape with its seal", "bytes") as bar:
+            report = await seal.check(
+                line.tape, line.places.seal, store=store, deep=store is not None, progress=bar, clock=line.clock
+            )
+    except TapeRefused as error:
+        return Check("seal", "fail", error.message, error.hint)
+    return Check("seal", "ok", f"the tape is as it was sealed up to {report.sequence:,} of {report.last:,}")
+
+
+class _Health(msgspec.Struct):
+    """What the API says of itself; see `api.services.checkup`."""
+
+    status: str
+    components: dict[str, dict[str, Any]]
+
+
+def _of_house(house: HouseFile) -> list[Check]:
+    """How the processes of the house are, by the API's own health."""
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    from api.cli.checks import Check
+
+    try:
+        with urlopen(f"{house.api_url}/api/health", timeout=HEALTH_SECONDS_MAX) as answer:
+            health = msgspec.json.decode(answer.read(), type=_Health)
+    except (OSError, URLError, msgspec.MsgspecError) as error:
+        return [Check("api", "fail", f"{house.api_url} does not answer: {error}", "Look into the data folder's logs.")]
+    found = []
+    for name, part in health.components.items():
+        lag = f", {part['lag']:,} events behind" if part.get("lag") is not None else ""
+        detail = f"{part['status']}{lag}{': ' + part['detail'] if part.get('detail') else ''}"
+        state = WORDS.get(part["status"], "fail")
+        todo = "" if state == "ok" else "Wait until it has caught up." if state == "warn" else "Look into the logs."
+        found.append(Check(name.replace("_", " "), state, detail, todo))
+    return found
+
+
+async def _reseal(settings: Settings) -> None:
+    from api.cli.running import reached
+    from api.places import Places, running_house
+    from events.errors import Conflict
+    from events.jetstream.server import NatsServer
+    from events.jetstream.streams import TAPE_STREAM
+    from events.seal import Sealer, files
+
+    if running_house(Places(settings.folder)) is not None:
+        raise Conflict("A house runs on this data folder and seals its tape.", hint="Stop it first.")
+    async with reached(settings, guarded=False) as line:
+        last = (await line.tape.info()).last
+        await asyncio.to_thread(files.restart, line.places.seal, line.tape.epoch)
+        store = None if settings.tape.url else NatsServer(line.places.nats).blocks(TAPE_STREAM)
+        sealer = Sealer(line.tape, line.places.seal, store=store, clock=line.clock)
+        await sealer.start()
+        try:
+            with progress("sealing", "messages") as bar:
+                waiting = asyncio.ensure_future(sealer.wait(last, RESEAL_SECONDS_MAX))
+                while not waiting.done():
+                    await asyncio.wait({waiting}, timeout=0.2)
+                    bar(sealer.sealed, last)
+                await waiting
+        finally:
+            await sealer.close()
+    note(f"sealed anew up to {last:,}; the old seal is kept as {settings.folder / 'seal' / 'seal.json.old'}")
