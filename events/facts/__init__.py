@@ -1,0 +1,99 @@
+"""Commands and facts: one tagged struct each, JSON on the tape. One file per aggregate.
+
+What most rooms need is given here; the rest is imported from its file.
+
+Types are for ever. A new field has a default; a changed meaning is a new struct with the next version in its tag and
+an upcaster in `codec.py`. A golden sample of every released tag stays in the tests.
+"""
+
+from __future__ import annotations
+
+from events.facts import catalogue, kinds, recordings, sessions, users
+from events.facts.catalogue import (
+    InstrumentRegistered,
+    InstrumentTerms,
+)
+from events.facts.kinds import (
+    Command,
+    CommandAccepted,
+    CommandRefused,
+    Fact,
+    Place,
+)
+from events.facts.recordings import (
+    RecordingAbandoned,
+    RecordingCompleted,
+    RecordingOpened,
+)
+from events.facts.sessions import (
+    CancelOrder,
+    CodeChanged,
+    HaltLane,
+    ResearchCompleted,
+    SessionClaimed,
+    SessionEnded,
+    SessionFailed,
+    SessionProgressed,
+    SessionStarted,
+    SessionSuspended,
+    SessionVerified,
+    StartSession,
+    StopSession,
+    SubmitOrder,
+)
+from events.facts.specs import (
+    SessionInput,
+    SessionLimits,
+    SessionMode,
+    SessionSpec,
+    StrategySetting,
+)
+from events.facts.users import (
+    PasswordChanged,
+    RoleChanged,
+    UserCreated,
+    UserRemoved,
+)
+
+ROOMS = (kinds, catalogue, recordings, sessions, users)
+
+COMMANDS: tuple[type[Command], ...] = tuple(kind for room in ROOMS for kind in getattr(room, "COMMANDS", ()))
+FACTS: tuple[type[Fact], ...] = tuple(kind for room in ROOMS for kind in getattr(room, "FACTS", ()))
+
+__all__ = [
+    "COMMANDS",
+    "FACTS",
+    "CancelOrder",
+    "CodeChanged",
+    "Command",
+    "CommandAccepted",
+    "CommandRefused",
+    "Fact",
+    "HaltLane",
+    "InstrumentRegistered",
+    "InstrumentTerms",
+    "PasswordChanged",
+    "Place",
+    "RecordingAbandoned",
+    "RecordingCompleted",
+    "RecordingOpened",
+    "ResearchCompleted",
+    "RoleChanged",
+    "SessionClaimed",
+    "SessionEnded",
+    "SessionFailed",
+    "SessionInput",
+    "SessionLimits",
+    "SessionMode",
+    "SessionProgressed",
+    "SessionSpec",
+    "SessionStarted",
+    "SessionSuspended",
+    "SessionVerified",
+    "StartSession",
+    "StopSession",
+    "StrategySetting",
+    "SubmitOrder",
+    "UserCreated",
+    "UserRemoved",
+]

@@ -1,0 +1,56 @@
+"""What every command and fact is, and the two answers to a command."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    """What happened. Past tense; never refused."""
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    """What somebody wants. Imperative; answered exactly once.
+
+    `key` is the client's idempotency key: the same key gives the same answer, however late. A command stands on
+    `tape.command.<aggregate>` of the aggregate that answers it; one to a session on `tape.command.session.<session>`.
+    """
+
+    aggregate: ClassVar[str]
+
+    key: str
+    user: str
+
+
+class Place(msgspec.Struct, frozen=True, order=True):
+    """A row on the tape: `index` counts rows of the market section of the message at `sequence`."""
+
+    sequence: int = 0
+    index: int = 0
+
+
+class CommandAccepted(Fact, frozen=True, tag="CommandAccepted"):
+    """The one answer to a command that was carried out, or that found everything so already."""
+
+    key: str
+    cause: int  # sequence of the command
+    session: str = ""
+    id: str = ""  # of what it made or changed, where that is no session
+    effective_input: int | None = None  # acts before the session input of this ordinal
+    changed: bool = True
+
+
+class CommandRefused(Fact, frozen=True, tag="CommandRefused"):
+    """The one answer to a command that was not carried out. Nothing changed."""
+
+    key: str
+    cause: int
+    code: str
+    message: str
+    field: str | None = None
+    session: str = ""
+
+
+FACTS: tuple[type[Fact], ...] = (CommandAccepted, CommandRefused)

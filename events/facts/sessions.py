@@ -1,0 +1,161 @@
+"""Sessions: commands to them, and the facts of their life."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from events.facts.kinds import Command, Fact, Place
+from events.facts.specs import SessionSpec
+
+
+class StartSession(Command, frozen=True, tag="StartSession"):
+    """Run a session. `spec.session` is the id it will have."""
+
+    aggregate: ClassVar[str] = "desk"
+
+    spec: SessionSpec
+    replaces: bool = False  # C26: ends the same user's running session of the same mode
+    idempotent: bool = False  # C26: an equal body of the same user that runs is answered with its session
+
+
+class StopSession(Command, frozen=True, tag="StopSession"):
+    """Stop at this command's own place (tail) or at the place the engine confirms (recording)."""
+
+    aggregate: ClassVar[str] = "session"
+
+    session: str
+    close_positions: bool | None = None  # None: as the session's limits say
+
+
+class SubmitOrder(Command, frozen=True, tag="SubmitOrder"):
+    """An order by hand."""
+
+    aggregate: ClassVar[str] = "session"
+
+    session: str
+    symbol: str
+    side: Literal["buy", "sell"]
+    quantity: float
+    kind: Literal["market", "limit", "stop", "stop_limit", "trailing"] = "market"
+    price: float = 0.0
+    stop_price: float = 0.0
+    time_in_force: Literal["GTC", "IOC", "FOK"] = "GTC"
+
+
+class CancelOrder(Command, frozen=True, tag="CancelOrder"):
+    """Cancel a working order; order 0 means all of the session."""
+
+    aggregate: ClassVar[str] = "session"
+
+    session: str
+    order: int
+
+
+class HaltLane(Command, frozen=True, tag="HaltLane"):
+    """No new entries of a strategy on a symbol, or go on."""
+
+    aggregate: ClassVar[str] = "session"
+
+    session: str
+    strategy: str
+    symbol: str
+    halted: bool
+
+
+class SessionStarted(Fact, frozen=True, tag="SessionStarted"):
+    """The session exists; engines may claim it. `after` is where a tail's window opens."""
+
+    spec: SessionSpec
+    after: int = 0
+    started_ns: int = 0
+
+
+class SessionClaimed(Fact, frozen=True, tag="SessionClaimed"):
+    """An engine runs it, under this epoch; one of an older epoch is stale."""
+
+    session: str
+    engine: str
+    epoch: int
+
+
+class SessionProgressed(Fact, frozen=True, tag="SessionProgressed"):
+    """How far a session has read without deciding anything; written at most every few seconds."""
+
+    session: str
+    epoch: int
+    inputs: int
+    place: Place
+
+
+class SessionEnded(Fact, frozen=True, tag="SessionEnded"):
+    """Nothing follows. The hash is over all decision rows."""
+
+    session: str
+    reason: Literal["completed", "stopped", "replaced"]
+    inputs: int
+    place: Place
+    decision_hash: str
+    counts: dict[str, int]
+    equity: float
+    ended_ns: int = 0
+
+
+class SessionFailed(Fact, frozen=True, tag="SessionFailed"):
+    """The session stopped by itself; what it decided before stands."""
+
+    session: str
+    code: str
+    message: str
+    at: Place = Place()
+    ended_ns: int = 0
+
+
+class SessionSuspended(Fact, frozen=True, tag="SessionSuspended"):
+    """Recovery met another code: it waits for `CodeChanged` or a stop."""
+
+    session: str
+    code_hash: str
+    found_hash: str
+
+
+class CodeChanged(Fact, frozen=True, tag="CodeChanged"):
+    """Somebody allowed the session to go on under another code from this input on."""
+
+    session: str
+    code_hash: str
+    inputs: int
+    user: str
+
+
+class SessionVerified(Fact, frozen=True, tag="SessionVerified"):
+    """A replay of the session was compared with its log, row by row."""
+
+    session: str
+    equal: bool
+    decision_hash: str
+    rows: int
+    detail: str = ""
+
+
+class ResearchCompleted(Fact, frozen=True, tag="ResearchCompleted"):
+    """Results of a job that keeps no decisions of its own: a sweep's table, for instance."""
+
+    research: str
+    kind: Literal["sweep"]
+    body: msgspec.Raw
+
+
+COMMANDS: tuple[type[Command], ...] = (StartSession, StopSession, SubmitOrder, CancelOrder, HaltLane)
+FACTS: tuple[type[Fact], ...] = (
+    SessionStarted,
+    SessionClaimed,
+    SessionProgressed,
+    SessionEnded,
+    SessionFailed,
+    SessionSuspended,
+    CodeChanged,
+    SessionVerified,
+    ResearchCompleted,
+)

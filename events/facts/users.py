@@ -1,0 +1,38 @@
+"""Users. They are kept on the VAULT stream only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from events.facts.kinds import Fact
+
+
+class UserCreated(Fact, frozen=True, tag="UserCreated"):
+    """A user with a password hash (argon2id) and a role."""
+
+    name: str
+    role: Literal["viewer", "trader", "admin"]
+    password_hash: str
+
+
+class PasswordChanged(Fact, frozen=True, tag="PasswordChanged"):
+    """Another password hash; tokens given out before are void."""
+
+    name: str
+    password_hash: str
+
+
+class RoleChanged(Fact, frozen=True, tag="RoleChanged"):
+    """Another role; tokens given out before are void."""
+
+    name: str
+    role: Literal["viewer", "trader", "admin"]
+
+
+class UserRemoved(Fact, frozen=True, tag="UserRemoved"):
+    """The user may no longer log in."""
+
+    name: str
+
+
+FACTS: tuple[type[Fact], ...] = (UserCreated, PasswordChanged, RoleChanged, UserRemoved)
