@@ -132,11 +132,11 @@ def _axis(name: str, text: str) -> list[Value]:
     first, last, step = (number_of(part, option) for part in stretch.groups())
     if any(isinstance(one, bool) for one in (first, last, step)) or step <= 0 or last < first:
         raise InvalidInput(f"{option}: FIRST:LAST:STEP goes upward by a step above 0.", field="--grid")
-    count = math.floor((last - first) / step * (1 + 1e-12)) + 1
-    if count > GRID_MAX:
+    steps = (last - first) / step * (1 + 1e-12)  # infinite where a float cannot hold so many
+    if not steps < GRID_MAX:
         raise InvalidInput(f"{option} has more than {GRID_MAX:,} values.", field="--grid", code="TOO_LARGE")
     whole = isinstance(first, int) and isinstance(step, int)
-    return [first + at * step if whole else float(f"{first + at * step:.12g}") for at in range(count)]
+    return [first + at * step if whole else float(f"{first + at * step:.12g}") for at in range(math.floor(steps) + 1)]
 
 
 def instant_of(text: str | None, option: str) -> int | None:

@@ -48,7 +48,7 @@ def import_(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Import FILES of market data, each as a recording, once.
+    """Import files of market data, each as a recording, once.
 
     What is odd about a file is listed with row numbers; bad rows refuse it, unless --bad-rows skip. Importing the
     same again appends nothing; an import that was killed goes on where it was.

@@ -11,6 +11,7 @@ from api.settings import load
 
 
 @click.group(
+    "tapedeck",
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": None},
     epilog="Every verb has its own help: `tapedeck VERB --help`. Exit codes are listed in docs/cli.md.",
