@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from events.errors import InvalidInput
 from events.frames import NEWEST
 from events.rows import BAR_DTYPE, MARKET_DTYPE, ROW_DTYPES, MarketKind, Rows, SectionKind
 from projections.market_store import EVENT_NS_MAX, EVENT_NS_MIN, DecisionFrame, MarketFrame
@@ -43,10 +42,8 @@ class Columns(msgspec.Struct, frozen=True):
 
 
 def market_columns(frames: Sequence[MarketFrame]) -> tuple[Columns, Columns, Columns]:
-    """Trades, quotes and bars of the frames, each in the order of the tape.
-
-    Raises:
-        InvalidInput: an event time before 1970 or after 2261.
+    """Trades, quotes and bars of the frames, each in the order of the tape, without rows of other times than
+    `EVENT_NS_MIN` to `EVENT_NS_MAX`.
     """
     rows = _joined([frame for frame in frames if frame.rows.dtype == MARKET_DTYPE], MARKET_DTYPE)
     bars = _joined([frame for frame in frames if frame.rows.dtype == BAR_DTYPE], BAR_DTYPE)
@@ -55,14 +52,18 @@ def market_columns(frames: Sequence[MarketFrame]) -> tuple[Columns, Columns, Col
 
 
 def decision_columns(frames: Sequence[DecisionFrame], kind: SectionKind) -> Columns:
-    """The rows of one kind, with their ordinals. Raises as `market_columns`."""
+    """The rows of one kind, with their ordinals; times as in `market_columns`."""
     mine = [frame for frame in frames if frame.kind is kind]
-    columns = _joined(mine, ROW_DTYPES[kind, NEWEST[kind]])
+    columns = _all_joined(mine, ROW_DTYPES[kind, NEWEST[kind]])
     first = np.repeat(np.array([frame.ordinal for frame in mine], "<i8"), [len(frame.rows) for frame in mine])
-    return msgspec.structs.replace(columns, ordinal=first + columns.index)
+    return _timely(msgspec.structs.replace(columns, ordinal=first + columns.index))
 
 
-def _joined(frames: Sequence[MarketFrame | DecisionFrame], dtype: np.dtype) -> Columns:
+def _joined(frames: Sequence[MarketFrame], dtype: np.dtype) -> Columns:
+    return _timely(_all_joined(frames, dtype))
+
+
+def _all_joined(frames: Sequence[MarketFrame | DecisionFrame], dtype: np.dtype) -> Columns:
     lengths = [len(frame.rows) for frame in frames]
     names = [frame.source if isinstance(frame, MarketFrame) else frame.session for frame in frames]
     owners = tuple(dict.fromkeys(names))
@@ -70,25 +71,25 @@ def _joined(frames: Sequence[MarketFrame | DecisionFrame], dtype: np.dtype) -> C
     first = np.array([getattr(frame, "index", 0) for frame in frames], "<i4")
     starts = np.cumsum([0, *lengths])[:-1]
     rows = np.concatenate([np.empty(0, dtype), *(frame.rows for frame in frames)])
-    columns = Columns(
+    return Columns(
         owners=owners,
         codes=np.repeat(np.array([numbers[name] for name in names], "<i4"), lengths),
         sequence=np.repeat(np.array([frame.sequence for frame in frames], "<i8"), lengths),
         index=np.arange(len(rows), dtype="<i4") + np.repeat((first - starts).astype("<i4"), lengths),
         rows=rows,
     )
-    _check_times(columns)
-    return columns
 
 
-def _check_times(columns: Columns) -> None:
-    times = columns.rows["ts_event_ns"]
-    outside = np.flatnonzero((times < EVENT_NS_MIN) | (times > EVENT_NS_MAX))
-    if len(outside):
-        at = int(outside[0])
-        raise InvalidInput(
-            f"Row {columns.index[at]} of message {columns.sequence[at]} ({columns.owners[columns.codes[at]]}) has an"
-            f" event time that is not within 1970 to 2261: {times[at]} ns.",
-            field="ts_event_ns",
-            hint="The market store cannot keep such rows; leave them out of the import.",
-        )
+def _timely(columns: Columns) -> Columns:
+    outside = _outside(columns.rows)
+    return columns.taken(~outside) if outside.any() else columns
+
+
+def left_out(frames: Sequence[MarketFrame | DecisionFrame]) -> list[tuple[int, int]]:
+    """(sequence, rows) of each frame that has rows of times that no market store keeps."""
+    return [(frame.sequence, int(outside.sum())) for frame in frames if (outside := _outside(frame.rows)).any()]
+
+
+def _outside(rows: Rows) -> NDArray[np.bool_]:
+    times = rows["ts_event_ns"]
+    return np.asarray((times < EVENT_NS_MIN) | (times > EVENT_NS_MAX))

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import structlog
+
 from events import subjects
 from events.decisions import Decision
 from events.rows import SectionKind
 from projections.batch import Batch, Checkpoint, Event, check_follows
+from projections.market_columns import left_out
 from projections.market_store import DecisionFrame, MarketFrame, MarketStore
+
+log = structlog.get_logger(__name__)
 
 MARKET_KINDS = (SectionKind.MARKET, SectionKind.BAR)
 
@@ -25,6 +30,7 @@ class MarketProjection:
 
     def __init__(self, store: MarketStore) -> None:
         self.store = store
+        self.left_out = 0  # rows since the start with an event time that no market store keeps
         self._checkpoint: Checkpoint | None = None
 
     def checkpoint(self) -> Checkpoint:
@@ -48,6 +54,14 @@ class MarketProjection:
         if decided:
             self.store.write_decisions(decided)
         self._move(batch.checkpoint)
+        self._note_left_out([*left_out(market), *left_out(decided)])
+
+    def _note_left_out(self, found: list[tuple[int, int]]) -> None:
+        """Such rows are legal on the tape: they are told, and nothing stops."""
+        if found:
+            rows = sum(count for _, count in found)
+            self.left_out += rows
+            log.warning("rows_left_out", reason="event time not within 1970 to 2261", sequence=found[0][0], rows=rows)
 
     def _move(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = None  # unknown until the store has said yes
@@ -61,6 +75,7 @@ class MarketProjection:
     def reset(self) -> None:
         """See `Projection`."""
         self._checkpoint = None
+        self.left_out = 0
         self.store.reset()
 
 

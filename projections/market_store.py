@@ -217,10 +217,8 @@ class MarketStore(Protocol):
         ...
 
     def write_market(self, frames: Sequence[MarketFrame]) -> None:
-        """Store trades, quotes and bars; other kinds of rows are left out. When it returned, all are committed.
-
-        Raises:
-            InvalidInput: an event time before 1970 or after 2261; nothing of these frames is promised to be stored.
+        """Store trades, quotes and bars; other kinds of rows are left out, and rows with an event time before 1970 or
+        after 2261, which are legal on the tape. When it returned, all are committed.
         """
         ...
 

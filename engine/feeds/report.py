@@ -59,7 +59,7 @@ MEANINGS: dict[FindingCode, str] = {
     FindingCode.NOT_POSITIVE: "a price is zero or negative",
     FindingCode.NEGATIVE_QUANTITY: "a quantity or volume is negative",
     FindingCode.TOO_LARGE: "a price or quantity is beyond any market",
-    FindingCode.BAD_TIME: "a time is missing, unreadable or outside 1900 to 2200",
+    FindingCode.BAD_TIME: "a time is missing, unreadable or outside 1970 to 2200",
     FindingCode.BAD_OHLC: "the high or low of a bar does not enclose its open and close",
     FindingCode.SKIPPED_LINES: "lines before or between the data that are no data",
     FindingCode.SKIPPED_MESSAGES: "messages of kinds that make no market row",

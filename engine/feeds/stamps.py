@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.feeds.report import FindingCode, Lines, Notes
 
-TIME_MIN_NS = -2_208_988_800_000_000_000  # 1900-01-01
+TIME_MIN_NS = 0  # 1970-01-01
 TIME_MAX_NS = 7_258_118_400_000_000_000  # 2200-01-01
 SAMPLE_VALUES = 100  # that are tried for the form of a column of text
 RUNS_RATIO_MAX = 0.7  # runs of equal text per row, up to which it pays to parse each run once
@@ -129,7 +129,7 @@ def _filled(column: pl.Series) -> Times:
 
 
 def _from_us(column: pl.Series) -> Times:
-    """ns of microseconds; what lies outside 1900 to 2200 is `BAD_TIME` (polars would wrap it)."""
+    """ns of microseconds; what lies outside 1970 to 2200 is `BAD_TIME` (polars would wrap it)."""
     micros = _filled(column)
     fits = (micros >= TIME_MIN_NS // 1000) & (micros <= TIME_MAX_NS // 1000)
     return micros * 1000 if fits.all() else np.where(fits, np.where(fits, micros, 0) * 1000, BAD_TIME)

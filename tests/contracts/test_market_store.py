@@ -180,12 +180,16 @@ async def test_a_part_of_a_section_has_its_own_first_index(world: World) -> None
 
 
 @pytest.mark.parametrize("time_ns", [-1, EVENT_NS_MAX + 1, -(2**63), 2**63 - 1])
-async def test_times_that_cannot_be_kept_are_refused(world: World, time_ns: int) -> None:
-    """A row whose event time is before 1970 or after 2261 is refused with its place and source."""
-    rows = market_rows(12, 5)
+async def test_times_that_cannot_be_kept_are_left_out(world: World, time_ns: int) -> None:
+    """A row whose event time is before 1970 or after 2261 is left out; the others are where they would be with it."""
+    rows = market_rows(12, 5, [1])
+    rows["kind"] = MarketKind.TRADE
+    frames = world.framed(rows)
+    wanted = ticks_of(frames)
     rows["ts_event_ns"][3] = time_ns
-    with pytest.raises(InvalidInput, match=rf"Row 3 of message \d+ \({world.source}\).*1970 to 2261: {time_ns} ns"):
-        world.store.write_market(world.framed(rows))
+    await world.put(frames)
+    answer = await world.store.ticks(MarketQuery(world.source, 1, EVERYTHING))
+    assert answer.rows.tobytes() == wanted[wanted["index"] != 3].tobytes()
 
 
 async def test_nothing_is_written_by_empty_calls(world: World) -> None:

@@ -43,8 +43,8 @@ BAD_LINES = (
     ("AST/BTC,1535297434174,x,buy,0,4.0,5.7\n", BadRows, r"zero or negative \(rows 3\)", "NOT_POSITIVE"),
     ("AST/BTC,1535297434174,x,buy,1.5,-4.0,5.7\n", BadRows, r"is negative \(rows 3\)", "NEGATIVE_QUANTITY"),
     ("AST/BTC,1535297434174,x,buy,1e300,4.0,5.7\n", BadRows, r"beyond any market \(rows 3\)", "TOO_LARGE"),
-    ("AST/BTC,9223372036854775807,x,buy,1.5,4.0,5.7\n", BadRows, r"outside 1900 to 2200 \(rows 3\)", "BAD_TIME"),
-    ("AST/BTC,-5,x,buy,1.5,4.0,5.7\n", BadRows, r"outside 1900 to 2200 \(rows 3\)", "BAD_TIME"),
+    ("AST/BTC,9223372036854775807,x,buy,1.5,4.0,5.7\n", BadRows, r"outside 1970 to 2200 \(rows 3\)", "BAD_TIME"),
+    ("AST/BTC,-5,x,buy,1.5,4.0,5.7\n", BadRows, r"outside 1970 to 2200 \(rows 3\)", "BAD_TIME"),
 )
 
 
