@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from functools import partial
 
 import structlog
 
@@ -13,11 +14,11 @@ from events.errors import TapeShorter, TapeUnavailable, TooLarge
 from events.jetstream import batch, streams, wire
 from events.jetstream.link import Endpoint, Link
 from events.jetstream.log import JetStreamLog
+from events.jetstream.patience import Patience
 from events.jetstream.reader import SILENCE_SECONDS_MAX, Reader, ReaderLost
 from events.tailing import RunningTail
 from events.tape import Append, Limits, Message, Page, Receive, TapeInfo
 
-LOST_MAX = 5  # readers lost one after the other, without a message between, before a bounded reading gives up
 TAIL_PAUSE_SECONDS_MAX = 1.0
 
 _logger = structlog.get_logger(__name__)
@@ -32,6 +33,7 @@ class JetStreamTape:
         self.stream = found.config.name
         self._link = link
         self._log = JetStreamLog(link, self.stream, limits, clock, found.config.duplicate_window / streams.NS)
+        self._copied = found.config.num_replicas > 1  # a consumer may read from a copy that lags behind the leader
         self._clock = clock
         self._tails: set[RunningTail] = set()
         self._closed = False
@@ -106,8 +108,8 @@ class JetStreamTape:
         """See `Tape.read`."""
         self._open(subjects)
         if end is None:
-            end = (await self.info()).last
-        at, lost = max(start, 1), 0
+            end = (await self._informed()).last
+        at, patience = max(start, 1), self._patience()
         while at <= end:
             reader = Reader(self._link, self.stream, self.limits.prefetch_messages)
             try:
@@ -115,42 +117,71 @@ class JetStreamTape:
                 while (message := await reader.next(self.limits.read_seconds_max)) is not None:
                     if message.sequence > end:
                         return
-                    at, lost = message.sequence + 1, 0
+                    if message.sequence < at:  # a copy that ends before `at` begins at its own end
+                        continue
+                    at = message.sequence + 1
+                    patience.renew()
                     yield message
-                return
-            except ReaderLost as error:
-                lost += 1
-                await self._lost(error, at, lost)
+                if not await self._lagged(at, end, subjects):
+                    return
+                await patience.lose(ReaderLost("the copy that was read lags behind the leader"), at)
+            except (ReaderLost, TapeUnavailable) as error:
+                await patience.lose(error, at)
             finally:
                 await reader.close()
 
-    async def _lost(self, error: ReaderLost, at: int, lost: int) -> None:
-        _logger.info("tape_reader_lost", stream=self.stream, sequence=at, lost=lost, reason=str(error))
-        if lost > LOST_MAX or not await self._link.ready(self.limits.read_seconds_max):
-            raise TapeUnavailable(
-                f"Reading stream {self.stream} stopped before sequence {at}: {error}.",
-                hint="See that the tape's server runs; if it does, run `tapedeck doctor`.",
-            )
+    async def _lagged(self, at: int, end: int, subjects: tuple[str, ...]) -> bool:
+        """Whether the leader has a message of the filter from `at` to `end`, where a copy showed no more."""
+        if not self._copied or at > end:
+            return False
+        for subject in subjects or (f"{streams.ROOTS[self.stream]}.>",):
+            found = await retry.read(self._log, partial(self._log.first_behind, subject, at - 1))
+            if found is not None and found.sequence <= end:
+                return True
+        return False
+
+    def _patience(self) -> Patience:
+        return Patience(self._link, self._clock, self.stream, self.limits.read_seconds_max, copied=self._copied)
+
+    async def _informed(self) -> TapeInfo:
+        """The log's figures, asked again during an election."""
+        patience = self._patience()
+        while True:
+            try:
+                return await self.info()
+            except TapeUnavailable as error:
+                await patience.lose(error, 1)
 
     async def page(self, start: int, *, subjects: tuple[str, ...] = (), limit: int = 100) -> Page:
         """See `Tape.page`."""
         self._open(subjects)
         limit = max(1, min(limit, self.limits.page_messages_max))
-        last = (await self.info()).last
-        reader = Reader(self._link, self.stream, limit)
+        last = (await self._informed()).last
+        patience = self._patience()
+        while True:
+            reader = Reader(self._link, self.stream, limit)
+            try:
+                await reader.open(start, subjects, endless=False)
+                page, behind = await self._page_of(reader, start, limit, last)
+                if page.next is not None or not await self._lagged(max(behind, start), last, subjects):
+                    return page
+                await patience.lose(ReaderLost("the copy that was read lags behind the leader"), behind)
+            except (ReaderLost, TapeUnavailable) as error:
+                await patience.lose(error, start)
+            finally:
+                await reader.close()
+
+    async def _page_of(self, reader: Reader, start: int, limit: int, last: int) -> tuple[Page, int]:
+        """A page, and the sequence from which on it says nothing."""
         found: list[Message] = []
-        try:
-            await reader.open(start, subjects, endless=False)
-            while len(found) < limit and (message := await reader.next(self.limits.read_seconds_max)) is not None:
-                if message.sequence > last:
-                    return Page(found, None, last)
+        while len(found) < limit and (message := await reader.next(self.limits.read_seconds_max)) is not None:
+            if message.sequence > last:
+                return Page(found, None, last), last + 1
+            if message.sequence >= start:
                 found.append(message)
-        except ReaderLost as error:
-            raise TapeUnavailable(f"A page of stream {self.stream} cannot be read: {error}.") from None
-        finally:
-            await reader.close()
-        more = found and reader.pending > 0 and found[-1].sequence < last
-        return Page(found, found[-1].sequence + 1 if more else None, last)
+        behind = found[-1].sequence + 1 if found else 0
+        more = found and reader.pending > 0 and behind <= last
+        return Page(found, behind if more else None, last), behind
 
     async def get(self, sequence: int) -> Message | None:
         """See `Tape.get`."""

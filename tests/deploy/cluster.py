@@ -47,9 +47,9 @@ class Cluster:
         self._ports = {node: ports[3 * at : 3 * at + 3] for at, node in enumerate(NODES)}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
-    def endpoint(self, role: str) -> Endpoint:
-        """All three nodes, as a role."""
-        urls = ",".join(f"nats://127.0.0.1:{client}" for client, _, _ in self._ports.values())
+    def endpoint(self, role: str, *nodes: str) -> Endpoint:
+        """All nodes, or those named, as one role's client sees them."""
+        urls = ",".join(f"nats://127.0.0.1:{self._ports[node][0]}" for node in nodes or NODES)
         return Endpoint(url=urls, role=role, seed_file=str(seed_file(self.folder / "secrets", role)))
 
     def start(self, node: str) -> None:
@@ -103,6 +103,14 @@ class Cluster:
         child = self._children.pop(node)
         child.send_signal(signal.SIGKILL)
         child.wait()
+
+    def pause(self, node: str) -> None:
+        """Let a node stand still, as an overloaded machine does."""
+        self._children[node].send_signal(signal.SIGSTOP)
+
+    def resume(self, node: str) -> None:
+        """Let it go on."""
+        self._children[node].send_signal(signal.SIGCONT)
 
     def wipe(self, node: str) -> None:
         """Lose the disk of a node that does not run."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from events.errors import Forbidden, OperatingError, TapeUnavailable
+from events.errors import Forbidden, OperatingError
 from events.jetstream import streams
 from events.jetstream.link import Link
 from events.jetstream.streams import StreamSettings
@@ -53,13 +53,8 @@ async def appended(tape: JetStreamTape, message: Append) -> int:
 
 
 async def numbers(tape: JetStreamTape) -> list[bytes]:
-    """The bodies of the tape in order; asked again where the cluster is busy with an election."""
-    async with asyncio.timeout(READY_SECONDS_MAX):
-        while True:
-            try:
-                return [message.body async for message in tape.read()]
-            except TapeUnavailable:
-                await asyncio.sleep(LOOK_SECONDS)
+    """The bodies of the tape in order."""
+    return [message.body async for message in tape.read()]
 
 
 async def copies(link: Link) -> dict[str, Any]:
@@ -154,4 +149,43 @@ async def test_roles_do_only_their_own_work(cluster: Cluster) -> None:
     with pytest.raises(Forbidden):
         await streams.create(link, streams.TAPE_STREAM, "epoch-2", StreamSettings(replicas=3))
     assert (await tape.info()).last == 0
+    await link.close()
+
+
+@pytest.mark.faults
+async def test_a_copy_that_lags_cuts_no_reading_short(cluster: Cluster) -> None:
+    """While a node that stood still catches up, every reading, page and question has all that was confirmed."""
+    await initialised(cluster)
+    links = [await Link.open(cluster.endpoint("engine", node)) for node in NODES]
+    tapes = [await JetStreamTape.open(link, limits=LIMITS) for link in links]
+    count = 0
+    for _ in range(3):
+        leading = await leader(links[0])
+        still = NODES[NODES.index(leading) - 1]
+        cluster.pause(still)
+        for _ in range(40):
+            count += 1
+            assert await appended(tapes[NODES.index(leading)], fact(count)) == count
+        cluster.resume(still)
+        for at in range(30):
+            tape = tapes[at % len(tapes)]
+            read = [message.sequence async for message in tape.read(subjects=("tape.session.s1.fact",))]
+            assert read == list(range(1, count + 1))
+            page = await tape.page(count - 9)
+            assert [message.sequence for message in page.messages] == list(range(count - 9, count + 1))
+    for link in links:
+        await link.close()
+
+
+@pytest.mark.faults
+async def test_reading_waits_for_an_election(cluster: Cluster) -> None:
+    """Right after the leader was killed a reading takes longer, and gives everything."""
+    await initialised(cluster)
+    link = await Link.open(cluster.endpoint("engine"))
+    tape = await JetStreamTape.open(link, limits=LIMITS)
+    for number in range(1, 6):
+        assert await appended(tape, fact(number)) == number
+    cluster.kill(await leader(link))
+    assert await numbers(tape) == [fact(number).body for number in range(1, 6)]
+    assert len((await tape.page(1)).messages) == 5
     await link.close()
