@@ -31,8 +31,19 @@ from api.reading.asking import dependencies
 from api.strict_request import StrictRequest
 from api.unknown_parameters import known_parameters, refuse_unknown
 
+# Modules with `HANDLERS`, one a line: the tape and sessions, then each contract's.
 ROOMS = (
-    *(health, login, session_control, market, sessions, session_rows, session_results, orders, tape, sockets, pages),
+    health,
+    login,
+    market,
+    orders,
+    pages,
+    session_control,
+    session_results,
+    session_rows,
+    sessions,
+    sockets,
+    tape,
 )
 ALLOWED_HEADERS = ("Authorization", "Content-Type", "X-CSRF-Token", "Idempotency-Key", "Tape-Min-Sequence")
 
@@ -59,7 +70,7 @@ def create_app(house: House) -> Litestar:
         exception_handlers={Exception: answer},
         cors_config=CORSConfig(
             allow_origins=list(api.cors_origins),
-            allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+            allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
             allow_headers=[*ALLOWED_HEADERS, "Last-Event-ID"],
             expose_headers=list(EXPOSED),
             max_age=600,

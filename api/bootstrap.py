@@ -14,6 +14,8 @@ import msgspec
 from api.places import Places, epoch_of
 from api.servers import tape_endpoint
 from api.settings import Settings
+from engine.aggregates.aggregate import Aggregate
+from engine.aggregates.answering import Answering
 from engine.loop.decision_loop import loop_for
 from engine.recordings.reading import RecordingReader
 from engine.recordings.segments import Segments
@@ -151,6 +153,16 @@ def host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[
     name = f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
     name = "".join(letter if letter.isalnum() else "-" for letter in name)[:48]
     return Host(connection.tape, connection.keys, clock, name, run, HostSettings(modes=modes))
+
+
+def aggregates(registry: Registry) -> list[Aggregate]:
+    """Every aggregate beside the desk, as of nothing."""
+    return []
+
+
+def answering(settings: Settings, connection: Connection, clock: Clock) -> Answering:
+    """What answers commands to the aggregates; part of every engine and worker."""
+    return Answering(connection.tape, clock, aggregates(registry_of(settings)))
 
 
 def market_store(settings: Settings) -> MarketStore:

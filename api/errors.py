@@ -16,6 +16,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import Receive, Scope, Send
 
+from api.requests import request_id
 from events import errors
 from events.clock import SystemClock, iso
 
@@ -44,6 +45,10 @@ INTERNAL = "Something went wrong on our side; the log has the details under this
 CODES = {400: "INVALID_INPUT", 401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 CODES |= {413: "TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE", 422: "INVALID_INPUT", 429: "RATE_LIMITED", 500: "INTERNAL"}
 
+
+# what contract 002 calls an error, by status; any other keeps its own code
+V1_CODES = {400: "VALIDATION_ERROR", 500: "INTERNAL_ERROR"}
+V1 = "/api/v1"
 
 _MISSING = re.compile(r"Missing required (\w+) parameter '([^']+)'")
 
@@ -85,14 +90,21 @@ def words_of(error: BaseException) -> tuple[str, str, str | None]:
     return "INTERNAL", INTERNAL, None
 
 
-def body_of(error: BaseException, path: str, now_ns: int) -> Any:
-    """The body of an error for a request path."""
+def body_of(error: BaseException, scope: Scope, now_ns: int) -> Any:
+    """The body of an error for a request."""
     code, message, field = words_of(error)
     now = iso(now_ns)
-    if path == "/api/v1" or path.startswith("/api/v1/"):
-        details = {"field": field} if field else {}
-        return {"error": {"code": code, "message": message, "details": details}, "meta": {"timestamp": now}}
+    if is_v1(scope["path"]):
+        status = status_of(error)
+        details = getattr(error, "fields", None) or ({field: [message]} if field else {})
+        worded = {"code": V1_CODES.get(status, code), "message": message, "details": details}
+        return {"error": worded, "meta": {"timestamp": now, "requestId": request_id(scope)}}
     return ErrorBody(code, message, message, code, message, status_of(error), now, field)
+
+
+def is_v1(path: str) -> bool:
+    """Whether contract 002's envelope holds for a path."""
+    return path == V1 or path.startswith(f"{V1}/")
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -108,7 +120,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    body = body_of(error, request.url.path, SystemClock().now_ns())
+    body = body_of(error, request.scope, SystemClock().now_ns())
     return Response(body, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 

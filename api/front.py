@@ -18,6 +18,7 @@ from api.errors import answer_scope
 from api.house import House
 from api.masking import masked_path, masked_query
 from api.reading.hot import HotAnswer
+from api.requests import request_id
 from events.errors import OperatingError, TapedeckError, TooLarge
 
 log = structlog.get_logger(__name__)
@@ -32,8 +33,9 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_REQUEST = b"x-request-id"
 _NO_STORE = (b"cache-control", b"no-store")
-EXPOSED = ("Tape-Sequence", "Tape-Epoch", "Retry-After", "Idempotency-Key")
+EXPOSED = ("Tape-Sequence", "Tape-Epoch", "Retry-After", "Idempotency-Key", "X-Request-Id")
 _EXPOSE = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _BOUND = "tapedeck_bound"
 
@@ -84,7 +86,8 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             headers = Headers.from_scope(scope)
-            await self._http(scope, receive, Watched(send, self._shared_with(headers.get("origin"))), headers)
+            extra = (*self._shared_with(headers.get("origin")), (_REQUEST, request_id(scope).encode()))
+            await self._http(scope, receive, Watched(send, extra), headers)
         else:
             await self._websocket(scope, receive, send)
 
@@ -181,4 +184,5 @@ class Front:
             elapsed_ms=round((self._house.clock.monotonic_ns() - began) / 1e6, 3),
             user=caller.identity.user if caller and caller.identity else None,
             tape_sequence=send.sequence if send else None,
+            request=request_id(scope),
         )

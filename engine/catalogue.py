@@ -90,6 +90,7 @@ async def load(tape: Tape, catalogue: Catalogue | None = None) -> Catalogue:
         fact = codec.decode(message.body, message.sequence)
         if isinstance(fact, InstrumentRegistered):
             catalogue.evolve(fact, message.sequence)
+        catalogue.last = message.sequence  # answers to commands stand on the subject as well
     return catalogue
 
 

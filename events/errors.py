@@ -6,6 +6,8 @@ a *failed assertion* is our bug and stops what it concerns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class TapedeckError(Exception):
     """Says what is wrong, where, and what to do.
@@ -30,9 +32,24 @@ class TapedeckError(Exception):
 
 
 class InvalidInput(TapedeckError):
-    """A value is of the wrong type, unknown, missing, out of bounds or contradicts another."""
+    """A value is of the wrong type, unknown, missing, out of bounds or contradicts another.
+
+    `fields` says what is wrong with each of several inputs, by dotted name.
+    """
 
     code = "INVALID_INPUT"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        field: str | None = None,
+        hint: str = "",
+        fields: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, field=field or next(iter(fields or ()), None), hint=hint)
+        self.fields = {name: list(texts) for name, texts in (fields or {}).items()}
 
 
 class Unknown(TapedeckError):

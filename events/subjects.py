@@ -10,11 +10,19 @@ TAPE = "tape.>"
 CATALOGUE = "tape.catalogue"  # Instruments.
 DESK = "tape.desk"  # What runs: sessions that were started, and answers to the desk's commands.
 DESK_COMMANDS = "tape.command.desk"  # Commands to the desk.
+STRATEGIES = "tape.strategies"  # Configured strategies.
+CONFIGURATION = "tape.configuration"  # Sections of the configuration, and templates.
+JOBS = "tape.jobs"  # Answers to commands about jobs.
+AUDIT = "tape.audit"  # Who did what, where no other fact says so.
 COMMANDS = "tape.command.>"
 MARKET = "tape.market.>"
 RECORDINGS = "tape.recording.>"
 SESSIONS = "tape.session.>"
 RESEARCH = "tape.research.>"
+JOB_FACTS = "tape.job.>"
+
+# Subjects of the aggregates beside the desk: their answers and facts.
+AGGREGATES = (CATALOGUE, STRATEGIES, CONFIGURATION, JOBS)
 
 TOKEN_MAX = 64
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -63,6 +71,16 @@ def session_decision(session_id: str, *, research: bool = False) -> str:
 def session_fence(session_id: str, *, research: bool = False) -> str:
     """The filter that fences all subjects of a session."""
     return f"{session_root(session_id, research=research)}.>"
+
+
+def commands(aggregate: str) -> str:
+    """Commands to an aggregate."""
+    return f"tape.command.{token(aggregate, 'aggregate')}"
+
+
+def job(job_id: str) -> str:
+    """Facts of a job."""
+    return f"tape.job.{token(job_id, 'job')}"
 
 
 def session_commands(session_id: str) -> str:

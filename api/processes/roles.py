@@ -57,8 +57,23 @@ async def _host(settings: Settings, role: str, modes: tuple[str, ...]) -> None:
         host = bootstrap.host(settings, connection, clock, modes)
         await host.start()
         stack.push_async_callback(host.close)
+        answering = bootstrap.answering(settings, connection, clock)
+        await answering.start()
+        stack.push_async_callback(answering.close)
         log.info("host_started", role=role, modes=modes)
-        await _until_told(host.ended())
+        await _until_told(_first(host.ended(), answering.ended()))
+
+
+async def _first(*waits: Coroutine[Any, Any, None]) -> None:
+    """Until one of these ends; raises what ended it."""
+    tasks = [asyncio.create_task(each) for each in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def projector(settings: Settings) -> None:

@@ -18,15 +18,15 @@ from events.errors import (
     Undecodable,
     Unknown,
 )
-from events.facts import Command, CommandAccepted, CommandRefused, StartSession
+from events.facts import Command, CommandAccepted, CommandRefused
 from events.tape import Message, Tail, Tape
 
 log = structlog.get_logger(__name__)
 
-ANSWERS = (subjects.DESK, "tape.session.*.fact", "tape.research.*.fact")
+ANSWERS = (subjects.DESK, *subjects.AGGREGATES, "tape.session.*.fact", "tape.research.*.fact")
 WAITING_MAX = 1_000  # commands of this process without an answer yet
 
-# Codes of refusals that are an error class of their own; every other code is an InvalidInput.
+# Codes and kinds of refusals that are an error class of their own; every other one is an InvalidInput.
 REFUSALS: dict[str, type[TapedeckError]] = {
     "NOT_FOUND": Unknown,
     "CONFLICT": Conflict,
@@ -98,7 +98,9 @@ class Commands:
             if not self._sending:
                 self._early.clear()
         if isinstance(answer, CommandRefused):
-            raise REFUSALS.get(answer.code, InvalidInput)(answer.message, code=answer.code, field=answer.field)
+            raise REFUSALS.get(answer.kind or answer.code, InvalidInput)(
+                answer.message, code=answer.code, field=answer.field
+            )
         return answer, at
 
     async def _answer(self, sequence: int) -> tuple[Answer, int]:
@@ -118,6 +120,6 @@ class Commands:
 
 
 def _subject(command: Command) -> str:
-    if isinstance(command, StartSession):
-        return subjects.DESK_COMMANDS
-    return subjects.session_commands(str(getattr(command, "session", "")))
+    if command.aggregate == "session":
+        return subjects.session_commands(str(getattr(command, "session", "")))
+    return subjects.commands(command.aggregate)

@@ -51,6 +51,7 @@ class CommandRefused(Fact, frozen=True, tag="CommandRefused"):
     message: str
     field: str | None = None
     session: str = ""
+    kind: str = ""  # class of the refusal where `code` is a word of its own: NOT_FOUND, CONFLICT, ...
 
 
 FACTS: tuple[type[Fact], ...] = (CommandAccepted, CommandRefused)

@@ -30,13 +30,14 @@ class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _MARKET = ("tape.market.>", "tape.recording.>", "tape.catalogue")
 _SESSIONS = ("tape.session.>", "tape.research.>")
+_AGGREGATES = ("tape.desk", "tape.strategies", "tape.configuration", "tape.jobs", "tape.job.>", "tape.audit")
 
 ROLES: Mapping[str, Role] = {
-    "engine": Role(("tape.desk", "tape.command.>", *_SESSIONS, *_MARKET), keys=(LIVENESS,), blobs=True),
-    "worker": Role(("tape.desk", "tape.command.>", *_SESSIONS, *_MARKET), keys=(LIVENESS,), blobs=True),
+    "engine": Role(("tape.command.>", *_AGGREGATES, *_SESSIONS, *_MARKET), keys=(LIVENESS,), blobs=True),
+    "worker": Role(("tape.command.>", *_AGGREGATES, *_SESSIONS, *_MARKET), keys=(LIVENESS,), blobs=True),
     "recorder": Role(_MARKET, keys=(LIVENESS,), blobs=True),
     "projector": Role(keys=(LIVENESS,), blobs=True),
-    "api": Role(("tape.command.>", "tape.catalogue"), vault=True, keys=(LIVENESS, COUNTERS), blobs=True),
+    "api": Role(("tape.command.>", "tape.catalogue", "tape.audit"), vault=True, keys=(LIVENESS, COUNTERS), blobs=True),
     "seal": Role(),
     "admin": Role(("tape.>",), vault=True, keys=(LIVENESS, COUNTERS), blobs=True, creates=True),
 }

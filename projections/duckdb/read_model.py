@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -27,6 +28,7 @@ from projections.read_models.denials import Denials
 from projections.read_models.equity import Equity
 from projections.read_models.fills import Fills
 from projections.read_models.instruments import Instruments
+from projections.read_models.keeper import Keeper, Plain
 from projections.read_models.orders import Orders
 from projections.read_models.positions import Positions
 from projections.read_models.recordings import Recordings
@@ -39,11 +41,19 @@ _RECORDING = (RecordingOpened, RecordingCompleted, RecordingAbandoned)
 _PASSING = (duckdb.IOException, duckdb.OutOfMemoryException)
 
 
+def plain_keepers() -> tuple[Plain, ...]:
+    """One of each; order does not matter."""
+    return ()
+
+
 class DuckReadModel:
     """A `Projection` of the catalogue, recordings and sessions to one DuckDB file."""
 
     name = "read_model"
-    subjects = (subjects.CATALOGUE, subjects.RECORDINGS, subjects.SESSIONS, subjects.RESEARCH)
+    subjects = (
+        *(*subjects.AGGREGATES, subjects.JOB_FACTS, subjects.AUDIT),
+        *(subjects.RECORDINGS, subjects.SESSIONS, subjects.RESEARCH),
+    )
 
     def __init__(self, path: Path, settings: DuckSettings | None = None) -> None:
         self._sessions = Sessions()
@@ -53,8 +63,14 @@ class DuckReadModel:
         self._orders = Orders()
         self._positions = Positions()
         self._rows = (Signals(), Fills(self._positions), Denials(), Equity())
-        self._keeping = (
-            *(self._sessions, self._instruments, self._recordings, self._results, self._orders, self._positions),
+        self._plain = plain_keepers()
+        self._by_fact: dict[type[Fact], Callable[[Any, Event], None]] = {
+            kind: keeper.apply for keeper in self._plain for kind in keeper.facts
+        }
+        self._keeping: tuple[Keeper, ...] = (
+            *self._plain,
+            *(self._sessions, self._instruments, self._recordings, self._results),
+            *(self._orders, self._positions),
         )
         tables = [table for keeper in self._keeping for table in keeper.tables]
         self.store = DuckStore(path, [*tables, *(rows.table for rows in self._rows)], settings)
@@ -101,8 +117,10 @@ class DuckReadModel:
         try:
             moments = self._gather(batch)
             with self.store.transaction() as writer:
-                for keeper in (*self._keeping, *self._rows):
+                for keeper in self._keeping:
                     keeper.flush(writer)
+                for rows in self._rows:
+                    rows.flush(writer)
                 writer.insert(MOMENTS, moments)
                 self.store.move_checkpoint(writer, batch.checkpoint, self._moment_ns)
         except BaseException as error:
@@ -187,6 +205,8 @@ class DuckReadModel:
             self._instruments.register(fact, sequence)
         elif isinstance(fact, _RECORDING):
             self._recordings.apply(fact, sequence)
+        elif (apply := self._by_fact.get(type(fact))) is not None:
+            apply(fact, event)
         else:
             self._results.apply(fact, sequence)
 

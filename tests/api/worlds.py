@@ -17,9 +17,11 @@ from litestar import Litestar
 
 from api.app import create_app
 from api.auth import users
+from api.bootstrap import aggregates
 from api.house import Ground, House, build
 from api.services.verification import in_place
 from api.settings import ApiSettings, LimitsSettings, Settings
+from engine.aggregates.answering import Answering
 from engine.loop.decision_loop import loop_for
 from engine.recordings.reading import RecordingReader
 from engine.sessions.decider import Decider
@@ -162,6 +164,9 @@ async def world(
             host = engine_of(around, liveness)
             await host.start()
             stack.push_async_callback(host.close)
+            answering = Answering(tape, clock, aggregates(registry()))
+            await answering.start()
+            stack.push_async_callback(answering.close)
         app = create_app(house)
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))  # type: ignore[arg-type]
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE))

@@ -1,0 +1,1 @@
+"""Aggregates beside the desk: each decides one thing (instruments, strategies, configuration, jobs)."""

@@ -1,0 +1,119 @@
+"""What an aggregate is: it decides commands and folds its own facts, and knows no tape, clock or network.
+
+One file per aggregate holds its commands' decisions and the fold of its facts; `Folded` keeps what every aggregate
+needs around that, and `answering` appends what was decided.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from events import codec
+from events.errors import Bug, Conflict, InvalidInput, LimitReached, NotAvailable, TapedeckError, Unknown
+from events.facts import Command, CommandAccepted, CommandRefused, Fact
+from events.tape import Message
+
+Answer = CommandAccepted | CommandRefused
+
+KEYS_MAX = 10_000  # answers by idempotency key that an aggregate remembers
+# what a command may be refused for; any other error is our bug and stops the process that met it
+REFUSALS = (InvalidInput, Unknown, Conflict, LimitReached, NotAvailable)
+
+
+class Asked(NamedTuple):
+    """Where and when a command stands on the tape: the only clock that a decision knows."""
+
+    sequence: int
+    at_ns: int
+
+
+class Outcome(NamedTuple):
+    """What an accepted command leads to. No facts: everything was so already."""
+
+    id: str = ""  # of what was made or changed
+    facts: tuple[Fact, ...] = ()
+
+
+class Aggregate(Protocol):
+    """Decides commands of one subject."""
+
+    name: str  # commands to it stand on `tape.command.<name>`
+    subject: str  # its answers and facts, one fence over all of them
+    reads: tuple[str, ...]  # further subjects whose facts it folds
+
+    def decide(self, command: Command, asked: Asked) -> Outcome:
+        """What follows from a command. Pure.
+
+        Raises:
+            InvalidInput, Unknown, Conflict, LimitReached, NotAvailable: it is refused for this reason.
+        """
+        ...
+
+    def evolve(self, fact: Fact, sequence: int, at_ns: int) -> None:
+        """One more fact, appended at `at_ns`; those of other aggregates change nothing. Never fails."""
+        ...
+
+    def subject_of(self, fact: Fact) -> str:
+        """Where a fact of an outcome belongs: mostly `subject`."""
+        ...
+
+
+class Folded:
+    """An aggregate as folded from the tape: its state, its open commands, its answers by key, its last sequence."""
+
+    def __init__(self, aggregate: Aggregate, keys_max: int = KEYS_MAX) -> None:
+        self.aggregate = aggregate
+        self._keys_max = keys_max
+        self.open: OrderedDict[int, tuple[Command, Asked]] = OrderedDict()  # unanswered, by sequence
+        self.answers: OrderedDict[str, Answer] = OrderedDict()  # by key
+        self.last = 0  # last sequence on its own subject
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """All that it folds."""
+        return (f"tape.command.{self.aggregate.name}", self.aggregate.subject, *self.aggregate.reads)
+
+    def note(self, message: Message) -> None:
+        """One more message of `subjects`, in the tape's order."""
+        body = codec.decode(message.body, message.sequence)
+        if message.subject == self.aggregate.subject:
+            self.last = message.sequence
+        if isinstance(body, Command):
+            self.open[message.sequence] = (body, Asked(message.sequence, message.appended_ns))
+        elif isinstance(body, CommandAccepted | CommandRefused):
+            self._note_answer(body)
+        else:
+            self.aggregate.evolve(body, message.sequence, message.appended_ns)
+
+    def _note_answer(self, answer: Answer) -> None:
+        if self.open.pop(answer.cause, None) is None or answer.key in self.answers:
+            return
+        self.answers[answer.key] = answer
+        while len(self.answers) > self._keys_max:
+            self.answers.popitem(last=False)
+
+    def answer(self, command: Command, asked: Asked) -> tuple[Answer, tuple[Fact, ...]]:
+        """The one answer to a command and what follows from it; the same answer again under a key that is known."""
+        known = self.answers.get(command.key)
+        if isinstance(known, CommandAccepted):
+            return msgspec.structs.replace(known, cause=asked.sequence, changed=False), ()
+        if known is not None:
+            return msgspec.structs.replace(known, cause=asked.sequence), ()
+        try:
+            outcome = self.aggregate.decide(command, asked)
+        except REFUSALS as error:
+            return _refused(command, asked, error), ()
+        except TapedeckError as error:
+            raise Bug(f"{self.aggregate.name} could not decide command {asked.sequence}: {error}") from error
+        accepted = CommandAccepted(key=command.key, cause=asked.sequence, id=outcome.id, changed=bool(outcome.facts))
+        return accepted, outcome.facts
+
+
+def _refused(command: Command, asked: Asked, error: TapedeckError) -> CommandRefused:
+    kind = next(each.code for each in type(error).__mro__ if each in REFUSALS)
+    return CommandRefused(
+        key=command.key, cause=asked.sequence, code=error.code, message=str(error), field=error.field, kind=kind
+    )
