@@ -108,6 +108,11 @@ class House:
             await self._open.aclose()
             raise
 
+    def release(self) -> None:
+        """End the streams and sockets of clients: a server that stops waits for them otherwise."""
+        self.hub.release()
+        self.broadcast.release()
+
     async def close(self) -> None:
         """Stop following. The tape and the stores belong to whoever laid the ground."""
         await self._open.aclose()

@@ -110,7 +110,8 @@ async def _tell(socket: WebSocket[Any, Any, Any], listener: Listener) -> None:
         if data is None:
             raise Close(TRY_LATER, "too slow")
         try:
-            await asyncio.wait_for(socket.send_data(data.decode(), mode="text"), SEND_SECONDS_MAX)
+            async with asyncio.timeout(SEND_SECONDS_MAX):  # `wait_for` swallows a cancel that meets its end
+                await socket.send_data(data.decode(), mode="text")
         except TimeoutError:
             raise Close(TRY_LATER, "too slow") from None
 

@@ -8,18 +8,19 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import HeaderParameter, QueryParameter
-from litestar.response import Stream
 from msgspec import Meta
 
 from api.front import extend
 from api.house import House
 from api.reading.asking import TEXT_MAX, AsOf, MinSequence
 from api.reading.reader import TapeMoment, answered, tape_moment
+from api.streams.response import EventStream
 from api.streams.wording import Filter, word
 from events import subjects
 from events.clock import iso
 from events.errors import InvalidInput
 
+STALLED_SECONDS_MAX = 10.0  # how long a client that fell behind may take nothing
 SCAN_MESSAGES_MAX = 20_000  # messages looked at for one filtered page
 SEQUENCE_MAX = 2**62
 KINDS_MAX = 512
@@ -112,7 +113,7 @@ async def stream(
         str | None,
         HeaderParameter(name=LAST_EVENT_ID, description="resume behind this event; no gap, no repeat", max_length=64),
     ] = None,
-) -> Stream:
+) -> EventStream:
     """Server-sent events of the tape, each with its sequence as `id`; comments as heartbeats.
 
     A client that does not keep up is sent `dropped` and let go: it comes back with `Last-Event-ID` and misses nothing.
@@ -127,7 +128,8 @@ async def stream(
     house.hub.check_room()
     extend(request.scope, None)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Tape-Epoch": found.epoch}
-    return Stream(house.hub.events(wanted, after), media_type="text/event-stream", headers=headers)
+    events = house.hub.events(wanted, after, lambda: extend(request.scope, STALLED_SECONDS_MAX))
+    return EventStream(events, headers)
 
 
 def provide_filter(

@@ -118,6 +118,7 @@ async def api(settings: Settings) -> None:
         try:
             await _until_told(asyncio.shield(serving))
         finally:
+            house.release()
             server.stop()  # type: ignore[no-untyped-call]
             with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(serving, 3)

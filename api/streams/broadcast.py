@@ -29,21 +29,27 @@ class Listener:
     def __init__(self, queue_max: int) -> None:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(queue_max + 1)
         self._queue_max = queue_max
-        self._behind = False
+        self.behind = False
 
     def offer(self, data: bytes) -> None:
         """Queue a message; one that does not fit is the end of this client."""
-        if self._behind:
+        if self.behind:
             return
         if self._queue.qsize() >= self._queue_max:
-            self._behind = True
+            self.behind = True
             self._queue.put_nowait(None)
         else:
             self._queue.put_nowait(data)
 
+    def end(self) -> None:
+        """Nothing follows."""
+        if not self.behind:
+            self.behind = True
+            self._queue.put_nowait(None)
+
     async def next(self) -> bytes | None:
-        """The next message; None where the client fell behind."""
-        return None if self._behind else await self._queue.get()
+        """The next message; None where the client fell behind, or nothing follows."""
+        return None if self.behind else await self._queue.get()
 
 
 class Broadcast:
@@ -70,6 +76,11 @@ class Broadcast:
     def clients(self) -> int:
         """How many are connected."""
         return len(self._listeners)
+
+    def release(self) -> None:
+        """End every socket, so that the server can stop."""
+        for listener in self._listeners:
+            listener.end()
 
     def join(self) -> Listener:
         """A new client. Raises LimitReached."""

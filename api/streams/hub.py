@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
@@ -17,6 +17,7 @@ from events import subjects
 from events.errors import LimitReached
 from events.tape import Message, Tail, Tape
 
+CHUNK_BYTES = 65_536  # of the past joined into one write
 HEARTBEAT = b": heartbeat\n\n"
 TOO_SLOW = b'event: dropped\ndata: {"reason":"too slow; reconnect with Last-Event-ID"}\n\n'
 
@@ -30,14 +31,19 @@ class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chunk_events_max: int = 256  # events joined into one write
 
 
+Overflow = Callable[[], None]  # called when a client's queue ran over
+
+
 class Client:
     """One client's queue of worded events."""
 
-    def __init__(self, wanted: Filter, queue_max: int) -> None:
+    def __init__(self, wanted: Filter, queue_max: int, on_overflow: Overflow) -> None:
         self.wanted = wanted
+        self._on_overflow = on_overflow
         self.queue: deque[Worded] = deque()
         self.queue_max = queue_max
         self.overflowed = False
+        self.live = False  # behind what it missed; before, an overflow only means to read on from the tape
         self.woken = asyncio.Event()
 
     def offer(self, event: Worded) -> None:
@@ -46,6 +52,8 @@ class Client:
             return
         if len(self.queue) >= self.queue_max:
             self.overflowed = True
+            if self.live:
+                self._on_overflow()
         else:
             self.queue.append(event)
         self.woken.set()
@@ -59,6 +67,7 @@ class Hub:
         self._settings = settings
         self._clients: set[Client] = set()
         self.tail: Tail | None = None
+        self._released = False
         self.sequence = 0  # last one offered to all clients
 
     async def start(self) -> None:
@@ -71,6 +80,12 @@ class Hub:
         """End the tail; clients end with their connections."""
         if self.tail is not None:
             await self.tail.close()
+
+    def release(self) -> None:
+        """End every stream, so that the server can stop; clients come back elsewhere with their last id."""
+        self._released = True
+        for client in self._clients:
+            client.woken.set()
 
     @property
     def clients(self) -> int:
@@ -89,42 +104,55 @@ class Hub:
         if len(self._clients) >= self._settings.clients_max:
             raise LimitReached(f"{len(self._clients)} clients listen; stream_clients_max is reached.")
 
-    async def events(self, wanted: Filter, after: int | None) -> AsyncIterator[bytes]:
-        """Server-sent events behind `after` (None: from now on), for ever, with heartbeats."""
-        client = Client(wanted, self._settings.queue_max)
+    async def events(
+        self, wanted: Filter, after: int | None, on_overflow: Overflow = lambda: None
+    ) -> AsyncGenerator[bytes, None]:
+        """Server-sent events behind `after` (None: from now on), until `release`, with heartbeats.
+
+        `on_overflow` is called when the client did not keep up: what is waiting for it to take bytes may be ended.
+        """
+        client = Client(wanted, self._settings.queue_max, on_overflow)
         self._clients.add(client)
-        sent = self.sequence if after is None else after
+        place = self.sequence if after is None else after
         try:
-            while True:
-                joined = self.sequence
-                async for event in self._missed(wanted, sent, joined):
-                    yield event.sse
-                    sent = event.sequence
-                sent = max(sent, joined)
-                if not client.overflowed:
-                    break
+            while not client.live and not self._released:
                 client.queue.clear()
                 client.overflowed = False
-            async for chunk in self._live(client, sent):
+                joined = self.sequence
+                if place < joined:
+                    async for chunk in self._missed(wanted, place, joined):
+                        yield chunk
+                    place = joined
+                client.live = not client.overflowed
+            async for chunk in self._live(client, place):
                 yield chunk
         finally:
             self._clients.discard(client)
 
-    async def _missed(self, wanted: Filter, after: int, through: int) -> AsyncIterator[Worded]:
-        if after >= through:
-            return
+    async def _missed(self, wanted: Filter, after: int, through: int) -> AsyncGenerator[bytes, None]:
+        """What lies between, joined into larger writes; heartbeats while nothing of it is wanted."""
+        loop = asyncio.get_running_loop()
+        chunk: list[bytes] = []
+        size, given = 0, loop.time()
         async for message in self._tape.read(after + 1, subjects=wanted.subjects(), end=through):
             event = word(message)
             if wanted.wants(event):
-                yield event
+                chunk.append(event.sse)
+                size += len(event.sse)
+            if size >= CHUNK_BYTES or loop.time() - given >= self._settings.heartbeat_seconds:
+                yield b"".join(chunk) or HEARTBEAT
+                chunk, size, given = [], 0, loop.time()
+        if chunk:
+            yield b"".join(chunk)
 
-    async def _live(self, client: Client, sent: int) -> AsyncIterator[bytes]:
+    async def _live(self, client: Client, sent: int) -> AsyncGenerator[bytes, None]:
         yield HEARTBEAT
-        while True:
+        while not self._released:
             if not client.queue and not client.overflowed:
                 client.woken.clear()
-                try:
-                    await asyncio.wait_for(client.woken.wait(), self._settings.heartbeat_seconds)
+                try:  # not `wait_for`: it swallows a cancel that meets an event, and the stream outlives its client
+                    async with asyncio.timeout(self._settings.heartbeat_seconds):
+                        await client.woken.wait()
                 except TimeoutError:
                     yield HEARTBEAT
                     continue
