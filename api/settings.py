@@ -177,8 +177,11 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidInput(f"The settings file {path} cannot be read: {error}.", field="config") from None
+    except OSError as error:
+        raise InvalidInput(f"The settings file {path} cannot be read: {error.strerror}.", field="config") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise InvalidInput(f"The settings file {path} is no YAML: {said}.", field="config") from None
     if not isinstance(tree, dict):
         raise InvalidInput(f"The settings file {path} holds no mapping.", field="config")
     return tree

@@ -20,7 +20,10 @@ from api.settings import Settings
 from engine.sessions.plan import SessionWish
 
 
-@click.command("backtest")
+@click.command(
+    "backtest",
+    epilog="Example: `tapedeck backtest rec_1ddc4b08 -s ema_cross -p fast=20 -l stop_loss_ratio=0.03`",
+)
 @click.argument("recording")
 @strategy_option
 @session_options
@@ -36,8 +39,10 @@ def backtest(settings: Settings, /, recording: str, out: Path | None, as_json: b
 
     RECORDING is its id, or the beginning of it. It runs on the workers of the house, or here where none runs.
     """
+    from api.cli.figures import check_out
     from api.cli.running import run
 
+    check_out(out)
     wish = SessionWish(
         mode="backtest",
         recording=recording,
@@ -51,7 +56,7 @@ def backtest(settings: Settings, /, recording: str, out: Path | None, as_json: b
 
 
 async def _backtest(settings: Settings, wish: SessionWish, report: tuple[Path | None] | None, as_json: bool) -> None:
-    from api.cli.figures import body_of, say_figures, write_report
+    from api.cli.figures import body_of, denials_of, say_figures, write_report
     from api.cli.opened import opened
     from api.cli.waiting import USER, run_to_end, session_name
     from engine.sessions.plan import plan
@@ -71,6 +76,8 @@ async def _backtest(settings: Settings, wish: SessionWish, report: tuple[Path | 
     say_figures([history], [spec.name or "value"])
     counts = ", ".join(f"{count:,} {kind}s" for kind, count in ended.counts.items())
     note(f"{ended.inputs:,} rows read in {seconds:.2f} s; {counts}")
+    if denied := denials_of(history):
+        note(f"denied: {denied}")
     say(f"session  {spec.session}")
     say(f"hash     {ended.decision_hash}")
     if path:

@@ -10,13 +10,19 @@ from pathlib import Path
 import click
 
 from api.cli.telling import say_table
+from events.children import die_with_parent
 from events.errors import NotAvailable, Unknown
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "benchmarks"
+STOP_SECONDS_MAX = 5.0
 
 
-@click.command("bench", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(
+    "bench",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="Example: `tapedeck bench decision_loop`",
+)
 @click.option("--all", "every", is_flag=True, help="Run all of them.")
 @click.argument("name", required=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -57,4 +63,16 @@ def benchmarks() -> dict[str, str]:
 
 
 def _run(name: str, arguments: tuple[str, ...]) -> int:
-    return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], cwd=ROOT, check=False).returncode
+    """Exit code of a benchmark; Ctrl-C reaches this process alone, which ends the benchmark."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+    child = subprocess.Popen(command, cwd=ROOT, start_new_session=True, preexec_fn=die_with_parent())  # noqa: PLW1509
+    try:
+        return child.wait()
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()

@@ -46,7 +46,7 @@ def demo_settings(settings: Settings, seed: int) -> Settings:
     )
 
 
-@click.command("demo")
+@click.command("demo", epilog="Example: `tapedeck demo --exit --seed 11`")
 @click.option("--exit", "leave", is_flag=True, help="End after the report instead of serving on.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=7, show_default=True, help="Of the simulated market.")
 @click.pass_obj

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import msgspec
 
 from api.cli.telling import json_option, note, progress, say, say_json
 from api.settings import Settings
+from events.errors import InvalidInput
 
 if TYPE_CHECKING:
     from api.cli.checks import Check, Word
@@ -24,7 +26,7 @@ SEAL_BEHIND_WARN = 10_000  # messages
 WORDS: dict[str, Word] = {"ok": "ok", "behind": "warn"}  # of the API's health; any other is a failure
 
 
-@click.command("doctor")
+@click.command("doctor", epilog="Example: `tapedeck doctor --json`")
 @click.option("--reseal", is_flag=True, help="Begin the seal anew: only if you know that the tape is whole.")
 @click.option("--yes", is_flag=True, help="Do not ask before --reseal.")
 @json_option
@@ -38,6 +40,8 @@ def doctor(settings: Settings, reseal: bool, yes: bool, as_json: bool) -> None:
     from api.cli.running import run
 
     if reseal:
+        if not yes and not sys.stdin.isatty():
+            raise InvalidInput("There is no terminal to ask on.", field="--reseal", hint="Confirm it with --yes.")
         if not yes:
             click.confirm(
                 "Damage done to the tape until now will not be noticed any more. Go on?", abort=True, err=True

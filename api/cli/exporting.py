@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 TABLES = ("ticks", "orders", "fills", "trades", "equity", "signals", "denials")
 
 
-@click.command("export")
+@click.command(
+    "export",
+    epilog="Example: `tapedeck export ticks rec_1ddc4b08 --since 2025-11-18 -o ticks.parquet`",
+)
 @click.argument("table", type=click.Choice(TABLES))
 @click.argument("owner", metavar="RECORDING|SESSION")
 @click.option(

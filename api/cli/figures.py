@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from engine.research.outcome import Outcome, outcome, report_data
 from engine.research.report import render_report
 from engine.research.verify import Verdict
 from engine.sessions.history import History
-from events.errors import Conflict
+from events.errors import Conflict, InvalidInput
+from events.rows import Code, SectionKind
 
 METRICS = (
     "final_equity",
@@ -72,6 +74,19 @@ def body_of(history: History) -> dict[str, Any]:
         "metrics": found.measurements.by_group(),
         "annualisation": {"period": chosen.period, "periods_per_year": chosen.periods_per_year},
     }
+
+
+def check_out(out: Path | None) -> None:
+    """Before the work begins: whether a file can stand there. Raises InvalidInput."""
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        wrong = f"{out} is a folder" if out.is_dir() else f"There is no folder {out.parent}"
+        raise InvalidInput(f"{wrong}.", field="--out", hint="Name a file in a folder that is there.")
+
+
+def denials_of(history: History) -> str:
+    """Why intents were denied, the most frequent code first, such as `below_minimum 5`; empty where none was."""
+    codes = Counter(Code(int(code)).name.lower() for code in history.held.rows(SectionKind.DENIAL, 0)["code"])
+    return ", ".join(f"{name} {count:,}" for name, count in codes.most_common())
 
 
 async def write_report(tools: Opened, history: History, out: Path | None, verdict: Verdict | None = None) -> Path:

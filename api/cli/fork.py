@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from engine.sessions.history import History
 
 
-@click.command("fork")
+@click.command("fork", epilog="Example: `tapedeck fork exec_20251118_150123_xyz789 -p fast=30 -l stop_loss_ratio=0.02`")
 @click.argument("session")
 @strategy_option
 @session_options

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from engine.recordings.importing import Imported
 
 
-@click.command("import")
+@click.command("import", epilog="Example: `tapedeck import --merge btc-monday.csv.gz btc-tuesday.csv.gz`")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--format", "format_", metavar="NAME", help="Format; found out by content where not given.")
 @click.option("--formats", is_flag=True, help="List the formats and end.")

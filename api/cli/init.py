@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from api.cli.telling import json_option, say, say_json
 from api.settings import Settings
 
+if TYPE_CHECKING:
+    from api.services.founding import Founded
 
-@click.command("init")
+
+@click.command("init", epilog="Example: `tapedeck --data ~/trading init`")
+@json_option
 @click.pass_obj
-def init(settings: Settings) -> None:
+def init(settings: Settings, as_json: bool) -> None:
     """Make the data folder, the tape and the admin user.
 
     The admin's password is generated and kept in a file that only you can read. Running it again changes nothing.
     """
     from api.cli.running import run
 
-    run(_init(settings))
+    founded = run(_init(settings))
+    password = founded.password_file if founded.password_file.exists() else None
+    if as_json:
+        body = {"epoch": founded.epoch, "fresh": founded.fresh, "data": str(settings.folder)}
+        say_json({**body, "password_file": str(password) if password else None})
+        return
+    state = "A new tape" if founded.fresh else "A tape is there already; nothing was changed"
+    say(f"{state}: epoch {founded.epoch}, data folder {settings.folder}")
+    if password:
+        say(f"User admin, password in {password}")
+    if founded.fresh:
+        say("Next: `tapedeck demo`, `tapedeck import FILE`, or `tapedeck up`.")
 
 
-async def _init(settings: Settings) -> None:
+async def _init(settings: Settings) -> Founded:
     from api.places import Places, running_house
     from api.servers import Servers
     from api.services.founding import found
@@ -33,12 +51,7 @@ async def _init(settings: Settings) -> None:
         founded = await found(settings, clock)
         if servers is not None:
             await servers.guard()
+        return founded
     finally:
         if servers is not None:
             await servers.stop()
-    state = "A new tape" if founded.fresh else "A tape is there already; nothing was changed"
-    click.echo(f"{state}: epoch {founded.epoch}, data folder {settings.folder}")
-    if founded.password_file.exists():
-        click.echo(f"User admin, password in {founded.password_file}")
-    if founded.fresh:
-        click.echo("Next: `tapedeck demo`, `tapedeck import FILE`, or `tapedeck up`.")

@@ -77,6 +77,8 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     pieces = " ".join(command.collect_usage_pieces(context))
     yield f"`{context.command_path} {pieces}`\n\n"
     yield f"{_prose(command)}\n"
+    if command.epilog:
+        yield f"\n{command.epilog}\n"
     if table := _table(command, context):
         yield f"\n{table}"
 

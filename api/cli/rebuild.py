@@ -32,7 +32,7 @@ class Rebuilt(NamedTuple):
     market_hash: str
 
 
-@click.command("rebuild")
+@click.command("rebuild", epilog="Example: `tapedeck rebuild --json`")
 @json_option
 @click.pass_obj
 def rebuild(settings: Settings, as_json: bool) -> None:

@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.2
 SIGN_SECONDS = 2.0  # between two signs of life of the source, whose lifetime is ten
 
 
-@click.command("record")
+@click.command("record", epilog="Example: `tapedeck record --simulated --symbol ETH_USDT --acceleration 0 --rows 5000`")
 @click.argument("source", required=False)
 @click.option("--simulated", is_flag=True, help="Ad hoc: a simulated market of --symbol, starting now.")
 @click.option("--symbol", "symbols", multiple=True, help="Symbol of the simulated market. Repeatable.")
@@ -79,6 +79,9 @@ def _chosen(settings: Settings, source: str | None, options: dict[str, Any]) -> 
         chosen = SourceSettings(
             id=options["name"] or "adhoc-files", kind="files", files=files, format=options["format_"]
         )
+    seconds = options["seconds"]
+    if seconds is not None and not math.isfinite(seconds):
+        raise InvalidInput(f"--seconds is {seconds}; it is a number above 0.", field="--seconds")
     token(chosen.id, "--id")
     return chosen if pace is None else msgspec.structs.replace(chosen, acceleration=pace)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LISTED = 50
 
 
-@click.command("recordings")
+@click.command("recordings", epilog="Example: `tapedeck recordings --symbol BTC-USD --json`")
 @click.argument("recording", required=False)
 @click.option("--symbol", help="Only recordings of this symbol.")
 @click.option("-n", "--count", type=click.IntRange(1, 100_000), default=LISTED, show_default=True, help="At most.")
@@ -39,6 +39,8 @@ def recordings(settings: Settings, recording: str | None, symbol: str | None, co
             say(f"{name + ':':<16}{', '.join(map(str, value)) if isinstance(value, list | tuple) else value}")
     elif found:
         say_table(("recording", "state", "rows>", "symbols", "from", "to", "description"), [_row(one) for one in found])
+    elif symbol:
+        say(f"No recording has {symbol}.")
     else:
         say("No recordings yet. `tapedeck import FILE` or `tapedeck record SOURCE` makes one.")
 
@@ -49,7 +51,7 @@ async def _found(settings: Settings, recording: str | None) -> list[Recording]:
 
     async with reached(settings) as line:
         known = await shelf.load(line.tape)
-    return [known.find(recording)] if recording else list(reversed(known.recordings.values()))
+    return [known.find(recording)] if recording is not None else list(reversed(known.recordings.values()))
 
 
 def _row(one: Recording) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from api.cli.telling import progress, say
 from api.settings import Settings
 
 
-@click.command("report")
+@click.command("report", epilog="Example: `tapedeck report exec_20251118_150123_xyz789 --verify -o report.html`")
 @click.argument("session")
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="File; in the data folder else.")
 @click.option("--verify", "verified", is_flag=True, help="Decide the session again first and say what came out.")
@@ -20,8 +20,10 @@ def report(settings: Settings, session: str, out: Path | None, verified: bool) -
 
     One self-contained page: equity, drawdown, prices with entries and exits, every metric, every trade.
     """
+    from api.cli.figures import check_out
     from api.cli.running import run
 
+    check_out(out)
     say(str(run(_report(settings, session, out, verified))))
 
 

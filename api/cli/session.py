@@ -31,7 +31,7 @@ def session() -> None:
     """Start, stop, list and show sessions."""
 
 
-@session.command("start")
+@session.command("start", epilog="Example: `tapedeck session start paper -s pump_v2 --source simulated --wait`")
 @click.argument("mode", type=click.Choice(MODES))
 @strategy_option
 @session_options
@@ -48,7 +48,11 @@ def session() -> None:
 def start(settings: Settings, /, mode: str, key: str | None, wait: bool, as_json: bool, **options: Any) -> None:
     """Start a session on the house that runs."""
     from api.cli.running import run
+    from api.services.acting import check_key
     from engine.sessions.plan import SessionWish
+
+    if key is not None:
+        check_key(key, "--key")
 
     wish = SessionWish(
         mode=mode,  # type: ignore[arg-type]
@@ -100,7 +104,7 @@ def _check_house(tools: Opened) -> None:
         )
 
 
-@session.command("stop")
+@session.command("stop", epilog="Example: `tapedeck session stop exec_20251118_150123_xyz789 --close-positions`")
 @click.argument("name", metavar="SESSION")
 @click.option("--close-positions/--keep-positions", default=None, help="Else as the session's limits say.")
 @json_option
@@ -127,7 +131,7 @@ async def _stop(settings: Settings, name: str, close_positions: bool | None) -> 
         return await waiting.stop(tools, name, close_positions)
 
 
-@session.command("list")
+@session.command("list", epilog="Example: `tapedeck session list --all --mode backtest`")
 @click.option("--mode", "modes", multiple=True, type=click.Choice(MODES), help="Only this mode. Repeatable.")
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only this state. Repeatable.")
 @click.option("-a", "--all", "research", is_flag=True, help="Backtests, forks and sweeps too.")
@@ -158,7 +162,7 @@ def _row(one: Listed) -> tuple[str, ...]:
     return (one.session, one.mode, one.state, started, ", ".join(one.strategies), symbols, f"{one.inputs:,}", equity)
 
 
-@session.command("show")
+@session.command("show", epilog="Example: `tapedeck session show exec_20251118_150123_xyz789 --json`")
 @click.argument("name", metavar="SESSION")
 @json_option
 @click.pass_obj

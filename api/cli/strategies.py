@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from engine.strategies.strategy import Parameter, Strategy
 
 
-@click.command("strategies")
+@click.command("strategies", epilog="Example: `tapedeck strategies ema_cross`")
 @click.argument("strategy", required=False)
 @json_option
 @click.pass_obj
@@ -25,7 +25,7 @@ def strategies(settings: Settings, strategy: str | None, as_json: bool) -> None:
     from api.cli.registered import registry_of
 
     registry = registry_of(settings)
-    found = [registry[strategy]] if strategy else list(registry.values())
+    found = [registry[strategy]] if strategy is not None else list(registry.values())
     if as_json:
         say_json([_body(one) for one in found])
     elif strategy:

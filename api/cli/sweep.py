@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 BY = ("return", "drawdown", "realized", "fees", "fills")
 
 
-@click.command("sweep")
+@click.command(
+    "sweep",
+    epilog="Example: `tapedeck sweep rec_1ddc4b08 -s ema_cross -g fast=10,20,30 -g slow=50:200:50`",
+)
 @click.argument("recording")
 @click.option("-s", "--strategy", required=True, metavar="ID", help="Strategy to run.")
 @click.option(

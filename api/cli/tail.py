@@ -20,7 +20,7 @@ BODY_CHARACTERS = 160
 QUEUE_MAX = 1_000  # messages waiting to be printed
 
 
-@click.command("tail")
+@click.command("tail", epilog="Example: `tapedeck tail --session exec_20251118_150123_xyz789 --kind fill --json`")
 @click.option("--session", help="Only this session: its facts, decisions and commands.")
 @click.option("--kind", "kinds", multiple=True, help="Only this fact type or row kind (fill, SessionEnded, market).")
 @click.option("--symbol", help="Only messages with rows of this instrument.")

@@ -25,7 +25,7 @@ class Given(NamedTuple):
     seconds: int
 
 
-@click.command("token")
+@click.command("token", epilog="Example: `tapedeck token --user alice --minutes 30`")
 @click.option("--user", "name", help="Ask for this user's password; else the admin of the generated password file.")
 @click.option("--minutes", type=click.IntRange(1, 1_440), help="How long it lasts; else as the settings say.")
 @password_option

@@ -145,7 +145,7 @@ def check_port(host: str, port: int) -> None:
             ) from None
 
 
-@click.command("up")
+@click.command("up", epilog="Example: `tapedeck --data ~/trading up`")
 @click.option("--init", "initialise", is_flag=True, help="Make a new tape first where this data folder has none.")
 @click.pass_obj
 def up(settings: Settings, initialise: bool) -> None:

@@ -34,7 +34,7 @@ def user() -> None:
     """
 
 
-@user.command("add")
+@user.command("add", epilog="Example: `tapedeck user add alice --role trader`")
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="What the user may do.")
 @password_option
@@ -48,7 +48,7 @@ def add(settings: Settings, name: str, role: str, password_stdin: bool) -> None:
     say(f"user {name}, {role}")
 
 
-@user.command("passwd")
+@user.command("passwd", epilog="Example: `tapedeck user passwd alice`")
 @click.argument("name")
 @password_option
 @click.pass_obj
@@ -62,7 +62,7 @@ def passwd(settings: Settings, name: str, password_stdin: bool) -> None:
     say(f"user {name}: password changed, tokens void")
 
 
-@user.command("role")
+@user.command("role", epilog="Example: `tapedeck user role alice admin`")
 @click.argument("name")
 @click.argument("role", type=click.Choice(ROLES))
 @click.pass_obj
@@ -78,7 +78,7 @@ def role_(settings: Settings, name: str, role: str) -> None:
     say(f"user {name}, {role}")
 
 
-@user.command("remove")
+@user.command("remove", epilog="Example: `tapedeck user remove alice`")
 @click.argument("name")
 @click.pass_obj
 def remove(settings: Settings, name: str) -> None:
@@ -94,7 +94,7 @@ def remove(settings: Settings, name: str) -> None:
     say(f"user {name} removed")
 
 
-@user.command("list")
+@user.command("list", epilog="Example: `tapedeck user list --json`")
 @json_option
 @click.pass_obj
 def list_(settings: Settings, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ import click
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+WORD_MAX = 160  # characters of one word of a message
+LONG_WORD = re.compile(rf"\S{{{WORD_MAX + 1},}}")
 
 
 class Verb(NamedTuple):
@@ -132,5 +135,11 @@ def _failed(error: BaseException, verbose: bool) -> int:
 
 
 def _said(text: str, code: int) -> int:
-    click.echo(f"tapedeck: {text}", err=True)
+    click.echo(f"tapedeck: {shown(text)}", err=True)
     return code
+
+
+def shown(text: str) -> str:
+    """A message as a terminal may have it: what was typed or read from a file neither fills nor controls it."""
+    cut = LONG_WORD.sub(lambda found: f"{found[0][:WORD_MAX]}...", text)
+    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in cut)

@@ -11,7 +11,7 @@ from engine.research.verify import Verdict
 NOT_EQUAL = 9  # exit code
 
 
-@click.command("verify")
+@click.command("verify", epilog="Example: `tapedeck verify exec_20251118_150123_xyz789`")
 @click.argument("sessions", nargs=-1, required=True, metavar="SESSION...")
 @json_option
 @click.pass_obj

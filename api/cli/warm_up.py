@@ -27,7 +27,7 @@ class Stamp(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
 
 
-@click.command("warm-up")
+@click.command("warm-up", epilog="Example: `tapedeck warm-up`")
 @click.pass_obj
 def warm_up(settings: Settings) -> None:
     """Compile every decision loop ahead of the first session.

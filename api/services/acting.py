@@ -43,10 +43,10 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     """Send the command that `make` makes of its idempotency key.
 
     Raises:
-        InvalidInput: the key has other than 1 to 128 visible ASCII characters; or as `Commands.send`.
+        InvalidInput: see `check_key`; or as `Commands.send`.
     """
-    if key is not None and not _KEY.match(key):
-        raise InvalidInput(f"{IDEMPOTENCY_KEY} must be 1 to {KEY_MAX} visible ASCII characters.", field=IDEMPOTENCY_KEY)
+    if key is not None:
+        check_key(key, IDEMPOTENCY_KEY)
     given = key or house.clock.new_id()
     # keys are each user's own: nobody is given the answer to somebody else's command
     accepted, sequence = await house.commands.send(make(f"key:{user}:{given}"))
@@ -55,6 +55,12 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     with contextlib.suppress(ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
     return Done(accepted.session, accepted.changed, last, given)
+
+
+def check_key(key: str, field: str) -> None:
+    """Raises InvalidInput: a key has other than 1 to 128 visible ASCII characters."""
+    if not _KEY.match(key):
+        raise InvalidInput(f"{field} must be 1 to {KEY_MAX} visible ASCII characters.", field=field)
 
 
 class Start(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from engine.feeds import zones
 from engine.feeds.errors import BadMapping
 from events.rows import MarketKind
 
@@ -78,6 +79,8 @@ def checked(mapping: Mapping) -> Mapping:
         raise BadMapping(f"Option date is {mapping.date!r}; a day as YYYY-MM-DD is due.", field="date")
     if mapping.interval:
         interval_ns(mapping.interval)
+    if mapping.zone:
+        zones.zone_of(mapping.zone)
     kinds_of(mapping.kinds)
     return mapping
 

@@ -227,11 +227,16 @@ class FileSink:
     """A file that appears under its name when it is whole, or not at all. A context manager."""
 
     def __init__(self, path: Path, kind: str, *, replace: bool = False) -> None:
-        if path.exists() and not replace:
+        if path.is_file() and not replace:
             raise Conflict(f"{path} exists.", field="out", hint="Name another file, or replace it with --force.")
+        if not path.parent.is_dir():
+            raise InvalidInput(f"There is no folder {path.parent}.", field="out", hint="Make it, or name another.")
+        if path.exists() and not path.is_file():  # a folder, a device: renaming over it would put an end to it
+            raise InvalidInput(f"{path} is no regular file.", field="out", hint="Name another file.")
         self.path = path
         self.rows = 0
-        self._draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._place = path.resolve()  # a link stays a link
+        self._draft = self._place.with_name(f".{path.name}.{os.getpid()}.part")
         self._kind = kind
 
     def __enter__(self) -> FileSink:
@@ -250,7 +255,7 @@ class FileSink:
                 self._sink.close()
                 self._file.flush()
                 os.fsync(self._file.fileno())
-                self._draft.replace(self.path)
+                self._draft.replace(self._place)
         finally:
             self._file.close()
             self._draft.unlink(missing_ok=True)

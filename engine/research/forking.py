@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.sessions.history import History
-from engine.sessions.plan import Library, StrategyWish, check_limits
+from engine.sessions.plan import Library, StrategyWish, check_limits, check_name
 from events import codec
 from events.errors import Conflict, InvalidInput
 from events.facts import Place, SessionInput, SessionLimits, SessionSpec, StopSession, StrategySetting
@@ -38,6 +38,7 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
     parent = history.started.spec
     if history.ended is None:
         raise Conflict(f"Session {parent.session} has not ended; only an ended session is forked.", field="session_id")
+    check_name(wish.name)
     strategies = _strategies(parent, wish, library)
     commands = tuple(
         (one.effective_input, codec.encode(one.command).decode())

@@ -24,6 +24,7 @@ SYMBOLS_MAX = 256
 STRATEGIES_MAX = 16
 LANES_MAX = 512
 GRID_MAX = 10_000
+NAME_MAX = 128  # characters of a name for people
 
 Params = dict[str, float | int | bool]
 # (strategy id, given parameters) -> all parameters; raises Unknown or InvalidInput with the field named.
@@ -144,7 +145,14 @@ def _check(wish: SessionWish) -> None:
         raise InvalidInput("acceleration_factor is a number from 0 to 1e9.", field="config.acceleration_factor")
     if not 0 <= wish.seed < 2**63:
         raise InvalidInput("seed is a whole number from 0 to 2^63 - 1.", field="config.seed")
+    check_name(wish.name)
     check_limits(wish.limits)
+
+
+def check_name(name: str) -> None:
+    """A name for people is short, and shows as it is. Raises InvalidInput."""
+    if len(name) > NAME_MAX or not name.isprintable():
+        raise InvalidInput(f"name has over {NAME_MAX} characters or unprintable ones.", field="name")
 
 
 # (field, smallest, largest, the contract's name of it)
