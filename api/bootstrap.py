@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from api.endpoints import tape_endpoint
 from api.places import Places, epoch_of
-from api.servers import tape_endpoint
 from api.settings import Settings
 from engine.aggregates.aggregate import Aggregate
 from engine.aggregates.answering import Answering

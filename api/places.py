@@ -28,6 +28,7 @@ class Places:
         self.run = folder / "run"
         self.secrets = folder / "secrets"
         self.seal = folder / "seal"
+        self.vault_seal = self.seal / "vault"
         self.password = self.secrets / "admin-password"
         self.token_secret = self.secrets / "token-secret"
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
-from pathlib import Path
 
 import structlog
 
-from api.places import Places, epoch_of, read_mark, write_mark
+from api.endpoints import tape_endpoint
+from api.places import Places, read_mark, write_mark
+from api.sealing import Sealing, seal_folder
 from api.settings import Settings
 from events import seal
 from events.clock import Clock
 from events.errors import ProcessFailed
 from events.jetstream import streams
 from events.jetstream.configuration import NatsSettings
-from events.jetstream.link import Endpoint, Link
-from events.jetstream.roles import seed_file
-from events.jetstream.server import NatsServer, endpoint
+from events.jetstream.link import Link
+from events.jetstream.server import NatsServer
 from events.jetstream.streams import StreamSettings
-from events.jetstream.tape import JetStreamTape
-from events.seal import CheckReport, Sealer
+from events.seal import CheckReport
 from events.seal.check import Progress
 from projections.questdb.java import QuestDbSettings, cached_jar
 from projections.questdb.server import QuestDbServer
@@ -32,16 +31,6 @@ NO_JAR = (
     "The market read model lives in DuckDB: QuestDB's jar is not in the cache folder. "
     "To get it, install Maven and run `make setup`."
 )
-
-
-def tape_endpoint(settings: Settings, role: str) -> Endpoint:
-    """How a role reaches the tape's server. Raises NotAvailable where none was started."""
-    if settings.tape.url:
-        credentials = Path(settings.tape.credentials)
-        if settings.tape.credentials and credentials.is_dir():  # one nkey seed a role, as deploy/make_keys.py writes
-            return Endpoint(settings.tape.url, role, seed_file=str(seed_file(credentials, role)))
-        return Endpoint(settings.tape.url, role, credentials_file=settings.tape.credentials)
-    return endpoint(Places(settings.folder).nats, role)
 
 
 def market_store_of(settings: Settings) -> str:
@@ -61,8 +50,7 @@ class Servers:
         self.nats: NatsServer | None = None
         self.questdb: QuestDbServer | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._sealing: tuple[Link, JetStreamTape] | None = None
-        self._sealer: Sealer | None = None
+        self._sealing: Sealing | None = None
 
     async def start(self, *, market: bool = True) -> None:
         """Start what the settings do not name by address.
@@ -102,28 +90,31 @@ class Servers:
                 return mark.epoch
             settings = StreamSettings(replicas=self._settings.tape.replicas)
             epoch = await streams.init(link, self._clock.new_id(), settings)
-            seal.create(self._places.seal, epoch)
+            for stream in (streams.TAPE_STREAM, streams.VAULT_STREAM):
+                seal.create(seal_folder(self._places, stream), epoch)
             write_mark(self._places, epoch)
             return epoch
         finally:
             await link.close()
 
-    async def guard(self, progress: Progress | None = None) -> CheckReport:
-        """Compare the tape with its seal, then keep sealing it. Nothing is commanded before this returned.
+    async def check(self, progress: Progress | None = None) -> CheckReport:
+        """Compare the tape and the vault with their seals, whole. Nothing is commanded before this returned.
 
         Raises:
             TapeDamaged, TapeShorter, TapeForeign, TapeRefused: with the sequence and what to do.
+            Conflict: another process seals this folder.
         """
-        epoch = epoch_of(self._places)
-        link = await Link.open(tape_endpoint(self._settings, "seal"))
-        tape = await JetStreamTape.open(link, epoch=epoch, clock=self._clock)
-        self._sealing = (link, tape)
-        store = self.nats.blocks(streams.TAPE_STREAM) if self.nats else None
-        report = await seal.check(
-            tape, self._places.seal, store=store, deep=self.nats is not None, progress=progress, clock=self._clock
-        )
-        self._sealer = seal.Sealer(tape, self._places.seal, store=store, clock=self._clock)
-        await self._sealer.start()
+        sealing = await Sealing.open(self._settings, self._clock)
+        try:
+            return await sealing.check(deep=True, progress=progress)
+        finally:
+            await sealing.close()
+
+    async def guard(self, progress: Progress | None = None) -> CheckReport:
+        """As `check`, and this process seals both until `stop`: for verbs that run without a house."""
+        self._sealing = await Sealing.open(self._settings, self._clock)
+        report = await self._sealing.check(deep=True, progress=progress)
+        await self._sealing.start()
         return report
 
     async def failed(self) -> None:
@@ -149,12 +140,9 @@ class Servers:
         raise ProcessFailed(f"QuestDB ended with code {code}.\n{server.log_tail()}")
 
     async def stop(self) -> None:
-        """Write the seal's head, then stop both, each by pid. Returns when neither runs."""
-        if self._sealer is not None:
-            await self._sealer.close()
+        """Write the seals' heads, then stop both, each by pid. Returns when neither runs."""
         if self._sealing is not None:
-            await self._sealing[1].close()
-            await self._sealing[0].close()
+            await self._sealing.close()
         if self._watch is not None:
             self._watch.cancel()
         for server in (self.questdb, self.nats):

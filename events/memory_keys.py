@@ -39,6 +39,13 @@ class MemoryKeys:
         guards.check_key(key)
         self._values.pop(key, None)
 
+    async def names(self, prefix: str) -> list[str]:
+        """See `Keys.names`."""
+        guards.check_key(prefix)
+        return sorted(
+            key for key in list(self._values) if key.startswith(f"{prefix}.") and self._read(key)[0] is not None
+        )
+
     def _write(self, key: str, value: bytes) -> int:
         self._revision += 1
         self._values[key] = (bytes(value), self._revision, self._clock.monotonic_ns())

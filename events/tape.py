@@ -198,3 +198,7 @@ class Keys(Protocol):
     async def delete(self, key: str) -> None:
         """Forget."""
         ...
+
+    async def names(self, prefix: str) -> list[str]:
+        """Keys that begin with `prefix` and a dot and have a value, sorted."""
+        ...

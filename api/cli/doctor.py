@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from api.cli.checks import Check, Word
     from api.cli.running import Reached
     from api.places import HouseFile
+    from api.sealing import Sealing
 
 NOT_WELL = 9  # exit code
 HEALTH_SECONDS_MAX = 5.0
@@ -94,27 +95,27 @@ async def _of_tape(settings: Settings) -> AsyncIterator[Check]:
 
 
 async def _seal(line: Reached, last: int) -> Check:
-    """With a house: how far its seal is behind. Without: the whole comparison."""
+    """With a house: how far its seal is behind. Without: the whole comparison, of the tape and the vault."""
     from api.cli.checks import Check
-    from events import seal
+    from api.sealing import Sealing
     from events.errors import TapeRefused
-    from events.jetstream.server import NatsServer
-    from events.jetstream.streams import TAPE_STREAM
     from events.seal import files
 
-    store = None if line.settings.tape.url else NatsServer(line.places.nats).blocks(TAPE_STREAM)
     try:
         if line.house is not None:
             behind = last - files.read_head(line.places.seal, line.tape.epoch).point.sequence
             state: Word = "warn" if behind > SEAL_BEHIND_WARN else "ok"
             return Check("seal", state, f"{max(0, behind):,} messages behind the end of the tape")
-        with progress("comparing the tape with its seal", "bytes") as bar:
-            report = await seal.check(
-                line.tape, line.places.seal, store=store, deep=store is not None, progress=bar, clock=line.clock
-            )
+        sealing = await Sealing.open(line.settings, line.clock)
+        try:
+            with progress("comparing the tape with its seal", "bytes") as bar:
+                report = await sealing.check(deep=True, progress=bar)
+        finally:
+            await sealing.close()
     except TapeRefused as error:
         return Check("seal", "fail", error.message, error.hint)
-    return Check("seal", "ok", f"the tape is as it was sealed up to {report.sequence:,} of {report.last:,}")
+    detail = f"the tape is as it was sealed up to {report.sequence:,} of {report.last:,}, and so is the vault"
+    return Check("seal", "ok", detail)
 
 
 class _Health(msgspec.Struct):
@@ -149,26 +150,36 @@ def _of_house(house: HouseFile) -> list[Check]:
 async def _reseal(settings: Settings) -> None:
     from api.cli.running import reached
     from api.places import Places, running_house
+    from api.sealing import NAMES, Sealing, seal_folder
     from events.errors import Conflict
-    from events.jetstream.server import NatsServer
-    from events.jetstream.streams import TAPE_STREAM
-    from events.seal import Sealer, files
+    from events.seal import files
 
     if running_house(Places(settings.folder)) is not None:
         raise Conflict("A house runs on this data folder and seals its tape.", hint="Stop it first.")
     async with reached(settings, guarded=False) as line:
         last = (await line.tape.info()).last
-        await asyncio.to_thread(files.restart, line.places.seal, line.tape.epoch)
-        store = None if settings.tape.url else NatsServer(line.places.nats).blocks(TAPE_STREAM)
-        sealer = Sealer(line.tape, line.places.seal, store=store, clock=line.clock)
-        await sealer.start()
+        sealing = await Sealing.open(settings, line.clock)
         try:
-            with progress("sealing", "messages") as bar:
-                waiting = asyncio.ensure_future(sealer.wait(last, RESEAL_SECONDS_MAX))
-                while not waiting.done():
-                    await asyncio.wait({waiting}, timeout=0.2)
-                    bar(sealer.sealed, last)
-                await waiting
+            for stream in NAMES:
+                await asyncio.to_thread(files.restart, seal_folder(line.places, stream), line.tape.epoch)
+            await sealing.start()
+            await _watched(sealing, last)
         finally:
-            await sealer.close()
-    note(f"sealed anew up to {last:,}; the old seal is kept as {settings.folder / 'seal' / 'seal.json.old'}")
+            await sealing.close()
+    note(f"tape and vault sealed anew, the tape up to {last:,}; each old head is kept as seal.json.old in its folder")
+
+
+async def _watched(sealing: Sealing, last: int) -> None:
+    """Wait until all is sealed, visibly. Raises TimeoutError, or what ended the sealing."""
+    with progress("sealing", "messages") as bar:
+        async with asyncio.timeout(RESEAL_SECONDS_MAX):
+            ending = asyncio.ensure_future(sealing.ended())
+            try:
+                while await sealing.behind() and not ending.done():
+                    bar(sealing.sealed, last)
+                    await asyncio.wait({ending}, timeout=0.2)
+                if ending.done():
+                    ending.result()
+            finally:
+                ending.cancel()
+        bar(sealing.sealed, last)

@@ -49,7 +49,7 @@ async def _init(settings: Settings) -> Founded:
         if servers is not None:
             await servers.start(market=False)
         founded = await found(settings, clock)
-        if servers is not None:
+        if servers is not None and not settings.tape.url:  # elsewhere a seal process of its own does that
             await servers.guard()
         return founded
     finally:

@@ -6,19 +6,25 @@ import asyncio
 
 import click
 
+from api.processes.table import PLACES
 from api.settings import Settings
 
 
 @click.command("run")
-@click.argument("role", type=click.Choice(["engine", "worker", "projector", "api"]))
+@click.argument("role", type=click.Choice(list(PLACES)))
+@click.option("--name", default="", metavar="NAME", help="What health calls it; by default its role and process id.")
 @click.pass_obj
-def run(settings: Settings, role: str) -> None:
+def run(settings: Settings, role: str, name: str) -> None:
     """Run one process of a house on this machine until it is stopped."""
     import structlog
 
     from api.logs import configure
-    from api.processes.roles import ROLES
+    from api.processes import table
 
     configure(settings.log_level)
     structlog.contextvars.bind_contextvars(role=role)
-    asyncio.run(ROLES[role](settings))
+
+    async def work() -> None:
+        await table.role(role)(settings, name)
+
+    asyncio.run(work())

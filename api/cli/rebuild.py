@@ -55,6 +55,7 @@ async def _rebuild(settings: Settings) -> Rebuilt:
     from api import bootstrap
     from api.cli.running import tape_server
     from api.places import Places, running_house
+    from api.processes.signs import all_signs
     from api.servers import market_store_of
     from events.clock import SystemClock
     from projections.duckdb.publish import Publisher
@@ -68,7 +69,7 @@ async def _rebuild(settings: Settings) -> Rebuilt:
         await stack.enter_async_context(tape_server(settings, market=True))
         connection = await bootstrap.connect(settings, "admin", clock)
         stack.push_async_callback(connection.close)
-        _check_alone(await connection.keys.get("projector") is not None)
+        _check_alone(any(sign.role == "projector" for sign in await all_signs(connection.keys)))
         slot = _only_slot(settings)
         stack.callback(slot.release)
         model = await _read_model(connection, slot)

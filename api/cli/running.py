@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import click
 
+from api.endpoints import tape_endpoint
 from api.places import HouseFile, Places, epoch_of, running_house
-from api.servers import Servers, tape_endpoint
+from api.servers import Servers
 from api.settings import Settings
 from events.clock import Clock, SystemClock
 from events.jetstream import streams

@@ -17,12 +17,14 @@ import msgspec
 from api.cli.opened import run
 from api.places import HouseFile, Places, forget_house, read_mark, running_house, write_house
 from api.processes.supervisor import ChildSpec, Supervisor, SupervisorSettings
+from api.sealing import owner_of
 from api.servers import NO_JAR, Servers, market_store_of
 from api.settings import Settings
 from events.clock import SystemClock
 from events.errors import Conflict, ProcessFailed
 
 READY_SECONDS_MAX = 60.0
+SEALED_SECONDS_MAX = 60.0
 WATCH_SECONDS = 0.2
 
 
@@ -40,9 +42,7 @@ class Running:
         failing = asyncio.ensure_future(self.servers.failed())
         try:
             while not failing.done():
-                self.supervisor.watch()
-                if self.supervisor.gave_up is not None:
-                    raise self.supervisor.gave_up
+                _watched(self.supervisor)
                 await asyncio.sleep(WATCH_SECONDS)
             failing.result()
         finally:
@@ -51,7 +51,7 @@ class Running:
 
 @asynccontextmanager
 async def house(settings: Settings, env: Mapping[str, str] | None = None) -> AsyncIterator[Running]:
-    """Servers, engine, workers, projector and API; all stopped, by pid, on the way out.
+    """Servers, seal, engine, workers, projector and API; all stopped, by pid, on the way out.
 
     Raises:
         Conflict: a house runs on this data folder.
@@ -72,8 +72,9 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
     await servers.start()
     try:
         await servers.init() if read_mark(places) else None
-        await servers.guard()
+        await servers.check()
         store = market_store_of(settings)
+        await _sealed(places, supervisor)
         for child in children(settings, store):
             supervisor.start(child)
         running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store)
@@ -88,13 +89,32 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
 
 
 def children(settings: Settings, market_store: str) -> list[ChildSpec]:
-    """The processes of a house on this machine."""
+    """The processes of a house on this machine, without the seal."""
     workers = settings.engine.workers or len(os.sched_getaffinity(0))
-    found = [ChildSpec("api", ("run", "api")), ChildSpec("engine", ("run", "engine"))]
-    found += [ChildSpec(f"worker-{number}", ("run", "worker")) for number in range(workers)]
+    roles = {"api": "api", "engine": "engine", **{f"worker-{number}": "worker" for number in range(workers)}}
     if market_store == "questdb":
-        found.append(ChildSpec("projector", ("run", "projector")))
-    return found
+        roles["projector"] = "projector"
+    return [ChildSpec(name, ("run", role, "--name", name)) for name, role in roles.items()]
+
+
+async def _sealed(places: Places, supervisor: Supervisor) -> None:
+    """Start the process that seals, and wait until it does: nothing is commanded before. Raises ProcessFailed."""
+    supervisor.start(ChildSpec("seal", ("run", "seal", "--name", "seal"), outlives=True))
+    deadline = asyncio.get_running_loop().time() + SEALED_SECONDS_MAX
+    while asyncio.get_running_loop().time() < deadline:
+        owner = owner_of(places)
+        if owner is not None and owner.state == "sealing" and owner.pid == supervisor.pids().get("seal"):
+            return
+        _watched(supervisor)
+        await asyncio.sleep(0.02)
+    raise ProcessFailed(f"Nothing was sealed within {SEALED_SECONDS_MAX:.0f} s.\n{supervisor.log_tail('seal')}")
+
+
+def _watched(supervisor: Supervisor) -> None:
+    """Start again what ended. Raises ProcessFailed where that is of no use."""
+    supervisor.watch()
+    if supervisor.gave_up is not None:
+        raise supervisor.gave_up
 
 
 def _as_env(settings: Settings, port: int) -> dict[str, str]:
@@ -112,9 +132,7 @@ async def _ready(running: Running) -> None:
                 answer = await client.get(f"{running.url}/api/health", timeout=2.0)
                 if answer.status_code == 200:
                     return
-            running.supervisor.watch()
-            if running.supervisor.gave_up is not None:
-                raise running.supervisor.gave_up
+            _watched(running.supervisor)
             await asyncio.sleep(0.05)
     raise ProcessFailed(
         f"The API did not answer within {READY_SECONDS_MAX:.0f} s.\n{running.supervisor.log_tail('api')}"
@@ -149,7 +167,7 @@ def check_port(host: str, port: int) -> None:
 @click.option("--init", "initialise", is_flag=True, help="Make a new tape first where this data folder has none.")
 @click.pass_obj
 def up(settings: Settings, initialise: bool) -> None:
-    """Run servers, engine, workers, projector and API until Ctrl-C."""
+    """Run servers, seal, engine, workers, projector and API until Ctrl-C."""
     run(_up(settings, initialise))
 
 

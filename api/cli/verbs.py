@@ -27,7 +27,7 @@ class Verb(NamedTuple):
 SECTIONS: dict[str, dict[str, Verb]] = {
     "Start": {
         "init": Verb("api.cli.init:init", "Make the data folder, the tape and the admin user."),
-        "up": Verb("api.cli.up:up", "Run servers, engine, workers, projector and API until Ctrl-C."),
+        "up": Verb("api.cli.up:up", "Run servers, seal, engine, workers, projector and API until Ctrl-C."),
         "demo": Verb(
             "api.cli.demo:demo",
             "Record, trade, replay, verify, fork and report a simulated market; then serve until Ctrl-C.",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
-import msgspec
 import structlog
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
@@ -18,16 +17,20 @@ from granian.server.embed import Server
 from api import bootstrap
 from api.app import create_app
 from api.auth.tokens import secret_file
-from api.house import Ground, build
+from api.house import Ground, House, build
 from api.places import Places
+from api.processes.signs import State, shown
+from api.processes.telling import until_told
+from api.reading.reader import is_ready
 from api.servers import market_store_of
 from api.services.verification import in_thread
 from api.settings import Settings
 from engine.recordings.reading import RecordingReader
 from engine.recordings.segments import Segments
 from engine.sessions.decider import Decider
+from engine.sessions.host import Host
 from events.clock import Clock, SystemClock
-from events.tape import Keys, Tape
+from events.tape import Tape
 from projections.duckdb import slots
 from projections.duckdb.publish import Publisher, open_read_model
 from projections.market_projection import MarketProjection
@@ -36,20 +39,18 @@ from projections.runner import ProjectionRunner
 
 log = structlog.get_logger(__name__)
 
-STATUS_SECONDS = 1.0
 
-
-async def engine(settings: Settings) -> None:
+async def engine(settings: Settings, name: str = "") -> None:
     """Run paper and collect sessions."""
-    await _host(settings, "engine", ("paper", "live", "collect"))
+    await _host(settings, "engine", name, ("paper", "live", "collect"))
 
 
-async def worker(settings: Settings) -> None:
+async def worker(settings: Settings, name: str = "") -> None:
     """Run backtests, forks and sweeps."""
-    await _host(settings, "worker", ("backtest",))
+    await _host(settings, "worker", name, ("backtest",))
 
 
-async def _host(settings: Settings, role: str, modes: tuple[str, ...]) -> None:
+async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]) -> None:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         connection = await bootstrap.connect(settings, role, clock)
@@ -60,8 +61,9 @@ async def _host(settings: Settings, role: str, modes: tuple[str, ...]) -> None:
         answering = bootstrap.answering(settings, connection, clock)
         await answering.start()
         stack.push_async_callback(answering.close)
+        await stack.enter_async_context(shown(connection.keys, clock, role, name, partial(_sessions, host)))
         log.info("host_started", role=role, modes=modes)
-        await _until_told(_first(host.ended(), answering.ended()))
+        await until_told(_first(host.ended(), answering.ended()))
 
 
 async def _first(*waits: Coroutine[Any, Any, None]) -> None:
@@ -76,28 +78,37 @@ async def _first(*waits: Coroutine[Any, Any, None]) -> None:
             task.cancel()
 
 
-async def projector(settings: Settings) -> None:
+async def _sessions(host: Host) -> State:
+    return State(detail=f"{host.sessions} sessions", sequence=host.folded)
+
+
+async def projector(settings: Settings, name: str = "") -> None:
     """Keep QuestDB at the tape."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         connection = await bootstrap.connect(settings, "projector", clock)
         stack.push_async_callback(connection.close)
         store = await asyncio.to_thread(bootstrap.market_store, settings)
-        runner = ProjectionRunner(connection.tape, [MarketProjection(store)], clock=clock)
+        market = MarketProjection(store)
+        runner = ProjectionRunner(connection.tape, [market], clock=clock)
         await runner.start()
         stack.push_async_callback(runner.close)
-        signs = asyncio.create_task(_tell_status(runner, connection.keys, clock))
-        stack.callback(signs.cancel)
-        await _until_told(runner.ended())
+        await stack.enter_async_context(
+            shown(connection.keys, clock, "projector", name, partial(_projected, runner, market))
+        )
+        await until_told(runner.ended())
 
 
-async def _tell_status(runner: ProjectionRunner, keys: Keys, clock: Clock) -> None:
-    while True:
-        await keys.put("projector", msgspec.json.encode(runner.status()))
-        await clock.sleep(STATUS_SECONDS)
+async def _projected(runner: ProjectionRunner, market: MarketProjection) -> State:
+    status = runner.status()
+    left_out = f"{market.left_out} rows of impossible event times left out" if market.left_out else ""
+    detail = "; ".join(part for part in (status.error, left_out) if part)
+    return State(
+        status="ok" if status.state == "ready" else status.state, detail=detail, sequence=status.visible, lag=status.lag
+    )
 
 
-async def api(settings: Settings) -> None:
+async def api(settings: Settings, name: str = "") -> None:
     """Serve HTTP, SSE and WebSocket."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -105,6 +116,7 @@ async def api(settings: Settings) -> None:
         house = build(ground)
         await house.start()
         stack.push_async_callback(house.close)
+        await stack.enter_async_context(shown(ground.liveness, clock, "api", name, partial(_served, house)))
         server = Server(
             create_app(house),
             address=settings.api.host,
@@ -116,12 +128,17 @@ async def api(settings: Settings) -> None:
         log.info("api_started", host=settings.api.host, port=settings.api.port)
         serving = asyncio.create_task(server.serve())
         try:
-            await _until_told(asyncio.shield(serving))
+            await until_told(asyncio.shield(serving))
         finally:
             house.release()
             server.stop()  # type: ignore[no-untyped-call]
             with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(serving, 3)
+
+
+async def _served(house: House) -> State:
+    status = house.runner.status()
+    return State(status="ok" if is_ready(house.runner) else status.state, sequence=status.visible, lag=status.lag)
 
 
 async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Ground:
@@ -168,24 +185,3 @@ async def _own_tape(settings: Settings) -> AsyncIterator[tuple[Tape, RecordingRe
         yield connection.tape, RecordingReader(connection.tape, segments)
     finally:
         await connection.close()
-
-
-async def _until_told(work: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:
-    """Until SIGTERM or SIGINT, or until the work ends by itself; raises what ended it."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    waiting = asyncio.create_task(told.wait())
-    working = asyncio.ensure_future(work)
-    done, _ = await asyncio.wait({waiting, working}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if working in done:
-        working.result()
-    else:
-        working.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await working
-
-
-ROLES = {"engine": engine, "worker": worker, "projector": projector, "api": api}

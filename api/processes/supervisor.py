@@ -17,13 +17,15 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from api.errors import exit_code_of
 from events.children import die_with_parent
 from events.clock import NS_PER_SECOND, Clock
-from events.errors import ProcessFailed
+from events.errors import ProcessFailed, TapeRefused
 
 log = structlog.get_logger(__name__)
 
 LOG_TAIL_LINES = 20
+TAPE_REFUSED = exit_code_of(TapeRefused(""))
 
 
 class ChildSpec(msgspec.Struct, frozen=True):
@@ -31,6 +33,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
 
     name: str
     arguments: tuple[str, ...]  # behind `python -m api.cli`
+    outlives: bool = False  # stopped when the others have ended: it sees what they did last
 
 
 class SupervisorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +44,7 @@ class SupervisorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     early_restarts_max: int = 2  # the same until `settled` was called: what cannot start is told at once
     window_seconds: float = 60.0
     pause_seconds: float = 0.3  # before a child is started again
+    final_exit_codes: tuple[int, ...] = (TAPE_REFUSED,)  # starting again would end the same way
 
 
 class Supervisor:
@@ -100,7 +104,8 @@ class Supervisor:
         times = self._restarts.setdefault(name, deque())
         while times and now - times[0] > self._settings.window_seconds * NS_PER_SECOND:
             times.popleft()
-        if len(times) >= (self._settings.restarts_max if self._settled else self._settings.early_restarts_max):
+        final = code in self._settings.final_exit_codes
+        if final or len(times) >= (self._settings.restarts_max if self._settled else self._settings.early_restarts_max):
             self.gave_up = ProcessFailed(
                 f"Process {name} ended {len(times) + 1} times within {self._settings.window_seconds:.0f} s "
                 f"(last exit code {code}).\n{self.log_tail(name)}"
@@ -125,7 +130,8 @@ class Supervisor:
         """Stop all: SIGTERM, and after the limit SIGKILL. Returns when none runs."""
         self._stopping.set()
         with self._lock:
-            self._end(list(self._children.values()))
+            for last in (False, True):
+                self._end([child for name, child in self._children.items() if self._specs[name].outlives is last])
 
     def _end(self, children: list[subprocess.Popen[bytes]]) -> None:
         for child in children:

@@ -11,8 +11,9 @@ import msgspec
 
 from api.auth import users
 from api.auth.users import Role
+from api.endpoints import tape_endpoint
 from api.places import Places, read_mark
-from api.servers import Servers, tape_endpoint
+from api.servers import Servers
 from api.settings import Settings
 from events.children import write_private
 from events.clock import Clock

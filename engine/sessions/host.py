@@ -59,6 +59,11 @@ class Host:
         self._tail: Tail | None = None
         self._rest_until: dict[str, int] = {}  # sessions whose run broke off, ns of the clock's elapsed time
 
+    @property
+    def sessions(self) -> int:
+        """How many this process runs now."""
+        return len(self._tasks)
+
     async def start(self) -> None:
         """Fold the tape so far, then take part."""
         await self._show_life()

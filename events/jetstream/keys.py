@@ -66,6 +66,13 @@ class JetStreamKeys:
         message = self._message(key, b"")
         await retry.append(self._log, msgspec.structs.replace(message, headers={OPERATION: DELETED[0]}))
 
+    async def names(self, prefix: str) -> list[str]:
+        """See `Keys.names`."""
+        guards.check_key(prefix)
+        root = f"{self._root}{prefix}."
+        keys = [subject.removeprefix(self._root) for subject in await self._log.subjects(f"{root}>")]
+        return sorted([key for key in keys if await self.get(key) is not None])
+
     async def _newest(self, key: str) -> Message | None:
         guards.check_key(key)
         return await retry.read(self._log, lambda: self._log.newest(self._root + key))

@@ -103,6 +103,10 @@ class JetStreamLog:
         """The message at a sequence."""
         return await self._get({"seq": sequence})
 
+    async def subjects(self, subject: str) -> list[str]:
+        """Subjects of the filter that have a message. Raises TapeMissing, TapeUnavailable."""
+        return sorted((await streams.info(self._link, self.stream, subjects=subject)).state.subjects)
+
     async def _get(self, question: dict[str, Any]) -> Message | None:
         await self._ready()
         try:

@@ -22,7 +22,8 @@ class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a role may do beside reading the tape."""
 
     appends: tuple[str, ...] = ()  # subjects of the tape
-    vault: bool = False
+    vault: bool = False  # reads and writes it
+    vault_reading: bool = False
     keys: tuple[str, ...] = ()  # buckets
     blobs: bool = False
     creates: bool = False  # streams and buckets, at `init`
@@ -38,7 +39,7 @@ ROLES: Mapping[str, Role] = {
     "recorder": Role(_MARKET, keys=(LIVENESS,), blobs=True),
     "projector": Role(keys=(LIVENESS,), blobs=True),
     "api": Role(("tape.command.>", "tape.catalogue", "tape.audit"), vault=True, keys=(LIVENESS, COUNTERS), blobs=True),
-    "seal": Role(),
+    "seal": Role(vault_reading=True, keys=(LIVENESS,)),
     "admin": Role(("tape.>",), vault=True, keys=(LIVENESS, COUNTERS), blobs=True, creates=True),
 }
 
@@ -47,7 +48,9 @@ def publish_subjects(role: Role) -> list[str]:
     """Every subject that a role may publish to."""
     allowed = ["$JS.API.INFO", *_reading("TAPE"), *role.appends]
     if role.vault:
-        allowed += ["vault.>", *_reading("VAULT")]
+        allowed.append("vault.>")
+    if role.vault or role.vault_reading:
+        allowed += _reading("VAULT")
     for bucket in role.keys:
         allowed += [f"$KV.{bucket}.>", *_reading(f"KV_{bucket}")]
     if role.blobs:

@@ -44,6 +44,7 @@ class StreamState(msgspec.Struct, frozen=True):
     first_seq: int
     last_seq: int
     num_deleted: int = 0
+    subjects: dict[str, int] = {}  # messages by subject, where a question asked for them
 
 
 class StreamConfig(msgspec.Struct, frozen=True):
@@ -108,15 +109,16 @@ async def api(link: Link, name: str, question: dict[str, Any] | None = None, sec
     return answer.data
 
 
-async def info(link: Link, stream: str, seconds: float = 5.0) -> StreamInfo:
-    """The stream's settings and state.
+async def info(link: Link, stream: str, seconds: float = 5.0, *, subjects: str = "") -> StreamInfo:
+    """The stream's settings and state, with the subjects of a filter where one is given.
 
     Raises:
         TapeMissing: there is no such stream, or the server cannot open its files.
         TapeUnavailable: no answer.
     """
     try:
-        return _INFO.decode(await api(link, f"STREAM.INFO.{stream}", seconds=seconds))
+        question = {"subjects_filter": subjects} if subjects else None
+        return _INFO.decode(await api(link, f"STREAM.INFO.{stream}", question, seconds))
     except ApiRefused as refused:
         if refused.error.err_code == STREAM_NOT_FOUND:
             raise missing(stream) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from events.clock import NS_PER_SECOND, Clock, SystemClock
+from events.clock import NS_PER_SECOND, SystemClock
 from events.errors import TapeDamaged, TapeShorter, TapeUnavailable
 from events.seal import blocks, chain, files
 from events.seal.chain import Chain, Point
@@ -41,9 +41,9 @@ async def check(
     store: Path | None = None,
     deep: bool = True,
     progress: Progress | None = None,
-    clock: Clock | None = None,
+    name: str = "tape",
 ) -> CheckReport:
-    """Compare every message of the tape with the seal in `folder`.
+    """Compare every message of the tape with the seal in `folder`; errors call it by `name`.
 
     `store` is the folder of the stream's block files where they are on this machine. With `deep=False` only what
     follows the last point (64 MB of bodies at most) is read, beside first, last and count: for a server elsewhere,
@@ -54,12 +54,13 @@ async def check(
         TapeRefused: the seal itself is missing or damaged.
         TapeUnavailable: the server does not answer.
     """
-    return await _Check(tape, folder, store, clock or SystemClock(), progress).run(deep=deep)
+    return await _Check(tape, folder, store, name, progress).run(deep=deep)
 
 
 class _Check:
-    def __init__(self, tape: Tape, folder: Path, store: Path | None, clock: Clock, progress: Progress | None) -> None:
-        self._tape, self._folder, self._store, self._clock = tape, folder, store, clock
+    def __init__(self, tape: Tape, folder: Path, store: Path | None, name: str, progress: Progress | None) -> None:
+        self._tape, self._folder, self._store, self._name = tape, folder, store, name
+        self._clock = SystemClock()  # of the report alone
         self._progress = progress or (lambda done, total: None)
         self._messages = 0
         self._read = 0
@@ -83,7 +84,7 @@ class _Check:
     async def _check_ends(self, info: TapeInfo, sealed: Point) -> None:
         if info.last < sealed.sequence:
             raise TapeShorter(
-                f"The tape ends at sequence {info.last}, but it was sealed up to {sealed.sequence}: "
+                f"The {self._name} ends at sequence {info.last}, but it was sealed up to {sealed.sequence}: "
                 f"{sealed.sequence - info.last} messages are gone.",
                 sequence=info.last + 1,
                 hint=_HINT,
@@ -91,7 +92,7 @@ class _Check:
         if info.last and (info.first != 1 or info.messages != info.last):
             await self._walk(chain.start(info.epoch), info.last)  # says which is the first that is missing
             raise TapeDamaged(
-                f"The tape goes from sequence {info.first} to {info.last} but counts {info.messages} messages.",
+                f"The {self._name} goes from sequence {info.first} to {info.last} but counts {info.messages} messages.",
                 sequence=info.first,
                 hint=_HINT,
             )
@@ -125,7 +126,7 @@ class _Check:
         reached = await self._walk(before, after.sequence)
         if reached.hash != after.hash:
             raise TapeDamaged(
-                f"Between sequence {before.sequence + 1} and {after.sequence} the tape differs from its seal.",
+                f"Between sequence {before.sequence + 1} and {after.sequence} the {self._name} differs from its seal.",
                 sequence=before.sequence + 1,
                 hint=_HINT,
             )
@@ -153,7 +154,7 @@ class _Check:
             await self._tape.info()  # raises where it is the server that is gone, and not the message
         if at.sequence != last:
             raise TapeDamaged(
-                f"Message {at.sequence + 1} of the tape is missing or cannot be read.",
+                f"Message {at.sequence + 1} of the {self._name} is missing or cannot be read.",
                 sequence=at.sequence + 1,
                 hint=_HINT,
             )

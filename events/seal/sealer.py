@@ -37,9 +37,10 @@ class Sealer:
         store: Path | None = None,
         settings: SealSettings | None = None,
         clock: Clock | None = None,
+        name: str = "tape",
     ) -> None:
         self.failed: BaseException | None = None
-        self._tape, self._folder, self._store = tape, folder, store
+        self._tape, self._folder, self._store, self._name = tape, folder, store, name
         self._settings = settings or SealSettings()
         self._clock: Clock = clock or SystemClock()
         self._head = Head("", Point(0, "", 0))
@@ -71,7 +72,7 @@ class Sealer:
         self._pointed = max(files.read_points(self._folder), default=Point(0, "", 0), key=lambda point: point.size)
         if info.last < self._chain.sequence:
             raise TapeShorter(
-                f"The tape ends at {info.last}, but it was sealed up to {self._chain.sequence}.",
+                f"The {self._name} ends at {info.last}, but it was sealed up to {self._chain.sequence}.",
                 sequence=info.last + 1,
                 hint="Keep the server's folder as it is and restore it from a copy.",
             )
@@ -81,7 +82,7 @@ class Sealer:
     async def _receive(self, message: Message) -> None:
         if not self._chain.add(message):
             raise TapeDamaged(
-                f"Behind sequence {self._chain.sequence} comes {message.sequence}: messages are missing.",
+                f"Behind sequence {self._chain.sequence} of the {self._name} comes {message.sequence}: one is missing.",
                 sequence=self._chain.sequence + 1,
                 hint="Stop, and run `tapedeck doctor`.",
             )
@@ -102,7 +103,7 @@ class Sealer:
         except Exception as error:
             self.failed = error
         if self.failed is not None:
-            log.error("seal_failed", sequence=self._chain.sequence, error=str(self.failed))
+            log.error("seal_failed", of=self._name, sequence=self._chain.sequence, error=str(self.failed))
         self._wake()
 
     async def _pause(self) -> None:
@@ -135,6 +136,13 @@ class Sealer:
             if (proof := blocks.proof(path, first, last)) is not None:
                 files.add_block(self._folder, proof)
                 self._proved[path.name] = proof
+
+    async def ended(self) -> None:
+        """Wait until it ended; raises what ended it."""
+        assert self._task is not None, "started first"
+        await asyncio.wait([self._task])
+        if self.failed is not None:
+            raise self.failed
 
     def _wake(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()

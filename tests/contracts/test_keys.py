@@ -57,7 +57,12 @@ async def test_put_get_delete(shelf: Shelf) -> None:
     second = await keys.put("engine.a", b"2")
     assert second > first
     assert await keys.get("engine.a") == (b"2", second)
+    await keys.put("engine.b", b"3")
+    await keys.put("engines.c", b"4")
+    assert await keys.names("engine") == ["engine.a", "engine.b"]
     await keys.delete("engine.a")
+    assert await keys.names("engine") == ["engine.b"]
+    assert await keys.names("nobody") == []
     await keys.delete("engine.never")
     assert await keys.get("engine.a") is None
 

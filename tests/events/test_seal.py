@@ -97,7 +97,7 @@ async def test_gap_is_noticed_while_sealing(tmp_path: Path) -> None:
     seal.create(tmp_path, "e")
     sealer = seal.Sealer(tape, tmp_path, settings=FAST)
     await sealer.start()
-    with pytest.raises(TapeDamaged, match="Behind sequence 5 comes 7"):
+    with pytest.raises(TapeDamaged, match="Behind sequence 5 of the tape comes 7"):
         await sealer.wait(10, 5)
     await sealer.close()
     assert files.read_head(tmp_path, "e").point.sequence <= 5

@@ -1,4 +1,6 @@
-"""Damage to the tape's files is noticed before a command is accepted: 30 cases in CI, 200 by `make test-faults`."""
+"""Damage to the files of tape and vault is noticed before a command or a login: 30 cases in CI, 200 by
+`make test-faults`, and a third of that for the vault.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +27,9 @@ from tests.fixtures.nats import EPOCH, OWNER, ROLE_TABLE, started_server
 FRAMES = 44
 FRAME_BYTES = 500_000
 FACTS_BETWEEN = 40
+USERS = 150
+VAULT_PART = 3  # damages of the tape for one of the vault
+NAMES = {streams.TAPE_STREAM: "tape", streams.VAULT_STREAM: "vault"}
 
 
 class Template(NamedTuple):
@@ -37,8 +42,10 @@ class Template(NamedTuple):
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a case of damage."""
-    if "case" in metafunc.fixturenames:
-        metafunc.parametrize("case", range(int(metafunc.config.getoption("--damages"))))
+    damages = int(metafunc.config.getoption("--damages"))
+    for name, count in (("case", damages), ("vault_case", damages // VAULT_PART)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, range(count))
 
 
 async def fill(tape: Tape, chance: np.random.Generator) -> None:
@@ -49,6 +56,12 @@ async def fill(tape: Tape, chance: np.random.Generator) -> None:
             Append("tape.session.a.fact", chance.bytes(300), f"a-{number}-{index}") for index in range(FACTS_BETWEEN)
         ]
         await tape.append_atomic(facts)
+
+
+async def fill_vault(vault: Tape, chance: np.random.Generator) -> None:
+    """Some users, whose facts are small."""
+    for number in range(USERS):
+        await vault.append(Append("vault.user", chance.bytes(250), f"u-{number}"))
 
 
 async def digest_of(tape: Tape) -> str:
@@ -63,18 +76,25 @@ async def digest_of(tape: Tape) -> str:
 async def make(folder: Path, *, killed: bool) -> Template:
     """Record a tape, seal all of it, and stop the server in order or by SIGKILL."""
     server = await started_server(folder / "nats")
-    seal.create(folder / "seal", EPOCH)
     link = await Link.open(server.endpoint(OWNER))
-    tape = await JetStreamTape.open(link)
+    tapes = {stream: await JetStreamTape.open(link, stream=stream) for stream in NAMES}
     settings = seal.SealSettings(interval_seconds=0.05, point_bytes=6_000_000)
-    sealer = seal.Sealer(tape, folder / "seal", store=server.blocks(streams.TAPE_STREAM), settings=settings)
+    sealers = {}
+    for stream, name in NAMES.items():
+        seal.create(folder / "seal" / name, EPOCH)
+        sealers[stream] = seal.Sealer(
+            tapes[stream], folder / "seal" / name, store=server.blocks(stream), settings=settings, name=name
+        )
     try:
-        await sealer.start()
-        await fill(tape, np.random.Generator(np.random.Philox(key=7)))
-        last = (await tape.info()).last
-        await sealer.wait(last, 20)
-        digest = await digest_of(tape)
-        await sealer.close()
+        for sealer in sealers.values():
+            await sealer.start()
+        await fill(tapes[streams.TAPE_STREAM], np.random.Generator(np.random.Philox(key=7)))
+        await fill_vault(tapes[streams.VAULT_STREAM], np.random.Generator(np.random.Philox(key=8)))
+        for stream, sealer in sealers.items():
+            await sealer.wait((await tapes[stream].info()).last, 20)
+            await sealer.close()
+        digest = "".join([await digest_of(tape) for tape in tapes.values()])
+        last = (await tapes[streams.TAPE_STREAM].info()).last
         await link.close()
         if killed:
             server.kill()
@@ -95,15 +115,18 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> list[Template]:
 
 
 async def look(folder: Path) -> str:
-    """What a start does: the server, the tape, the seal. Returns the digest of a tape that passes."""
+    """What a start does: the server, the two logs and their seals. Returns the digest of logs that pass."""
     server = NatsServer(folder / "nats", role_table=ROLE_TABLE)
     try:
         await server.start()
         link = await Link.open(server.endpoint(OWNER))
         try:
-            tape = await JetStreamTape.open(link, epoch=EPOCH)
-            await seal.check(tape, folder / "seal", store=server.blocks(streams.TAPE_STREAM))
-            return await digest_of(tape)
+            digests = []
+            for stream, name in NAMES.items():
+                tape = await JetStreamTape.open(link, stream=stream, epoch=EPOCH)
+                await seal.check(tape, folder / "seal" / name, store=server.blocks(stream), name=name)
+                digests.append(await digest_of(tape))
+            return "".join(digests)
         finally:
             await link.close()
     finally:
@@ -113,11 +136,20 @@ async def look(folder: Path) -> str:
 @pytest.mark.faults
 async def test_damage_is_noticed(case: int, templates: list[Template], tmp_path: Path) -> None:
     """A tape with a damaged file is refused, or is whole: then the file held none of its messages."""
+    await damaged(templates[case % 2], streams.TAPE_STREAM, case, tmp_path / "copy")
+
+
+@pytest.mark.faults
+async def test_damage_to_the_vault_is_noticed(vault_case: int, templates: list[Template], tmp_path: Path) -> None:
+    """No login is accepted over users that are not those that were made."""
+    await damaged(templates[vault_case % 2], streams.VAULT_STREAM, vault_case, tmp_path / "copy")
+
+
+async def damaged(template: Template, stream: str, case: int, folder: Path) -> None:
+    """One case of damage: refused, or the file held none of the messages."""
     chance = np.random.Generator(np.random.Philox(key=case))
-    template = templates[case % 2]
-    folder = tmp_path / "copy"
     shutil.copytree(template.folder, folder)
-    done = damage(folder / "nats" / "store" / "jetstream" / "$G" / "streams" / streams.TAPE_STREAM, chance)
+    done = damage(folder / "nats" / "store" / "jetstream" / "$G" / "streams" / stream, chance)
     try:
         digest = await look(folder)
     except (TapeRefused, ProcessFailed) as refused:
@@ -128,35 +160,54 @@ async def test_damage_is_noticed(case: int, templates: list[Template], tmp_path:
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("stream", NAMES)
+async def test_a_log_that_lost_its_end(stream: str, templates: list[Template], tmp_path: Path) -> None:
+    """An older copy of a log's files, whole in itself, is refused: it ends before what was sealed."""
+    folder = tmp_path / "copy"
+    shutil.copytree(templates[0].folder, folder)
+    kept = folder / "seal" / NAMES[stream]
+    head = files.read_head(kept, EPOCH)
+    files.write_head(kept, files.Head(EPOCH, chain.Point(head.point.sequence + 3, head.point.hash, head.point.size)))
+    with pytest.raises(TapeRefused, match=f"The {NAMES[stream]} ends at .* 3 messages are gone"):
+        await look(folder)
+
+
+@pytest.mark.faults
 async def test_undamaged_tape_passes(templates: list[Template], tmp_path: Path) -> None:
     """Without damage nothing is refused, and closed files are proved instead of read."""
     for number, template in enumerate(templates):
         folder = tmp_path / str(number)
         shutil.copytree(template.folder, folder)
         assert await look(folder) == template.digest
-        head = files.read_head(folder / "seal", EPOCH)
+        head = files.read_head(folder / "seal" / "tape", EPOCH)
         assert head.point.sequence == template.last
-        assert len(files.read_blocks(folder / "seal")) >= 2
+        assert files.read_head(folder / "seal" / "vault", EPOCH).point.sequence == USERS
+        assert len(files.read_blocks(folder / "seal" / "tape")) >= 2
 
 
 @pytest.mark.faults
-async def test_lost_stream_is_not_made_anew(templates: list[Template], tmp_path: Path) -> None:
+@pytest.mark.parametrize("stream", NAMES)
+async def test_lost_stream_is_not_made_anew(stream: str, templates: list[Template], tmp_path: Path) -> None:
     """Where the whole stream is gone, the start says so and creates none."""
     folder = tmp_path / "copy"
     shutil.copytree(templates[0].folder, folder)
-    shutil.rmtree(folder / "nats" / "store" / "jetstream" / "$G" / "streams" / streams.TAPE_STREAM)
+    shutil.rmtree(folder / "nats" / "store" / "jetstream" / "$G" / "streams" / stream)
     for _ in range(2):
-        with pytest.raises(TapeRefused, match="no stream TAPE"):
+        with pytest.raises(TapeRefused, match=f"no stream {stream}"):
             await look(folder)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", [files.HEAD, files.POINTS, files.BLOCKS])
-async def test_damaged_seal(name: str, templates: list[Template], tmp_path: Path) -> None:
+@pytest.mark.parametrize("log", ["tape", "vault"])
+async def test_damaged_seal(log: str, name: str, templates: list[Template], tmp_path: Path) -> None:
     """A damaged head of the seal is refused; damaged lines only cost reading."""
     folder = tmp_path / "copy"
     shutil.copytree(templates[0].folder, folder)
-    path = folder / "seal" / name
+    path = folder / "seal" / log / name
+    if not path.exists():
+        assert log == "vault"  # too small for points and blocks
+        return
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     path.write_bytes(data)
@@ -168,13 +219,14 @@ async def test_damaged_seal(name: str, templates: list[Template], tmp_path: Path
 
 
 @pytest.mark.faults
-async def test_seal_of_another_tape(templates: list[Template], tmp_path: Path) -> None:
+@pytest.mark.parametrize("log", ["tape", "vault"])
+async def test_seal_of_another_tape(log: str, templates: list[Template], tmp_path: Path) -> None:
     """A tape is not opened under another tape's seal, nor without one."""
     folder = tmp_path / "copy"
     shutil.copytree(templates[0].folder, folder)
-    files.write_head(folder / "seal", files.Head("another", chain.start("another")))
+    files.write_head(folder / "seal" / log, files.Head("another", chain.start("another")))
     with pytest.raises(TapeRefused, match="epoch another"):
         await look(folder)
-    (folder / "seal" / files.HEAD).unlink()
+    (folder / "seal" / log / files.HEAD).unlink()
     with pytest.raises(TapeRefused, match="no seal"):
         await look(folder)

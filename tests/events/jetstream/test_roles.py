@@ -35,7 +35,7 @@ MAY = {
     "recorder": "nnnnyyynyny",
     "projector": "nnnnnnnnyny",
     "api": "ynnnnnyyyyy",
-    "seal": "nnnnnnnnnnn",
+    "seal": "nnnnnnnnynn",
     "admin": "yyyyyyyyyyy",
 }
 DESTRUCTIVE = (
@@ -87,7 +87,7 @@ async def test_nobody_deletes(role: str, nats_server: NatsServer, admin_link: Li
 
 @pytest.mark.parametrize("role", sorted(MAY))
 async def test_who_reads_the_vault(role: str, nats_server: NatsServer, admin_link: Link) -> None:  # noqa: F811
-    """Users and keys are read by the API and the administrator only."""
+    """Users and keys are read by the API, by the administrator, and by the seal, which only hashes them."""
     link = await Link.open(nats_server.endpoint(role))
     try:
         vault = await JetStreamTape.open(link, stream=streams.VAULT_STREAM)
@@ -95,7 +95,7 @@ async def test_who_reads_the_vault(role: str, nats_server: NatsServer, admin_lin
         may = True
     except Forbidden:
         may = False
-    assert may == (role in ("api", "admin"))
+    assert may == (role in ("api", "admin", "seal"))
     await link.close()
 
 
