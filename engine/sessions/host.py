@@ -185,14 +185,12 @@ class Host:
         spec = session.spec
         claim = SessionClaimed(session=spec.session, engine=self._engine, epoch=session.epoch + 1)
         root = subjects.session_fence(spec.session, research=spec.research)
+        subject = subjects.session_fact(spec.session, research=spec.research)
         last = await self._tape.last(root)
-        append = codec.to_append(
-            claim,
-            subjects.session_fact(spec.session, research=spec.research),
-            f"{spec.session}:claim:{claim.epoch}",
-            expected=last.sequence if last else 0,
-            fence=root,
-        )
+        if not await self._knows(session, subject):
+            return  # its newest fact may be its end: fold that first
+        expected = last.sequence if last else 0
+        append = codec.to_append(claim, subject, f"{spec.session}:claim:{claim.epoch}", expected=expected, fence=root)
         try:
             sequence = await self._tape.append(append)
         except FenceLost:
@@ -204,6 +202,12 @@ class Host:
         self._tasks[spec.session] = task
         task.add_done_callback(partial(self._over, spec.session))
         log.info("session_claimed", session=spec.session, engine=self._engine, epoch=claim.epoch, sequence=sequence)
+
+    async def _knows(self, session: Session, subject: str) -> bool:
+        """Whether `session` is all that the tape says of its life; asked behind the place that fences the claim."""
+        newest = await self._tape.last(subject)
+        folded = max(self.folded, session.last)
+        return self.desk.sessions.get(session.spec.session) is session and (newest is None or newest.sequence <= folded)
 
     def _over(self, name: str, task: asyncio.Task[None]) -> None:
         self._tasks.pop(name, None)

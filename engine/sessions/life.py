@@ -37,7 +37,7 @@ class SessionState(StrEnum):
 
 OVER = frozenset({SessionState.COMPLETED, SessionState.STOPPED, SessionState.FAILED})
 
-# (state, fact) -> state. What is not here cannot happen; meeting it is a bug.
+# (state, fact) -> state. What is not here cannot happen; meeting it is a bug. Nothing changes a session that is over.
 TRANSITIONS: dict[tuple[SessionState, type[Fact]], SessionState] = {
     (SessionState.STARTED, SessionClaimed): SessionState.RUNNING,
     (SessionState.STARTED, SessionEnded): SessionState.STOPPED,  # stopped before anybody claimed it
@@ -77,12 +77,12 @@ def begin(fact: SessionStarted, sequence: int) -> Session:
 
 
 def evolve(session: Session, fact: Fact, sequence: int) -> Session:
-    """The session after one more life-cycle fact; facts of no life cycle change nothing.
+    """The session after one more life-cycle fact; facts of no life cycle change nothing, and none behind the end does.
 
     Raises:
         Bug: a fact that its state does not allow.
     """
-    if not any(isinstance(fact, kind) for _, kind in TRANSITIONS):
+    if session.state in OVER or not any(isinstance(fact, kind) for _, kind in TRANSITIONS):
         return session
     try:
         state = TRANSITIONS[session.state, type(fact)]

@@ -1,0 +1,71 @@
+"""Claims: who runs a session, and what a late look at the tape may not do."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from engine.sessions.life import SessionState
+from engine.sessions.plan import SessionWish, StrategyWish
+from events import codec, subjects
+from events.facts import Fact, Place, SessionClaimed, SessionEnded, SessionSpec, StartSession
+from tests.engine.sessions.memory_house import MemoryHouse, until, walk
+from tests.engine.sessions.stalled_tail import StalledTails
+
+EMA = (StrategyWish(strategy="ema_cross", params={"fast": 5, "slow": 20}),)
+
+
+async def facts_of(house: MemoryHouse, spec: SessionSpec) -> list[Fact]:
+    """The facts of a session's own subject, in order."""
+    subject = subjects.session_fact(spec.session, research=spec.research)
+    read = [codec.decode(message.body) async for message in house.tape.read(1, subjects=(subject,))]
+    return [fact for fact in read if isinstance(fact, Fact)]
+
+
+async def test_a_late_host_claims_no_session_that_is_over(tmp_path: Path) -> None:
+    """A host that hears late of a session's end does not claim it again: nothing stands behind the end."""
+    house = MemoryHouse(tmp_path)
+    await house.start()
+    recording = (await house.record(walk(4_000))).recording
+    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, acceleration=1_000.0)
+    stalled = StalledTails()
+    async with house.host("late", tape=house.tape.share(faults=stalled)) as host:
+        spec = await house.start_session(wish)
+
+        async def runs() -> bool:
+            found = host.desk.sessions.get(spec.session)
+            return found is not None and found.state is SessionState.RUNNING
+
+        await until(runs)
+        stalled.hold()
+        await house.ended(spec.session)
+        await asyncio.sleep(0.5)  # ten times as long as a host rests before it claims again
+        stalled.go_on()
+        await until(lambda: _folded(host, house))
+        kinds = [type(fact) for fact in await facts_of(house, spec)]
+    assert kinds.count(SessionClaimed) == 1
+    assert kinds[-1] is SessionEnded
+
+
+async def test_a_claim_behind_the_end_harms_no_host(tmp_path: Path) -> None:
+    """A tape on which a claim stands behind a session's end is read like any other; the session stays over."""
+    house = MemoryHouse(tmp_path)
+    await house.start()
+    recording = (await house.record(walk(100))).recording
+    async with house.host():
+        spec = await house.start_session(SessionWish(mode="paper", recording=recording.id, strategies=EMA))
+        await house.ended(spec.session)
+    subject = subjects.session_fact(spec.session)
+    stray = SessionClaimed(session=spec.session, engine="late", epoch=2)
+    await house.tape.append(codec.to_append(stray, subject, "stray"))
+    async with house.host("fresh") as host:
+        another = await house.plan(SessionWish(mode="paper", recording=recording.id, strategies=EMA))
+        await house.send(StartSession(key="another", user="ann", spec=another))
+        assert (await house.ended(another.session)).ended is not None
+        assert host.desk.sessions[spec.session].state is SessionState.COMPLETED
+    assert Place() <= host.desk.sessions[spec.session].place
+
+
+async def _folded(host: object, house: MemoryHouse) -> bool:
+    last = await house.tape.last("tape.session.*.fact")
+    return last is not None and host.folded >= last.sequence  # type: ignore[attr-defined]
