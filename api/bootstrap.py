@@ -1,4 +1,7 @@
-"""The composition root: builds every process of a house from the settings. Nothing else knows every package."""
+"""The composition root: builds every process of a house from the settings. Nothing else knows every package.
+
+Each function imports what it builds: a projector has no use for numba, nor an engine for DuckDB.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from api.endpoints import tape_endpoint
 from api.places import Places, epoch_of
 from api.settings import Settings
-from engine.aggregates.aggregate import Aggregate
-from engine.aggregates.answering import Answering
-from engine.loop.decision_loop import loop_for
-from engine.recordings.reading import RecordingReader
-from engine.recordings.segments import Segments
-from engine.research.sweeping import SweepRunner
-from engine.sessions.collector import Collector
-from engine.sessions.decider import Decider
-from engine.sessions.host import Host, HostSettings
-from engine.sessions.life import Session
-from engine.sessions.runner import Runner, RunnerSettings, Surroundings
-from engine.sources.holding import Sources
-from engine.sources.source import Source
-from engine.strategies.registry import Registry, discover
 from events.clock import Clock
 from events.errors import ReadModelUnavailable
 from events.jetstream import streams
@@ -37,11 +27,16 @@ from events.jetstream.link import Link
 from events.jetstream.streams import BLOBS, COUNTERS, LIVENESS
 from events.jetstream.tape import JetStreamTape
 from events.tape import Limits
-from projections.market_duckdb import DuckMarketStore
-from projections.market_store import MarketStore
-from projections.questdb.access import access_of
-from projections.questdb.server import read_access
-from projections.questdb.store import QuestDbMarketStore
+
+if TYPE_CHECKING:
+    from engine.aggregates.aggregate import Aggregate
+    from engine.aggregates.answering import Answering
+    from engine.sessions.host import Host
+    from engine.sessions.life import Session
+    from engine.sessions.runner import Surroundings
+    from engine.sources.source import Source
+    from engine.strategies.registry import Registry
+    from projections.market_store import MarketStore
 
 
 @dataclass(slots=True)
@@ -91,12 +86,16 @@ async def connect(settings: Settings, role: str, clock: Clock) -> Connection:
 
 def registry_of(settings: Settings) -> Registry:
     """The strategies of this installation. Raises InvalidInput."""
+    from engine.strategies.registry import discover
+
     folder = settings.engine.strategies
     return discover(Path(folder).expanduser() if folder else None)
 
 
 def sources_of(settings: Settings) -> dict[str, Source]:
     """The sources that the settings name, by id."""
+    from engine.sources.source import Source
+
     return {one.id: msgspec.convert(msgspec.structs.asdict(one), Source) for one in settings.sources}
 
 
@@ -111,11 +110,18 @@ class CodeHashes:
         return self._known(tuple(sorted(set(strategies))))
 
     def _compute(self, strategies: tuple[str, ...]) -> str:
-        return loop_for(strategies, self._registry).code_hash
+        from engine.loop.decision_loop import code_hash_for
+
+        return code_hash_for(strategies, self._registry)
 
 
 def surroundings(settings: Settings, connection: Connection, registry: Registry, clock: Clock) -> Surroundings:
     """What runners are given."""
+    from engine.recordings.reading import RecordingReader
+    from engine.recordings.segments import Segments
+    from engine.sessions.decider import Decider
+    from engine.sessions.runner import RunnerSettings, Surroundings
+
     segments = Segments(Places(settings.folder).segments, connection.tape.epoch)
     engine = settings.engine
     return Surroundings(
@@ -134,6 +140,13 @@ def surroundings(settings: Settings, connection: Connection, registry: Registry,
 
 def host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[str, ...]) -> Host:
     """An engine (paper, live, collect) or a worker (backtest)."""
+    from engine.recordings.segments import Segments
+    from engine.research.sweeping import SweepRunner
+    from engine.sessions.collector import Collector
+    from engine.sessions.host import Host, HostSettings
+    from engine.sessions.runner import Runner
+    from engine.sources.holding import Sources
+
     registry = registry_of(settings)
     around = surroundings(settings, connection, registry, clock)
     segments = Segments(Places(settings.folder).segments, connection.tape.epoch)
@@ -162,11 +175,17 @@ def aggregates(registry: Registry) -> list[Aggregate]:
 
 def answering(settings: Settings, connection: Connection, clock: Clock) -> Answering:
     """What answers commands to the aggregates; part of every engine and worker."""
+    from engine.aggregates.answering import Answering
+
     return Answering(connection.tape, clock, aggregates(registry_of(settings)))
 
 
 def market_store(settings: Settings) -> MarketStore:
     """The store of time series in QuestDB, its tables made. Raises ReadModelUnavailable where QuestDB is not there."""
+    from projections.questdb.access import access_of
+    from projections.questdb.server import read_access
+    from projections.questdb.store import QuestDbMarketStore
+
     access = access_of(settings.market.url) if settings.market.url else read_access(Places(settings.folder).questdb)
     if access is None:
         raise ReadModelUnavailable("No QuestDB was started on this data folder.", hint="Start it with `tapedeck up`.")
@@ -177,6 +196,8 @@ def market_store(settings: Settings) -> MarketStore:
 
 def duck_market_store(path: Path) -> MarketStore:
     """The store of time series in a DuckDB file of this process, its tables made."""
+    from projections.market_duckdb import DuckMarketStore
+
     store = DuckMarketStore(path)
     store.create()
     return store

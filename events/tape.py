@@ -26,7 +26,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     linger_seconds: float = 0.0  # how long a lone frame waits for company
     batch_messages_max: int = 500
     page_messages_max: int = 1_000
-    prefetch_messages: int = 1_000  # and no more than 32 MB of them
+    prefetch_messages: int = 1_000  # and no more than 32 MB of them, a tail 8 MB
     append_seconds_max: float = 5.0
     append_tries_max: int = 8
     read_seconds_max: float = 10.0

@@ -47,8 +47,13 @@ def warm_up(settings: Settings) -> None:
 
 
 def _compile(folder: Path | None) -> int:
-    from engine.loop import warm_up as loops
+    import numpy as np
 
+    from engine.loop import warm_up as loops
+    from engine.recordings.segments import checksum
+    from events.rows import MARKET_DTYPE
+
+    checksum(np.zeros(1, MARKET_DTYPE))  # compiled beside the loops: reading a segment waits for no compiler
     with progress("compiling decision loops", "loops") as bar:
         return len(loops.warm_up(folder, lambda title, done, total: bar(done, total)))
 

@@ -25,6 +25,8 @@ from events.errors import ProcessFailed, TapeRefused
 log = structlog.get_logger(__name__)
 
 LOG_TAIL_LINES = 20
+# glibc gives each thread a heap of its own and none back; what a worker thread decoded once would stay.
+LEAN_ENV = {"MALLOC_ARENA_MAX": "2"}
 TAPE_REFUSED = exit_code_of(TapeRefused(""))
 
 
@@ -53,7 +55,7 @@ class Supervisor:
     def __init__(self, folder: Path, clock: Clock, env: Mapping[str, str], settings: SupervisorSettings) -> None:
         self._folder = folder
         self._clock = clock
-        self._env = dict(env)
+        self._env = {**LEAN_ENV, **env}
         self._settings = settings
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._specs: dict[str, ChildSpec] = {}

@@ -12,7 +12,7 @@ import numpy as np
 from engine.loop import snapshot
 from engine.loop.bars import expand_bars
 from engine.loop.commands import CommandKind
-from engine.loop.module import Loop, load_loop
+from engine.loop.module import Loop, code_hash_of, load_loop
 from engine.loop.outputs import COUNTS, COUNTS_SIZE, ROOM, TOTAL
 from engine.loop.records import ACCOUNT_DTYPE, COMMAND_DTYPE, INTENTS_MAX
 from engine.loop.spec import LoopSpec, Memory, build_memory
@@ -299,11 +299,17 @@ def loop_for(names: tuple[str, ...], strategies: Mapping[str, Strategy]) -> Loop
         Unknown: a strategy is not registered.
         InvalidInput: a kernel does not compile.
     """
-    if len(names) == 1:
-        return load_loop([strategies[names[0]]])
-    for name in names:
-        strategies[name]
-    return load_loop(list(strategies.values()))
+    return load_loop(_set_for(names, strategies))
+
+
+def code_hash_for(names: tuple[str, ...], strategies: Mapping[str, Strategy]) -> str:
+    """The code hash of `loop_for` without its machine code. Raises as that does."""
+    return code_hash_of(_set_for(names, strategies))
+
+
+def _set_for(names: tuple[str, ...], strategies: Mapping[str, Strategy]) -> list[Strategy]:
+    asked = [strategies[name] for name in names]
+    return asked if len(names) == 1 else list(strategies.values())
 
 
 def _words(account: Rows, names: tuple[str, ...]) -> Any:

@@ -7,11 +7,13 @@ The index is written last, by renaming, so half a segment is none.
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import msgspec
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,8 @@ from events.rows import ROW_DTYPES, Rows, SectionKind
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 SEGMENT_SECONDS_MAX = 3600
 SUFFIX = ".index"
+OPEN = ".open."  # and the writer's pid: rows of a segment that is not closed
+WRITE_BYTES = 262_144
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,54 +78,72 @@ class Segment:
 
 
 class SegmentWriter:
-    """Gathers the messages of one source and writes a segment whenever one is full."""
+    """Writes the messages of one source behind each other and closes a segment whenever one is full.
+
+    Rows go to the file as they come: an open segment costs no memory, and a killed writer leaves a file that the next
+    one of its source removes.
+    """
 
     def __init__(self, folder: Path, source: str, epoch: str, follows: int = 0) -> None:
         self._folder = folder / source
         self._source = source
         self._epoch = epoch
         self._follows = follows
+        self._file: BinaryIO | None = None
         self._clear()
 
     def _clear(self) -> None:
         self._kind: SectionKind | None = None
-        self._parts: list[Rows] = []
         self._sequences: list[int] = []
+        self._counts: list[int] = []
+        self._sums = (0, 0)
         self._bytes = 0
         self._opened_ns = 0
 
     def add(self, sequence: int, kind: SectionKind, rows: Rows, appended_ns: int) -> None:
         """The rows of the source's next message."""
         old = self._opened_ns and appended_ns - self._opened_ns > SEGMENT_SECONDS_MAX * 1_000_000_000
-        if self._parts and (kind is not self._kind or old or self._bytes + rows.nbytes > SEGMENT_BYTES_MAX):
+        if self._file and (kind is not self._kind or old or self._bytes + rows.nbytes > SEGMENT_BYTES_MAX):
             self.close()
+        self._file = self._file or self._begun()
         self._kind = kind
         self._opened_ns = self._opened_ns or appended_ns
-        self._parts.append(rows)
+        self._file.write(np.ascontiguousarray(rows).data)
+        self._sums = checksum(rows, self._sums)
         self._sequences.append(sequence)
+        self._counts.append(len(rows))
         self._bytes += rows.nbytes
 
+    def _begun(self) -> BinaryIO:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for left in self._folder.glob(f"{OPEN}*"):
+            if not Path(f"/proc/{left.name.removeprefix(OPEN)}").exists():
+                left.unlink(missing_ok=True)
+        return (self._folder / f"{OPEN}{os.getpid()}").open("wb", WRITE_BYTES)
+
     def close(self) -> Path | None:
-        """Write what was gathered; the path of its index."""
-        if not self._parts or self._kind is None:
+        """Close what was gathered; the path of its index."""
+        if self._file is None or self._kind is None:
             return None
-        rows = np.concatenate(self._parts)
         index = Index(
             source=self._source,
             epoch=self._epoch,
             kind=int(self._kind),
             version=1,
             sequences=np.array(self._sequences, "<i8").tobytes(),
-            counts=np.array([len(part) for part in self._parts], "<i8").tobytes(),
+            counts=np.array(self._counts, "<i8").tobytes(),
             follows=self._follows,
-            checksum=checksum(rows),
+            checksum=self._sums,
         )
-        self._folder.mkdir(parents=True, exist_ok=True)
         name = f"{self._sequences[0]:016d}-{self._sequences[-1]:016d}"
-        _write(self._folder / f"{name}.rows", rows.tobytes())
+        with self._file as file:
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(self._folder / f"{name}.rows")
         path = self._folder / f"{name}{SUFFIX}"
         _write(path, msgspec.msgpack.encode(index))
         self._follows = self._sequences[-1]
+        self._file = None
         self._clear()
         return path
 
@@ -158,17 +180,23 @@ class Segments:
         return segment
 
 
-def checksum(rows: Rows) -> tuple[int, int]:
-    """Fletcher's sums over 64-bit words: notices flips, swaps and cuts at memory speed."""
+def checksum(rows: Rows, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Fletcher's sums over 64-bit words, behind those of the rows before: notices flips, swaps and cuts."""
     words = np.ascontiguousarray(rows).view(np.uint8).reshape(-1).view("<u8")
-    first, second = _fletcher(words)
+    first, second = _compiled()(words, *before)
     return int(first), int(second)
 
 
-@numba.njit("UniTuple(uint64, 2)(Array(uint64, 1, 'C', readonly=True))", nogil=True, cache=True)
-def _fletcher(words: NDArray[np.uint64]) -> tuple[np.uint64, np.uint64]:
-    first = np.uint64(0)
-    second = np.uint64(0)
+@functools.cache
+def _compiled() -> Callable[[NDArray[np.uint64], int, int], tuple[int, int]]:
+    """`_fletcher` as machine code. Not at import: numba's types alone take 30 MB, and who reads no segment has none."""
+    import numba
+
+    arguments = "Array(uint64, 1, 'C', readonly=True), uint64, uint64"
+    return cast(Any, numba.njit(f"UniTuple(uint64, 2)({arguments})", nogil=True, cache=True)(_fletcher))
+
+
+def _fletcher(words: NDArray[np.uint64], first: int, second: int) -> tuple[int, int]:
     for word in words:
         first += word
         second += first

@@ -19,6 +19,7 @@ from events.facts import Command, Place
 from events.tape import Message, Tail, Tape
 
 QUEUE_MESSAGES_MAX = 512
+QUEUE_BYTES_MAX = 8_388_608  # of a tail's messages that wait to be decided; one more may come
 
 
 class CommandInput(msgspec.Struct, frozen=True):
@@ -56,14 +57,18 @@ class TailInputs:
         self._after = after
         self._commands_after = commands_after
         self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MESSAGES_MAX)
+        self._bytes = 0  # of the messages in the queue
+        self._room = asyncio.Event()
         self._tail: Tail | None = None
 
     async def read(self) -> AsyncIterator[Input]:
         """See `Inputs.read`."""
         start = max(1, min(self._after.sequence, self._commands_after + 1))
-        self._tail = await self._tape.tail(start, self._queue.put, subjects=self._subjects)
+        self._tail = await self._tape.tail(start, self._put, subjects=self._subjects)
         while True:
             message = await self._next()
+            self._bytes -= len(message.body)
+            self._room.set()
             if codec.is_frame(message.body):
                 if message.sequence >= self._after.sequence:
                     for one in rows_of_message(message, self._after):
@@ -72,6 +77,13 @@ class TailInputs:
                 command = codec.decode(message.body, message.sequence)
                 assert isinstance(command, Command), "only commands are on a session's command subject"
                 yield CommandInput(message.sequence, command)
+
+    async def _put(self, message: Message) -> None:
+        while self._bytes > QUEUE_BYTES_MAX:
+            self._room.clear()
+            await self._room.wait()
+        self._bytes += len(message.body)
+        await self._queue.put(message)
 
     async def _next(self) -> Message:
         assert self._tail is not None

@@ -9,9 +9,6 @@ import msgspec
 
 from engine.catalogue import InstrumentForm
 from engine.feeds.feed import Feed
-from engine.feeds.file_feed import FileFeed
-from engine.feeds.mapping import Mapping
-from engine.feeds.merge import MergedFeed
 from engine.feeds.simulated import SimulatedFeed, SimulatedInstrument, SimulatedMarket, six_hours
 from events.clock import NS_PER_SECOND
 
@@ -44,6 +41,10 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 def feed_of(source: Source, now_ns: int) -> Feed:
     """The feed of a source that starts now. Raises FeedError."""
     if source.kind == "files":
+        from engine.feeds.file_feed import FileFeed  # with polars and pyarrow, which only files need
+        from engine.feeds.mapping import Mapping
+        from engine.feeds.merge import MergedFeed
+
         feeds = [FileFeed(Path(path).expanduser(), Mapping(format=source.format)) for path in source.files]
         return feeds[0] if len(feeds) == 1 else MergedFeed(feeds)
     if source.market == "six_hours":

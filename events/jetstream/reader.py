@@ -23,6 +23,7 @@ SILENCE_SECONDS_MAX = 8.0  # without a message or that word: the consumer is los
 OPEN_SECONDS_MAX = 5.0
 INACTIVE_SECONDS = 60.0  # after which the server forgets a consumer nobody asks
 PREFETCH_BYTES_MAX = 33_554_432
+TAIL_BYTES_MAX = 8_388_608  # the same of a tail: a process has many of them, for as long as it lives
 PREFETCH_FIRST = 64  # messages asked for before their size is known
 _SIZES_WEIGHED = 16  # messages whose size makes the average
 _QUESTION_ENDED = ("Batch Completed", "Message Size Exceeds MaxBytes")
@@ -47,6 +48,7 @@ class Reader:
         self.pending = 0  # messages of the filter on the stream that were not delivered yet
         self._link, self._stream, self._prefetch = link, stream, prefetch
         self._window = min(prefetch, PREFETCH_FIRST)  # messages asked for and not taken, at most
+        self._bytes_max = PREFETCH_BYTES_MAX
         self._size = PREFETCH_BYTES_MAX / PREFETCH_FIRST  # bytes of a message, a running average
         self._name = ""
         self._inbox = ""
@@ -66,6 +68,8 @@ class Reader:
             TapeUnavailable, TapeMissing, InvalidInput.
         """
         self._endless = endless
+        if endless:
+            self._bytes_max = min(PREFETCH_BYTES_MAX, TAIL_BYTES_MAX)
         if not self._link.connected:
             await self._link.ready(OPEN_SECONDS_MAX)
         self._forget = self._link.when_lost(self._lose)
@@ -135,7 +139,7 @@ class Reader:
             raise ReaderLost(f"delivery {place.delivered} came where {self._delivered} was due")
         self.pending = place.pending
         self._size += (len(arrived.data) - self._size) / _SIZES_WEIGHED
-        self._window = max(1, min(self._prefetch, int(PREFETCH_BYTES_MAX / (self._size + 1))))
+        self._window = max(1, min(self._prefetch, int(self._bytes_max / (self._size + 1))))
         if self._asked <= self._window // 2:
             await self._ask()
         return Message(place.sequence, arrived.subject, wire.visible(arrived.headers), arrived.data, place.appended_ns)
@@ -160,7 +164,7 @@ class Reader:
             return
         question = {
             "batch": wanted,
-            "max_bytes": PREFETCH_BYTES_MAX,
+            "max_bytes": self._bytes_max,
             "expires": round(EXPIRES_SECONDS * streams.NS),  # no heartbeat: it costs a millisecond a message
         }
         self._asked += wanted
