@@ -17,6 +17,7 @@ import structlog
 from engine.recordings.reading import RecordingReader, RowsInput, Window
 from engine.sessions import history as histories
 from engine.sessions import snapshots
+from engine.sessions.answers import Answers
 from engine.sessions.cutting import cut, last_input
 from engine.sessions.decider import Decider
 from engine.sessions.history import History, Scheduled
@@ -48,7 +49,6 @@ log = structlog.get_logger(__name__)
 
 THREAD_ROWS_MIN = 4_096  # a longer stretch is decided in a thread, so that the process stays awake
 STEP_ROWS_MAX = 131_072  # of one step, so that commands and snapshots come in time
-KEYS_MAX = 1_000  # answers by idempotency key that a session remembers
 
 
 class RunnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +57,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snapshot_rows: int = 2_000_000
     snapshot_messages: int = 20_000
     snapshot_seconds: float = 30.0
+    keys_max: int = 10_000  # answers by idempotency key that a session remembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,10 @@ class Runner:
         self._pace = Pace(around.clock, self.spec.input.acceleration)
         self._place = Place()
         self._answered = 0  # last command carried out
-        self._keys: dict[str, CommandAccepted | CommandRefused] = {}
+        self._keys = Answers(around.settings.keys_max)
         self._scheduled: deque[Scheduled] = deque()
         self._deferred: deque[CommandInput] = deque()  # met before all was decided again
-        self._done: dict[int, CommandAccepted | CommandRefused] = {}
+        self._done: set[int] = set()  # commands ahead that an earlier run answered
         self._stop: StopSession | None = None
         self._inputs: Inputs | None = None
         self._snapshot_at = (0, 0, 0)  # inputs, messages, elapsed ns of the last snapshot
@@ -137,6 +138,7 @@ class Runner:
         if snapshot is not None:
             self._decider.restore(snapshot.records)
             self._place, self._answered = snapshot.place, snapshot.answered
+            self._keys.note(snapshot.keys)
         self._recall(history, fresh=snapshot is None)
         self._epoch = info.epoch
         self._snapshot_at = (self._decider.inputs, 0, around.clock.monotonic_ns())
@@ -150,8 +152,9 @@ class Runner:
 
     def _recall(self, history: History, *, fresh: bool) -> None:
         """Answers given so far, and commands to carry out again; a snapshot stands behind all that a fork brings."""
-        self._done = history.answered
-        self._keys = {answer.key: answer for answer in list(history.answered.values())[-KEYS_MAX:]}
+        behind = [answer for answer in history.answered.values() if answer.cause > self._answered]
+        self._done = {answer.cause for answer in behind}
+        self._keys.note(behind)
         again = (one for one in history.scheduled if one.sequence > self._answered or (fresh and one.sequence == 0))
         self._scheduled = deque(again)
 
@@ -256,6 +259,7 @@ class Runner:
 
     async def _command(self, item: CommandInput) -> None:
         if item.sequence in self._done or item.sequence <= self._answered:
+            self._done.discard(item.sequence)
             await self._carry_out_scheduled(self._decider.inputs)  # answered by an earlier run: acts at its place
         elif self._ledger.pending or self._scheduled:
             self._deferred.append(item)  # what an earlier run decided without it comes first
@@ -269,8 +273,7 @@ class Runner:
     async def _carry_out(self, item: CommandInput) -> None:
         answer, act = self._answer(item)
         await self._append(answer, f"answer:{item.sequence}")
-        self._done[item.sequence] = answer
-        self._keys[answer.key] = answer
+        self._keys.note((answer,))
         self._answered = item.sequence
         if act:
             self._act(item.command)
@@ -376,6 +379,7 @@ class Runner:
             records=self._decider.snapshot(),
             hash_state=self._ledger.hash.state(),
             answered=self._answered,
+            keys=self._keys.known(),
             written=written,
         )
         name = await snapshots.save(self._around.blobs, snapshot)

@@ -11,11 +11,11 @@ import hashlib
 import msgspec
 
 from engine.sessions.decision_hash import ChainState
-from events.facts import Place
+from events.facts import CommandAccepted, CommandRefused, Place
 from events.tape import Blobs
 
 KEPT = 2  # snapshots kept per session
-VERSION = 1
+VERSION = 2
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +29,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     records: bytes  # of the loop
     hash_state: dict[int, ChainState]
     answered: int  # sequence of the last command carried out
+    keys: tuple[CommandAccepted | CommandRefused, ...] = ()  # answers remembered by key, the oldest first
     written: int  # last sequence of the session's own subjects when it was taken
     version: int = VERSION
 

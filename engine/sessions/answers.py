@@ -1,0 +1,33 @@
+"""The newest answers by idempotency key: a repeat is answered as the first time, however late it comes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from events.facts import CommandAccepted, CommandRefused
+
+Answer = CommandAccepted | CommandRefused
+
+
+class Answers:
+    """At most `keys_max` answers; the oldest key is forgotten first. The first answer to a key is the one kept."""
+
+    def __init__(self, keys_max: int) -> None:
+        self._keys_max = keys_max
+        self._by_key: OrderedDict[str, Answer] = OrderedDict()
+
+    def note(self, answers: Iterable[Answer]) -> None:
+        """Further answers, in order of their commands."""
+        for answer in answers:
+            self._by_key.setdefault(answer.key, answer)
+            if len(self._by_key) > self._keys_max:
+                self._by_key.popitem(last=False)
+
+    def get(self, key: str) -> Answer | None:
+        """The answer to the first command with this key."""
+        return self._by_key.get(key)
+
+    def known(self) -> tuple[Answer, ...]:
+        """All of them, the oldest first."""
+        return tuple(self._by_key.values())
