@@ -11,10 +11,20 @@ from typing import Any
 import msgspec
 
 from engine.sessions.history import History
-from engine.sessions.plan import Library, StrategyWish, check_limits, check_name
+from engine.sessions.lanes import lanes_of
+from engine.sessions.plan import Library, StrategyWish, check_limits, check_name, check_seed, settings_of
 from events import codec
 from events.errors import Conflict, InvalidInput
-from events.facts import Place, SessionInput, SessionLimits, SessionSpec, StopSession, StrategySetting
+from events.facts import (
+    CancelOrder,
+    HaltLane,
+    Place,
+    SessionInput,
+    SessionLimits,
+    SessionSpec,
+    StrategySetting,
+    SubmitOrder,
+)
 
 
 class ForkWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,13 +49,10 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
     if history.ended is None:
         raise Conflict(f"Session {parent.session} has not ended; only an ended session is forked.", field="session_id")
     check_name(wish.name)
+    if wish.seed is not None:
+        check_seed(wish.seed)
     strategies = _strategies(parent, wish, library)
-    commands = tuple(
-        (one.effective_input, codec.encode(one.command).decode())
-        for one in history.scheduled
-        if wish.with_commands and not isinstance(one.command, StopSession)
-    )
-    return msgspec.structs.replace(
+    forked = msgspec.structs.replace(
         parent,
         session=session,
         mode="backtest",
@@ -58,9 +65,21 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
         body_hash="",
         parent=parent.session,
         research=True,
-        commands=commands,
+        commands=(),
         grid=(),
         name=wish.name or f"fork of {parent.session}",
+    )
+    return msgspec.structs.replace(forked, commands=_commands(history, forked)) if wish.with_commands else forked
+
+
+def _commands(history: History, forked: SessionSpec) -> tuple[tuple[int, str], ...]:
+    """Commands of the parent that the fork can carry out, each before its input."""
+    lanes = {(lane.strategy.strategy, lane.instrument.symbol) for lane in lanes_of(forked)}
+    return tuple(
+        (one.effective_input, codec.encode(one.command).decode())
+        for one in history.scheduled
+        if isinstance(one.command, SubmitOrder | CancelOrder)
+        or (isinstance(one.command, HaltLane) and (one.command.strategy, one.command.symbol) in lanes)
     )
 
 
@@ -79,16 +98,7 @@ def _input(history: History) -> SessionInput:
 
 def _strategies(parent: SessionSpec, wish: ForkWish, library: Library) -> tuple[StrategySetting, ...]:
     if wish.strategies:
-        share = 1.0 / len(wish.strategies)
-        return tuple(
-            StrategySetting(
-                strategy=one.strategy,
-                params=library.resolve(one.strategy, one.params),
-                allocation_ratio=one.allocation_ratio or share,
-                symbols=one.symbols,
-            )
-            for one in wish.strategies
-        )
+        return settings_of(wish.strategies, tuple(one.symbol for one in parent.instruments), library)
     if not wish.params:
         return parent.strategies
     if len(parent.strategies) != 1:

@@ -19,7 +19,7 @@ from events.facts import (
 from events.tape import Tape
 
 
-class Scheduled(msgspec.Struct, frozen=True, order=True):
+class Scheduled(msgspec.Struct, frozen=True):
     """A command that was carried out, and before which session input it acted."""
 
     effective_input: int
@@ -73,7 +73,7 @@ async def read(tape: Tape, session: str, *, decided_after: int = 0) -> History:
             commands[message.sequence] = body
         else:
             _note(history, body, commands)
-    history.scheduled.sort()
+    history.scheduled.sort(key=lambda one: (one.effective_input, one.sequence))  # a fork's own keep their order
     return history
 
 

@@ -12,12 +12,13 @@ from functools import partial
 import msgspec
 import structlog
 
+from engine.sessions.broken import BrokenRuns
 from engine.sessions.desk import Desk, Outcome
 from engine.sessions.life import OVER, Session, SessionState
 from events import codec, subjects
 from events.clock import NS_PER_SECOND, Clock
-from events.errors import FenceLost, OperatingError
-from events.facts import Command, Fact, SessionClaimed, SessionStarted
+from events.errors import Bug, FenceLost, OperatingError
+from events.facts import Command, Fact, SessionClaimed, SessionFailed, SessionStarted
 from events.tape import Append, Keys, Message, Tail, Tape
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ class Host:
         self._helpers: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self._tail: Tail | None = None
+        self._broken = BrokenRuns()
         self._rest_until: dict[str, int] = {}  # sessions whose run broke off, ns of the clock's elapsed time
 
     @property
@@ -169,7 +171,8 @@ class Host:
         for name in list(self.desk.running):
             session = self.desk.sessions[name]
             if session.spec.mode in self._settings.modes and await self._is_free(session):
-                await self._take(session)
+                reason = self._broken.reason(name)
+                await (self._take(session) if reason is None else self._give_up(session, reason))
 
     async def _is_free(self, session: Session) -> bool:
         name = session.spec.session
@@ -184,17 +187,9 @@ class Host:
     async def _take(self, session: Session) -> None:
         spec = session.spec
         claim = SessionClaimed(session=spec.session, engine=self._engine, epoch=session.epoch + 1)
-        root = subjects.session_fence(spec.session, research=spec.research)
-        subject = subjects.session_fact(spec.session, research=spec.research)
-        last = await self._tape.last(root)
-        if not await self._knows(session, subject):
-            return  # its newest fact may be its end: fold that first
-        expected = last.sequence if last else 0
-        append = codec.to_append(claim, subject, f"{spec.session}:claim:{claim.epoch}", expected=expected, fence=root)
-        try:
-            sequence = await self._tape.append(append)
-        except FenceLost:
-            return  # another engine was faster, or its old one still writes
+        sequence = await self._append_fenced(session, claim, f"{spec.session}:claim:{claim.epoch}")
+        if sequence is None:
+            return
         session = msgspec.structs.replace(
             session, engine=self._engine, epoch=claim.epoch, state=SessionState.RUNNING, last=sequence
         )
@@ -202,6 +197,29 @@ class Host:
         self._tasks[spec.session] = task
         task.add_done_callback(partial(self._over, spec.session))
         log.info("session_claimed", session=spec.session, engine=self._engine, epoch=claim.epoch, sequence=sequence)
+
+    async def _give_up(self, session: Session, reason: str) -> None:
+        name = session.spec.session
+        fact = SessionFailed(
+            session=name, code=Bug.code, message=reason[:2_000], at=session.place, ended_ns=self._clock.now_ns()
+        )
+        if await self._append_fenced(session, fact, f"{name}:failed") is not None:
+            self._broken.forget(name)
+            log.error("session_failed", session=name, code=fact.code, error=reason)
+
+    async def _append_fenced(self, session: Session, fact: Fact, message_id: str) -> int | None:
+        """Append a fact of a session that nobody runs; None where another wrote to it that is not folded yet."""
+        spec = session.spec
+        root = subjects.session_fence(spec.session, research=spec.research)
+        subject = subjects.session_fact(spec.session, research=spec.research)
+        last = await self._tape.last(root)
+        if not await self._knows(session, subject):
+            return None  # its newest fact may be its end: fold that first
+        expected = last.sequence if last else 0
+        try:
+            return await self._tape.append(codec.to_append(fact, subject, message_id, expected=expected, fence=root))
+        except FenceLost:
+            return None  # another engine was faster, or its old one still writes
 
     async def _knows(self, session: Session, subject: str) -> bool:
         """Whether `session` is all that the tape says of its life; asked behind the place that fences the claim."""
@@ -211,7 +229,9 @@ class Host:
 
     def _over(self, name: str, task: asyncio.Task[None]) -> None:
         self._tasks.pop(name, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        self._broken.note(name, error)
+        if error is not None:
             log.error("session_run_ended", session=name, error=str(error), kind=type(error).__name__)
         if name in self.desk.running:  # it broke off, or its last fact is not folded yet: no storm of claims
             self._rest_until[name] = self._clock.monotonic_ns() + round(self._settings.rest_seconds * NS_PER_SECOND)

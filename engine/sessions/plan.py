@@ -105,11 +105,7 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         raise InvalidInput(
             f"A session has one account currency; these symbols are quoted in {', '.join(quotes)}.", field="symbols"
         )
-    strategies = tuple(_strategy(one, at, wish, symbols, library) for at, one in enumerate(wish.strategies))
-    if len(strategies) * len(instruments) > LANES_MAX:
-        raise InvalidInput(
-            f"{len(strategies)} strategies on {len(instruments)} symbols are more than {LANES_MAX} lanes."
-        )
+    strategies = settings_of(wish.strategies, symbols, library)
     grid = tuple(_grid_row(row, at, strategies, library) for at, row in enumerate(wish.grid))
     return SessionSpec(
         session=session,
@@ -132,21 +128,23 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
 def _check(wish: SessionWish) -> None:
     if wish.mode != "collect" and not wish.strategies:
         raise InvalidInput("Name at least one strategy.", field="strategy_config.strategies")
-    if len(wish.strategies) > STRATEGIES_MAX or len(wish.symbols) > SYMBOLS_MAX or len(wish.grid) > GRID_MAX:
-        raise InvalidInput(
-            f"At most {STRATEGIES_MAX} strategies, {SYMBOLS_MAX} symbols and {GRID_MAX} grid rows.", code="TOO_LARGE"
-        )
-    ids = [one.strategy for one in wish.strategies]
-    if len(set(ids)) < len(ids) or len(set(wish.symbols)) < len(wish.symbols):
-        raise InvalidInput("A strategy or symbol is named twice.", field="strategy_config.strategies")
+    if len(wish.symbols) > SYMBOLS_MAX or len(wish.grid) > GRID_MAX:
+        raise InvalidInput(f"At most {SYMBOLS_MAX} symbols and {GRID_MAX} grid rows.", code="TOO_LARGE")
+    if len(set(wish.symbols)) < len(wish.symbols):
+        raise InvalidInput("A symbol is named twice.", field="strategy_config.strategies")
     if wish.mode == "backtest" and not wish.recording:
         raise InvalidInput("A backtest needs the recording it replays.", field="config.session_id")
     if not (math.isfinite(wish.acceleration) and 0 <= wish.acceleration <= 1e9):
         raise InvalidInput("acceleration_factor is a number from 0 to 1e9.", field="config.acceleration_factor")
-    if not 0 <= wish.seed < 2**63:
-        raise InvalidInput("seed is a whole number from 0 to 2^63 - 1.", field="config.seed")
+    check_seed(wish.seed)
     check_name(wish.name)
     check_limits(wish.limits)
+
+
+def check_seed(seed: int) -> None:
+    """A seed fits the generator's counter. Raises InvalidInput."""
+    if not 0 <= seed < 2**63:
+        raise InvalidInput("seed is a whole number from 0 to 2^63 - 1.", field="config.seed")
 
 
 def check_name(name: str) -> None:
@@ -224,10 +222,27 @@ def _terms(symbol: str, recording: Recording | None, library: Library) -> Instru
     return terms(library.catalogue.find(symbol))
 
 
-def _strategy(
-    one: StrategyWish, at: int, wish: SessionWish, symbols: tuple[str, ...], library: Library
+def settings_of(
+    wishes: tuple[StrategyWish, ...], symbols: tuple[str, ...], library: Library
+) -> tuple[StrategySetting, ...]:
+    """The strategies of a session on these symbols, with all their parameters.
+
+    Raises:
+        InvalidInput, Unknown: with the field at fault.
+    """
+    if len(wishes) > STRATEGIES_MAX:
+        raise InvalidInput(f"At most {STRATEGIES_MAX} strategies.", code="TOO_LARGE")
+    if len({one.strategy for one in wishes}) < len(wishes):
+        raise InvalidInput("A strategy is named twice.", field="strategy_config.strategies")
+    if len(wishes) * len(symbols) > LANES_MAX:
+        raise InvalidInput(f"{len(wishes)} strategies on {len(symbols)} symbols are more than {LANES_MAX} lanes.")
+    return tuple(_setting(one, at, 1.0 / len(wishes), symbols, library) for at, one in enumerate(wishes))
+
+
+def _setting(
+    one: StrategyWish, at: int, equal_share: float, symbols: tuple[str, ...], library: Library
 ) -> StrategySetting:
-    share = one.allocation_ratio or 1.0 / len(wish.strategies)
+    share = one.allocation_ratio or equal_share
     if not 0 < share <= 1:
         raise InvalidInput(
             f"The allocation of {one.strategy} is {share}; it is a share of the global cap, above 0 and at most 1.",

@@ -18,6 +18,7 @@ from engine.recordings.reading import RecordingReader, RowsInput, Window
 from engine.sessions import history as histories
 from engine.sessions import snapshots
 from engine.sessions.answers import Answers
+from engine.sessions.broken import RunBroke
 from engine.sessions.cutting import cut, last_input
 from engine.sessions.decider import Decider
 from engine.sessions.history import History, Scheduled
@@ -79,8 +80,9 @@ class Runner:
         self._around = around
         self._session = session
         self.spec = session.spec
-        self._claim = claim
-        self._decider = around.make_decider(self.spec)
+        self._decider: Decider
+        family = SessionFamily(self.spec.session, research=self.spec.research)
+        self._writer = FencedWriter(around.tape, family, claim, clock=around.clock)
         self._pace = Pace(around.clock, self.spec.input.acceleration)
         self._place = Place()
         self._answered = 0  # last command carried out
@@ -90,6 +92,7 @@ class Runner:
         self._done: set[int] = set()  # commands ahead that an earlier run answered
         self._stop: StopSession | None = None
         self._inputs: Inputs | None = None
+        self._recovered = False
         self._snapshot_at = (0, 0, 0)  # inputs, messages, elapsed ns of the last snapshot
 
     async def run(self) -> None:
@@ -97,6 +100,7 @@ class Runner:
 
         Raises:
             OperatingError: the tape does not answer; the session may be claimed again.
+            RunBroke: an error that nobody named; so it may, and fails when that happens twice.
         """
         with structlog.contextvars.bound_contextvars(session=self.spec.session, epoch=self._session.epoch):
             try:
@@ -110,16 +114,20 @@ class Runner:
                 raise
             except TapedeckError as error:
                 await self._fail(error)
+            except Exception as error:
+                raise RunBroke(self._inputs_read(), error) from error
             finally:
                 await self._close()
+
+    def _inputs_read(self) -> int:
+        return self._decider.inputs if self._recovered else 0
 
     # --- recovery -------------------------------------------------------------------------------------------------
 
     async def _recover(self) -> bool:
         """Stand where the session stood; False where other code was found and the session is suspended."""
         around, spec = self._around, self.spec
-        family = SessionFamily(spec.session, research=spec.research)
-        self._writer = FencedWriter(around.tape, family, self._claim, clock=around.clock)
+        self._decider = around.make_decider(spec)
         if self._decider.code_hash != self._session.code_hash:
             fact = SessionSuspended(
                 session=spec.session, code_hash=self._session.code_hash, found_hash=self._decider.code_hash
@@ -142,6 +150,7 @@ class Runner:
         self._recall(history, fresh=snapshot is None)
         self._epoch = info.epoch
         self._snapshot_at = (self._decider.inputs, 0, around.clock.monotonic_ns())
+        self._recovered = True
         log.info(
             "session_recovered",
             inputs=self._decider.inputs,

@@ -87,6 +87,7 @@ class MemoryHouse:
         self.blobs = MemoryBlobs()
         self.folder = folder
         self.known = dict(sources or {})
+        self.strategies = REGISTRY
         self._number = 0
 
     async def start(self) -> None:
@@ -102,7 +103,7 @@ class MemoryHouse:
 
     def decider(self, spec: SessionSpec) -> Decider:
         """A fresh decider."""
-        return Decider(spec, REGISTRY)
+        return Decider(spec, self.strategies)
 
     @asynccontextmanager
     async def host(
