@@ -1,11 +1,14 @@
 """Access: who asks, what a route asks for, and what loopback does not protect from.
 
 A route declares `opt={"role": "trader", "csrf": True}`. Bound to anything but loopback, every route that declares
-nothing asks for a token, but those with `opt={"public": True}` (health, login and the page).
+nothing asks for a token, but those with `opt={"public": True}` (health, login and the page); `"elsewhere"` is the role
+that a route asks for there and on loopback does not. Of a path that two contracts share, `"slash": "open"` is the form
+with the slash, which asks for no role.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,11 +22,13 @@ from litestar.types import Scope
 from api.auth.tokens import Identity
 from api.auth.users import Role
 from api.house import House
+from api.raw_path import slashed
 from api.settings import LOOPBACK
 from events.errors import Forbidden, Unauthenticated, UnsupportedMedia
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+LOCAL = "local"  # who uses a route without a token
 _CALLER = "tapedeck_caller"
 
 
@@ -99,12 +104,20 @@ def check_access(caller: Caller, role: str | None, house: House) -> Identity | N
     return caller.identity
 
 
+def role_for(opt: Mapping[str, Any], scope: Scope, house: House) -> str | None:
+    """The role that a route asks for; None: no more than a token, beyond loopback."""
+    if opt.get("slash") == "open" and slashed(scope):
+        return None
+    role: str | None = opt.get("role") or (opt.get("elsewhere") if beyond_loopback(house) else None)
+    return role
+
+
 async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """The guard of the whole application. Raises as `check_access`, and Forbidden for a wrong CSRF token."""
     if handler.opt.get("public"):
         return
     house: House = connection.app.state.house
-    identity = check_access(caller_of(connection), handler.opt.get("role"), house)
+    identity = check_access(caller_of(connection), role_for(handler.opt, connection.scope, house), house)
     if identity is not None and handler.opt.get("csrf"):
         house.tokens.check_csrf(identity, connection.headers.get("x-csrf-token"))
 
@@ -114,6 +127,12 @@ def user_of(connection: Connection) -> Identity:
     identity = caller_of(connection).identity
     assert identity is not None, "the guard lets nobody without a token through to a route with a role"
     return identity
+
+
+def name_of(connection: Connection) -> str:
+    """The name of whoever uses a route, also one that asks for no token."""
+    identity = caller_of(connection).identity
+    return identity.user if identity else LOCAL
 
 
 def check_wall(scope: Scope, headers: Headers, house: House) -> None:

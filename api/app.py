@@ -27,6 +27,7 @@ from api.errors import answer
 from api.front import EXPOSED, Front
 from api.house import House
 from api.pages import routes as pages
+from api.platform import strategies as platform_strategies
 from api.reading.asking import dependencies
 from api.strict_request import StrictRequest
 from api.unknown_parameters import known_parameters, refuse_unknown
@@ -38,6 +39,7 @@ ROOMS = (
     market,
     orders,
     pages,
+    platform_strategies,
     session_control,
     session_results,
     session_rows,

@@ -170,7 +170,11 @@ def host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[
 
 def aggregates(registry: Registry) -> list[Aggregate]:
     """Every aggregate beside the desk, as of nothing."""
-    return []
+    from engine.aggregates.strategies import Strategies
+
+    return [
+        Strategies(registry),
+    ]
 
 
 def answering(settings: Settings, connection: Connection, clock: Clock) -> Answering:

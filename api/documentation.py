@@ -35,6 +35,7 @@ TAGS = {
     "sessions": "Sessions and everything they decided.",
     "research": "What a session has come to: metrics, report, verification, forks.",
     "market": "Candles and symbols.",
+    "strategies": "Contract 001: kinds of strategies, and configured strategies.",
     "tape": "The log itself: pages and a stream of events.",
     "access": "Login and tokens.",
     "system": "Health.",
@@ -45,6 +46,7 @@ TAG_BY_PATH = (
     ("/api/health", "system"),
     ("/api/tape/", "tape"),
     ("/api/market/", "market"),
+    ("/api/strategies/", "strategies"),
     ("/api/sessions/{session}/metrics", "research"),
     ("/api/sessions/{session}/report", "research"),
     ("/api/sessions/{session}/verify", "research"),
@@ -156,9 +158,9 @@ def _errors(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> l
         found.add("401")
     if opt.get("role"):
         found.add("403")
-    if "{session}" in path or method == "post" or path.startswith("/api/market/data"):
+    if "{" in path or method == "post" or path.startswith("/api/market/data"):
         found.add("404")
-    if method in ("post", "delete"):
+    if method in ("post", "put", "delete"):
         found |= {"409"}
     if "requestBody" in operation:
         found |= {"413", "415"}

@@ -27,6 +27,20 @@ FILL = {
     "input": 18250,
 }
 COMMAND = {"session": SESSION, "changed": True}
+STRATEGY = {
+    "id": "quick-crossings-1",
+    "name": "Quick crossings",
+    "type": "ema_cross",
+    "status": "inactive",
+    "params": {"symbols": ["BTC_USDT"], "timeframe": "5m", "fast": 20},
+    "direction": "both",
+    "category": "trend",
+    "tags": ["trend", "moving average"],
+    "description": "",
+    "user": "local",
+    "created_at": "2025-11-18T12:00:00Z",
+    "updated_at": "2025-11-18T12:00:00Z",
+}
 
 # bodies of requests
 EXAMPLES: dict[str, Any] = {
@@ -44,6 +58,12 @@ EXAMPLES: dict[str, Any] = {
         "idempotent": True,
     },
     "POST /sessions/stop": {"session_id": SESSION},
+    "POST /api/strategies": {
+        "name": "Quick crossings",
+        "type": "ema_cross",
+        "params": {"symbols": ["BTC_USDT"], "timeframe": "5m", "fast": 20},
+    },
+    "PUT /api/strategies/{strategy_id}": {"name": "Quicker crossings", "params": {"fast": 10}},
     "POST /api/sessions": {
         "mode": "backtest",
         "recording": "rec_01hf",
@@ -81,6 +101,8 @@ RESPONSES: dict[str, Any] = {
                     "created_at": "2025-11-18T12:00:00Z",
                     "updated_at": "2025-11-18T12:00:00Z",
                     "parameters": [],
+                    "kind": "pump_v2",
+                    "params": {},
                 }
             ]
         },
@@ -133,6 +155,12 @@ RESPONSES: dict[str, Any] = {
         "offset": 0,
         "next_offset": None,
     },
+    "GET /api/strategies/{strategy_id}": STRATEGY,
+    "POST /api/strategies": STRATEGY,
+    "PUT /api/strategies/{strategy_id}": STRATEGY,
+    "DELETE /api/strategies/{strategy_id}": STRATEGY | {"status": "deleted"},
+    "POST /api/strategies/{strategy_id}/activate": STRATEGY | {"status": "active"},
+    "POST /api/strategies/{strategy_id}/deactivate": STRATEGY,
     "POST /api/sessions": COMMAND,
     "POST /api/sessions/{session}/stop": COMMAND,
     "POST /api/sessions/{session}/orders": COMMAND,

@@ -21,10 +21,10 @@ from api.reading.reader import Moment, answered, places
 from api.reading.wording import instant, instant_of
 from api.services.acting import IDEMPOTENCY_KEY, Done, Start, act, start
 from api.services.prices import SymbolPrice
+from api.services.strategy_items import StrategyItem, items
 from api.services.strategy_list import StrategyEntry, strategy_list
 from api.session_request import StartRequest, wish_of
 from events.clock import NS_PER_SECOND
-from events.errors import Unknown
 from events.facts import StopSession
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
@@ -124,15 +124,18 @@ def done(body: Any, how: Done, house: House) -> Response[Any]:
     return Response(body, headers=headers)
 
 
-@get("/api/strategies", opt={"role": "viewer"})
+@get("/api/strategies", opt={"role": "viewer", "slash": "open"})
 async def strategies(
     request: Request[Any, Any, Any], house: NamedDependency[House], at: NamedDependency[Moment]
-) -> Response[Enveloped[Strategies]]:
-    """All strategies of this installation. With a trailing slash the path is another contract's."""
+) -> Response[Enveloped[Strategies] | list[StrategyItem]]:
+    """All strategies: the kinds of this installation and those that are configured.
+
+    With a trailing slash it is contract 001's list: configured strategies only, bare, without a token.
+    """
     if slashed(request.scope):
-        raise Unknown("/api/strategies/ is not served here; without the slash it lists the strategies.")
-    sequence, epoch = house.reader.now(at)
-    return answered(Enveloped(Strategies(strategy_list(house.lookups.registry))), sequence, epoch)
+        return await house.reader.one(items, at)
+    registry = house.lookups.registry
+    return await house.reader.one(lambda snapshot: Enveloped(Strategies(strategy_list(registry, snapshot))), at)
 
 
 @get("/api/exchange/symbols")

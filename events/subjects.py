@@ -10,6 +10,7 @@ TAPE = "tape.>"
 CATALOGUE = "tape.catalogue"  # Instruments.
 DESK = "tape.desk"  # What runs: sessions that were started, and answers to the desk's commands.
 DESK_COMMANDS = "tape.command.desk"  # Commands to the desk.
+SESSION_COMMANDS = "tape.command.session.*"  # Commands to any session.
 STRATEGIES = "tape.strategies"  # Configured strategies.
 CONFIGURATION = "tape.configuration"  # Sections of the configuration, and templates.
 JOBS = "tape.jobs"  # Answers to commands about jobs.

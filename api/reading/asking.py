@@ -8,6 +8,7 @@ from litestar import Request
 from litestar.di import NamedDependency, Provide
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
+from api.access import role_for
 from api.house import House
 from api.reading.reader import MIN_SEQUENCE, Moment
 from api.services.checkup import Checkup
@@ -75,7 +76,7 @@ async def provide_moment(
 ) -> Moment:
     """As of when, reached."""
     scope = request.scope
-    shared = not request.route_handler.opt.get("role")  # an answer for everybody may be kept
+    shared = role_for(request.route_handler.opt, scope, house) is None  # an answer for everybody may be kept
     key = (scope["raw_path"], scope["query_string"]) if shared else None
     return await house.reader.moment(as_of, min_sequence, key)
 

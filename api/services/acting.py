@@ -31,6 +31,7 @@ class Done(NamedTuple):
     changed: bool
     sequence: int  # what to read from on, to find what it did
     key: str  # as the client gave it, or made
+    id: str = ""  # of what it made or changed, where that is no session
 
 
 def session_id(clock: Clock, prefix: str = "exec") -> str:
@@ -54,7 +55,7 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     last = max(sequence, (await house.tape.info()).last)
     with contextlib.suppress(ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
-    return Done(accepted.session, accepted.changed, last, given)
+    return Done(accepted.session, accepted.changed, last, given, accepted.id)
 
 
 def check_key(key: str, field: str) -> None:
@@ -76,6 +77,7 @@ async def start(house: House, wish: SessionWish, user: str, key: str | None, how
     Raises:
         InvalidInput, Unknown, Conflict, NotAvailable: see `plan` and `act`.
     """
+    await house.lookups.current(house.tape)
     spec = plan(wish, session_id(house.clock), user, house.lookups.library())
     return await begin(house, spec, key, how)
 
@@ -99,6 +101,7 @@ async def start_fork(house: House, parent: str, wish: ForkWish, user: str, key: 
         Unknown, Conflict, InvalidInput: see `fork` and `act`.
     """
     history = await _history(house.tape, parent)
+    await house.lookups.current(house.tape)
     spec = fork(history, wish, session_id(house.clock, "fork"), user, house.lookups.library())
     return await begin(house, spec, key, Start())
 

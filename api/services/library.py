@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from api.settings import Settings
+from engine.aggregates.strategies import Strategies
 from engine.catalogue import Catalogue
 from engine.recordings.shelf import RecordingState, Shelf
 from engine.sessions.plan import Library, Params, Sources
 from engine.strategies.registry import Registry
 from events import codec, subjects
-from events.facts import InstrumentRegistered, RecordingAbandoned, RecordingCompleted, RecordingOpened
+from events.errors import ReadModelUnavailable
+from events.facts import Fact, InstrumentRegistered, RecordingAbandoned, RecordingCompleted, RecordingOpened
 from events.tape import Message, Tail, Tape
 
-FOLDED = (subjects.CATALOGUE, subjects.RECORDINGS)
+FOLDED = (subjects.CATALOGUE, subjects.RECORDINGS, subjects.STRATEGIES)
+CURRENT_SECONDS_MAX = 5.0  # how long a plan waits for what was appended before it
 
 
 class Lookups:
-    """Keeps catalogue and shelf current; `library()` is what `plan` reads."""
+    """Keeps catalogue, shelf and configured strategies current; `library()` is what `plan` reads."""
 
     def __init__(self, settings: Settings, registry: Registry, code_hash: Callable[[tuple[str, ...]], str]) -> None:
         self.catalogue = Catalogue()
         self.shelf = Shelf()
         self.registry = registry
+        self.strategies = Strategies(registry)
         self._settings = settings
         self._code_hash = code_hash
+        self._folded = 0  # sequence of the last message folded
+        self._changed = asyncio.Event()
         self.tail: Tail | None = None
 
     async def start(self, tape: Tape) -> None:
         """Fold what is there, then follow."""
         async for message in tape.read(1, subjects=FOLDED):
             await self._note(message)
-        after = max(self.catalogue.last, self.shelf.last)
-        self.tail = await tape.tail(after + 1, self._note, subjects=FOLDED)
+        self.tail = await tape.tail(self._folded + 1, self._note, subjects=FOLDED)
+
+    async def current(self, tape: Tape) -> None:
+        """Wait until everything that is on the tape by now is folded. Raises ReadModelUnavailable: not in time."""
+        lasts = [await tape.last(subject) for subject in FOLDED]
+        wanted = max((message.sequence for message in lasts if message), default=0)
+        try:
+            async with asyncio.timeout(CURRENT_SECONDS_MAX):
+                while self._folded < wanted:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise ReadModelUnavailable(f"What plans read is at {self._folded}; {wanted} did not come.") from None
 
     async def close(self) -> None:
         """Stop following."""
@@ -46,8 +64,12 @@ class Lookups:
                 self.catalogue.evolve(fact, message.sequence)
             case RecordingOpened() | RecordingCompleted() | RecordingAbandoned():
                 self.shelf.evolve(fact, message.sequence)
+            case Fact():
+                self.strategies.evolve(fact, message.sequence, message.appended_ns)
             case _:
                 pass
+        self._folded = message.sequence
+        self._changed.set()
 
     def sources(self) -> Sources:
         """Sources that can be tailed: those whose recording is open, then those that the settings name."""
@@ -61,7 +83,8 @@ class Lookups:
 
     def library(self) -> Library:
         """For `engine.sessions.plan.plan`."""
-        return Library(self.catalogue, self.shelf, self.sources(), self._resolve, self._code_hash)
+        configured = self.strategies.configured
+        return Library(self.catalogue, self.shelf, self.sources(), self._resolve, self._code_hash, configured)
 
     def _resolve(self, strategy: str, params: Mapping[str, object]) -> Params:
         return self.registry[strategy].resolve(params)

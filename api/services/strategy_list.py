@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,10 @@ from msgspec import Meta
 
 from api.reading.wording import instant_of
 from engine.strategies.registry import Registry
-from engine.strategies.strategy import Parameter, Strategy
+from engine.strategies.strategy import Parameter, Strategy, Value
+from projections.duckdb.store import Snapshot
+from projections.read_models.answers import PAGE_ROWS_MAX, Page
+from projections.read_models.strategies import StrategyRow, strategies
 
 
 class ParameterEntry(msgspec.Struct, frozen=True):
@@ -26,7 +30,7 @@ class ParameterEntry(msgspec.Struct, frozen=True):
 
 
 class StrategyEntry(msgspec.Struct, frozen=True):
-    """One strategy. Its times are those of its file."""
+    """One strategy that a session can name: a kind, whose times are those of its file, or a configured one."""
 
     id: str
     strategy_name: str
@@ -38,11 +42,33 @@ class StrategyEntry(msgspec.Struct, frozen=True):
     created_at: str
     updated_at: str
     parameters: list[ParameterEntry]
+    kind: Annotated[str, Meta(description="the strategy that runs; of a configured one its kind")]
+    params: Annotated[dict[str, Value], Meta(description="of a configured one: what differs from the kind's defaults")]
 
 
-def strategy_list(registry: Registry) -> list[StrategyEntry]:
-    """All strategies in order of id."""
-    return [_entry(strategy) for strategy in registry.values()]
+def strategy_list(registry: Registry, snapshot: Snapshot) -> list[StrategyEntry]:
+    """All kinds in order of id, then all configured strategies in the order in which they were created."""
+    rows = strategies(snapshot, Page(limit=PAGE_ROWS_MAX)).rows
+    kinds = dict(registry)
+    return [*(_entry(kind) for kind in kinds.values()), *(_configured(row, kinds) for row in rows)]
+
+
+def _configured(row: StrategyRow, kinds: Mapping[str, Strategy]) -> StrategyEntry:
+    kind = kinds.get(row.kind)
+    return StrategyEntry(
+        id=row.strategy,
+        strategy_name=row.name,
+        description=row.description or (kind.description if kind else ""),
+        direction=row.direction,
+        enabled=row.state == "active",
+        category=row.category,
+        tags=row.tags,
+        created_at=instant_of(row.created_ns),
+        updated_at=instant_of(row.updated_ns),
+        parameters=[_parameter(one) for one in kind.parameters()] if kind else [],
+        kind=row.kind,
+        params=row.params,
+    )
 
 
 def _entry(strategy: Strategy) -> StrategyEntry:
@@ -58,6 +84,8 @@ def _entry(strategy: Strategy) -> StrategyEntry:
         created_at=changed,
         updated_at=changed,
         parameters=[_parameter(one) for one in strategy.parameters()],
+        kind=strategy.id,
+        params={},
     )
 
 

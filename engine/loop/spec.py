@@ -38,6 +38,7 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     instrument: int
     params: dict[str, Value] = {}
     allocation_ratio: float = 1.0  # share of the global cap
+    direction: str = ""  # `long` or `short`: narrower than the strategy's own
 
 
 class LoopSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,6 +104,7 @@ def loop_spec(session: SessionSpec) -> LoopSpec:
                 instrument=place,
                 params=setting.params,
                 allocation_ratio=setting.allocation_ratio,
+                direction=setting.direction,
             )
             for setting in session.strategies
             for place, terms in enumerate(session.instruments)
@@ -195,8 +197,9 @@ def _lanes(spec: LoopSpec, order: Sequence[str], strategies: Mapping[str, Strate
         row["strategy"] = order.index(lane.strategy)
         row["slot"] = slots[lane.strategy]
         row["kinds"] = strategy.kinds
-        row["long_allowed"] = strategy.direction != "short"
-        row["short_allowed"] = strategy.direction != "long" and limits.allow_short
+        directions = (strategy.direction, lane.direction)
+        row["long_allowed"] = "short" not in directions
+        row["short_allowed"] = "long" not in directions and limits.allow_short
         row["allocation"] = allocation
         row["order_notional"] = limits.order_notional or min(allocation, limits.cash) / 10
         slots[lane.strategy] += 1

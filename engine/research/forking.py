@@ -12,7 +12,15 @@ import msgspec
 
 from engine.sessions.history import History
 from engine.sessions.lanes import lanes_of
-from engine.sessions.plan import Library, StrategyWish, check_limits, check_name, check_seed, settings_of
+from engine.sessions.plan import (
+    Library,
+    StrategyWish,
+    check_limits,
+    check_name,
+    check_seed,
+    configured_wishes,
+    settings_of,
+)
 from events import codec
 from events.errors import Conflict, InvalidInput
 from events.facts import (
@@ -98,7 +106,8 @@ def _input(history: History) -> SessionInput:
 
 def _strategies(parent: SessionSpec, wish: ForkWish, library: Library) -> tuple[StrategySetting, ...]:
     if wish.strategies:
-        return settings_of(wish.strategies, tuple(one.symbol for one in parent.instruments), library)
+        wishes = configured_wishes(wish.strategies, "backtest", library)
+        return settings_of(wishes, tuple(one.symbol for one in parent.instruments), library)
     if not wish.params:
         return parent.strategies
     if len(parent.strategies) != 1:

@@ -24,7 +24,9 @@ from events.tape import Append, Keys, Message, Tail, Tape
 log = structlog.get_logger(__name__)
 
 CANCEL_SECONDS = 0.2
-FOLDED = (subjects.COMMANDS, subjects.DESK, "tape.session.*.fact", "tape.research.*.fact")
+# commands to the desk and to sessions: those to other aggregates are answered elsewhere
+COMMANDS = (subjects.DESK_COMMANDS, subjects.SESSION_COMMANDS)
+FOLDED = (*COMMANDS, subjects.DESK, "tape.session.*.fact", "tape.research.*.fact")
 
 
 class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

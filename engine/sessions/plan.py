@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from engine.aggregates.strategies import ConfiguredStrategy
 from engine.catalogue import Catalogue, terms
 from engine.recordings.shelf import Recording, Shelf
-from events.errors import InvalidInput, NotAvailable
+from events.errors import Conflict, InvalidInput, NotAvailable
 from events.facts import (
     InstrumentTerms,
     SessionInput,
@@ -34,12 +35,14 @@ CodeHash = Callable[[tuple[str, ...]], str]
 
 
 class StrategyWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One strategy with the parameters that differ from its defaults."""
+    """One strategy, or one that is configured, with the parameters that differ from its own."""
 
     strategy: str
     params: dict[str, float | int | bool] = {}
     allocation_ratio: float = 0.0  # 0: an equal share
     symbols: tuple[str, ...] = ()
+    direction: str = ""  # narrower than the strategy's own
+    configured: str = ""  # `configured_wishes` sets it
 
 
 class SessionWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +81,7 @@ class Library(msgspec.Struct, frozen=True):
     sources: Sources
     resolve: Resolve
     code_hash: CodeHash
+    configured: Mapping[str, ConfiguredStrategy] = {}
 
 
 def plan(wish: SessionWish, session: str, user: str, library: Library) -> SessionSpec:
@@ -88,6 +92,7 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         Conflict: the recording is not complete.
         NotAvailable: a live session; no venue is configured.
     """
+    wish = msgspec.structs.replace(wish, strategies=configured_wishes(wish.strategies, wish.mode, library))
     if wish.mode == "live":
         raise NotAvailable(
             "Live sessions need a venue, and none is configured.",
@@ -233,7 +238,8 @@ def settings_of(
     if len(wishes) > STRATEGIES_MAX:
         raise InvalidInput(f"At most {STRATEGIES_MAX} strategies.", code="TOO_LARGE")
     if len({one.strategy for one in wishes}) < len(wishes):
-        raise InvalidInput("A strategy is named twice.", field="strategy_config.strategies")
+        why = "Two are of one kind; a session runs each kind once." if any(one.configured for one in wishes) else ""
+        raise InvalidInput(f"A strategy is named twice. {why}".strip(), field="strategy_config.strategies")
     if len(wishes) * len(symbols) > LANES_MAX:
         raise InvalidInput(f"{len(wishes)} strategies on {len(symbols)} symbols are more than {LANES_MAX} lanes.")
     return tuple(_setting(one, at, 1.0 / len(wishes), symbols, library) for at, one in enumerate(wishes))
@@ -248,14 +254,55 @@ def _setting(
             f"The allocation of {one.strategy} is {share}; it is a share of the global cap, above 0 and at most 1.",
             field=f"config.budget.allocations.{one.strategy}",
         )
-    for symbol in one.symbols:
-        if symbol not in symbols:
-            raise InvalidInput(f"{one.strategy} names {symbol}, which the session has not.", field=f"strategies.{at}")
     return StrategySetting(
         strategy=one.strategy,
         params=library.resolve(one.strategy, one.params),
         allocation_ratio=share,
-        symbols=one.symbols,
+        symbols=_own_symbols(one, at, symbols),
+        direction=one.direction,
+        configured=one.configured,
+    )
+
+
+def _own_symbols(one: StrategyWish, at: int, symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a strategy trades. A configured one leaves out what the session has not."""
+    mine = tuple(symbol for symbol in one.symbols if symbol in symbols)
+    if len(mine) < len(one.symbols) and not (one.configured and mine):
+        missing = ", ".join(symbol for symbol in one.symbols if symbol not in symbols)
+        name = one.configured or one.strategy
+        raise InvalidInput(f"{name} names {missing}, which the session has not.", field=f"strategies.{at}")
+    return mine
+
+
+def configured_wishes(
+    wishes: tuple[StrategyWish, ...], mode: SessionMode, library: Library
+) -> tuple[StrategyWish, ...]:
+    """Configured strategies as the kind that they are, with their parameters under those that the wish names.
+
+    Raises:
+        Conflict: one of them is not active, and the session is to trade a market of now.
+    """
+    return tuple(_configured_wish(one, mode, library.configured.get(one.strategy)) for one in wishes)
+
+
+def _configured_wish(one: StrategyWish, mode: SessionMode, found: ConfiguredStrategy | None) -> StrategyWish:
+    if found is None:
+        return one
+    if mode in ("paper", "live") and not found.active:
+        raise Conflict(
+            f"Strategy {found.id} is not active.",
+            code="STRATEGY_INACTIVE",
+            field="strategy_config.strategies",
+            hint="Activate it first; a backtest may run it as it is.",
+        )
+    form = found.form
+    return StrategyWish(
+        strategy=form.kind,
+        params={**form.params, **one.params},
+        allocation_ratio=one.allocation_ratio,
+        symbols=one.symbols or form.symbols,
+        direction=form.direction,
+        configured=found.id,
     )
 
 

@@ -19,6 +19,8 @@ class StrategySetting(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, float | int | bool]
     allocation_ratio: float = 1.0  # share of the global cap
     symbols: tuple[str, ...] = ()  # empty: all of the session
+    direction: str = ""  # `long` or `short` where it is narrower than the strategy's own
+    configured: str = ""  # id of the configured strategy that this is
 
 
 class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):

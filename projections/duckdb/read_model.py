@@ -35,6 +35,7 @@ from projections.read_models.recordings import Recordings
 from projections.read_models.results import Results
 from projections.read_models.sessions import GOES_ON, LIFE, Sessions
 from projections.read_models.signals import Signals
+from projections.read_models.strategies import ConfiguredStrategies
 
 _RECORDING = (RecordingOpened, RecordingCompleted, RecordingAbandoned)
 # errors of the store that pass: the same batch is tried again
@@ -43,7 +44,7 @@ _PASSING = (duckdb.IOException, duckdb.OutOfMemoryException)
 
 def plain_keepers() -> tuple[Plain, ...]:
     """One of each; order does not matter."""
-    return ()
+    return (ConfiguredStrategies(),)
 
 
 class DuckReadModel:

@@ -41,6 +41,8 @@ def misfits(value: Any, shape: Any, at: str = "$") -> list[str]:
         return [] if value in shape["$enum"] else [f"{at} is {value!r}, not among {shape['$enum']}"]
     if not isinstance(value, dict):
         return [f"{at} is no object"]
+    if "*" in shape:
+        return [one for name, item in value.items() for one in misfits(item, shape["*"], f"{at}.{name}")]
     found = []
     for name, inner in shape.items():
         required = not name.endswith("?")

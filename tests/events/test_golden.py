@@ -16,6 +16,15 @@ TAGS = FACTS + COMMANDS
 ITEM_BYTES = {"MARKET": 48, "BAR": 72, "SIGNAL": 48, "ORDER": 80, "FILL": 88, "DENIAL": 56, "MARK": 72}
 
 
+def within(value: object, released: object) -> object:
+    """A value without the fields that came after the release, however deep."""
+    if isinstance(value, dict) and isinstance(released, dict):
+        return {name: within(value.get(name), inner) for name, inner in released.items()}
+    if isinstance(value, list) and isinstance(released, list) and len(value) == len(released):
+        return [within(one, other) for one, other in zip(value, released, strict=True)]
+    return value
+
+
 @pytest.mark.parametrize("kind", TAGS, ids=samples.tag_of)
 def test_released_facts_are_read(kind: type[Fact | Command]) -> None:
     """Each released fact decodes, and encodes to all that it held, with the same values."""
@@ -26,7 +35,7 @@ def test_released_facts_are_read(kind: type[Fact | Command]) -> None:
     assert type(fact) is kind
     released = msgspec.json.decode(body)
     again = msgspec.json.decode(codec.encode(fact))
-    assert {name: again.get(name) for name in released} == released
+    assert within(again, released) == released
     assert codec.encode(codec.decode(codec.encode(fact))) == codec.encode(fact)
 
 

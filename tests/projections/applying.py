@@ -26,6 +26,7 @@ from projections.read_models import (
     results,
     sessions,
     signals,
+    strategies,
     trades,
 )
 from projections.read_models.answers import Page, Scope
@@ -84,6 +85,8 @@ def every_query(names: list[str]) -> dict[str, Query]:
         "recordings": recordings.recordings,
         "open recordings": lambda at: recordings.recordings(at, recordings.RecordingFilter(state="open")),
         "recording": lambda at: recordings.recording(at, "r"),
+        "strategies": strategies.strategies,
+        "strategy": lambda at: strategies.strategy(at, "mine-1", removed=True),
         "results": results.results,
         "verified": lambda at: results.results(at, kinds=("verified",)),
         "trade sums": lambda at: trades.trade_sums(at, research),

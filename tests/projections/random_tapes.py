@@ -24,6 +24,14 @@ from events.facts import (
     SessionSuspended,
     SessionVerified,
 )
+from events.facts.strategies import (
+    StrategyActivated,
+    StrategyChanged,
+    StrategyCreated,
+    StrategyDeactivated,
+    StrategyForm,
+    StrategyRemoved,
+)
 from events.rows import DECISION_KINDS, Code, OrderStatus, Rows, SectionKind
 from tests.projections.streams import START_NS, SYMBOLS, Script, rows_of, ticks
 
@@ -148,6 +156,7 @@ class _Play:
         self._suspended: set[str] = set()
         self._recordings: list[str] = []
         self._instruments = 0
+        self._strategies: list[str] = []
         self._count = 0
 
     async def step(self) -> None:
@@ -157,6 +166,8 @@ class _Play:
             await self._start()
         elif draw < 0.2:
             await self._catalogue()
+        elif draw < 0.24:
+            await self._configure()
         elif draw < 0.3 and running:
             await self._live(str(self._rng.choice(running)))
         elif draw < 0.35:
@@ -256,6 +267,26 @@ class _Play:
                     findings=("a gap",),
                 )
             await self._script.fact(fact, subjects.recording(name))
+
+    async def _configure(self) -> None:
+        """One more step in the life of a configured strategy."""
+        self._count += 1
+        draw = self._rng.random()
+        if draw < 0.4 or not self._strategies:
+            self._strategies.append(f"mine-{self._count}")
+        name = str(self._strategies[-1] if draw < 0.4 else self._rng.choice(self._strategies))
+        form = StrategyForm(name=f"Mine {self._count}", kind="ema_cross", params={"fast": self._count}, tags=("a",))
+        fact: Fact = StrategyActivated(strategy=name, user="bob")
+        if draw < 0.4 or name == f"mine-{self._count}":
+            fact = StrategyCreated(strategy=name, form=form, user="ann")
+        elif draw < 0.6:
+            fact = StrategyChanged(strategy=name, form=form, user="bob")
+        elif draw < 0.8:
+            fact = StrategyRemoved(strategy=name, user="bob")
+            self._strategies.remove(name)
+        elif draw < 0.9:
+            fact = StrategyDeactivated(strategy=name, user="bob")
+        await self._script.fact(fact, subjects.STRATEGIES)
 
     async def _aside(self) -> None:
         """Events that read models of sessions do not apply, and results of research."""
