@@ -121,6 +121,7 @@ def surroundings(settings: Settings, connection: Connection, registry: Registry,
     from engine.recordings.segments import Segments
     from engine.sessions.decider import Decider
     from engine.sessions.runner import RunnerSettings, Surroundings
+    from engine.sessions.watchdog import Watchdog
 
     segments = Segments(Places(settings.folder).segments, connection.tape.epoch)
     engine = settings.engine
@@ -135,6 +136,7 @@ def surroundings(settings: Settings, connection: Connection, registry: Registry,
             snapshot_messages=engine.snapshot_messages,
             snapshot_seconds=engine.snapshot_seconds,
         ),
+        watchdog=Watchdog(Places(settings.folder).overruns, connection.tape.epoch, engine.step_seconds_max, clock),
     )
 
 

@@ -26,6 +26,7 @@ class Places:
         self.reports = folder / "reports"
         self.logs = folder / "logs"
         self.run = folder / "run"
+        self.overruns = self.run / "overruns"
         self.secrets = folder / "secrets"
         self.seal = folder / "seal"
         self.vault_seal = self.seal / "vault"

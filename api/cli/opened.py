@@ -15,6 +15,7 @@ from api.services.library import Lookups
 from api.settings import Settings
 from engine.recordings.reading import RecordingReader
 from engine.recordings.segments import Segments
+from engine.sessions import overruns
 from engine.sessions.decider import Decider
 from engine.strategies.registry import Registry
 from events.clock import Clock, SystemClock
@@ -56,6 +57,7 @@ async def opened(settings: Settings, *, modes: tuple[str, ...] = ()) -> AsyncIte
         stack.push_async_callback(connection.close)
         registry = bootstrap.registry_of(settings)
         if house is None and modes:
+            await overruns.tell(connection.tape, Places(settings.folder).overruns)
             host = bootstrap.host(settings, connection, clock, modes)
             await host.start()
             stack.push_async_callback(host.close)

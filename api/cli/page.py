@@ -14,6 +14,7 @@ from api.cli.running import TERMINATED
 from api.cli.verbs import BROKEN_PIPE, INTERRUPTED, SECTIONS
 from api.cli.verify import NOT_EQUAL
 from api.errors import STATUS
+from engine.sessions.watchdog import EXIT_CODE
 
 INTRODUCTION = """# Command line
 
@@ -45,6 +46,7 @@ def exit_codes() -> dict[int, str]:
     assert NOT_EQUAL == NOT_WELL, "one code says that a question was answered with no"
     codes[1] = "an internal error: a bug of ours"
     codes[NOT_EQUAL] = "`verify` found a difference or could not compare; `doctor` found something broken"
+    codes[EXIT_CODE] = "a step of a session took longer than `engine.step_seconds_max`: its process ended itself"
     codes[INTERRUPTED] = "Ctrl-C; what was started is stopped"
     codes[BROKEN_PIPE] = "the program that read the output has gone"
     codes[TERMINATED] = "SIGTERM; what was started is stopped"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from api import bootstrap
+from api.places import Places
 from api.processes.signs import State, shown
 from api.processes.telling import until_told
 from api.settings import Settings
@@ -38,10 +39,13 @@ async def worker(settings: Settings, name: str = "") -> None:
 
 
 async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]) -> None:
+    from engine.sessions import overruns
+
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         connection = await bootstrap.connect(settings, role, clock)
         stack.push_async_callback(connection.close)
+        await overruns.tell(connection.tape, Places(settings.folder).overruns)
         host = bootstrap.host(settings, connection, clock, modes)
         await host.start()
         stack.push_async_callback(host.close)

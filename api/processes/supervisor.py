@@ -92,6 +92,11 @@ class Supervisor:
         with self._lock:
             return {name: child.pid for name, child in self._children.items() if child.poll() is None}
 
+    def children(self) -> tuple[subprocess.Popen[bytes], ...]:
+        """The newest process of each child, whether it runs or has ended."""
+        with self._lock:
+            return tuple(self._children.values())
+
     def watch(self) -> None:
         """Look once: start again what ended by itself. Called by the owner a few times a second."""
         with self._lock:

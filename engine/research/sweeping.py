@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 import structlog
@@ -20,6 +21,7 @@ from engine.recordings.reading import RowsInput, Window
 from engine.sessions.decision_hash import DecisionHash
 from engine.sessions.life import Session
 from engine.sessions.runner import Surroundings
+from engine.sessions.watchdog import Step
 from engine.strategies.strategy import Strategy
 from events import codec, subjects
 from events.errors import Bug, FenceLost
@@ -28,6 +30,7 @@ from events.rows import DECISION_KINDS, Rows, SectionKind
 
 log = structlog.get_logger(__name__)
 
+Around = Callable[[], AbstractContextManager[None]]
 Params = dict[str, float | int | bool]
 CHUNK_ROWS_MAX = 262_144
 
@@ -67,15 +70,16 @@ class Sweep:
         """Input rows read so far."""
         return self._loops[0].inputs
 
-    def advance(self, rows: Rows, pool: ThreadPoolExecutor) -> None:
-        """Give the rows to every run."""
-        list(pool.map(lambda at: self._one(at, rows), range(len(self._loops))))
+    def advance(self, rows: Rows, pool: ThreadPoolExecutor, around: Around = nullcontext) -> None:
+        """Give the rows to every run, each within a context of its own."""
+        list(pool.map(lambda at: self._one(at, rows, around), range(len(self._loops))))
 
-    def _one(self, at: int, rows: Rows) -> None:
+    def _one(self, at: int, rows: Rows, around: Around) -> None:
         loop = self._loops[at]
         if self._failed[at]:
             return
-        decisions = loop.advance(rows)
+        with around():
+            decisions = loop.advance(rows)
         for kind, found in zip(DECISION_KINDS, decisions.kinds(), strict=True):
             if len(found):
                 self._hashes[at].add(kind, found)
@@ -157,10 +161,18 @@ class SweepRunner:
             async for item in self._around.reader.read(Window(given.source, given.first, given.last)):
                 for at in range(0, len(item.rows), CHUNK_ROWS_MAX):
                     rows = _market_rows(item, at)
-                    await asyncio.to_thread(sweep.advance, rows, pool)
+                    await asyncio.to_thread(sweep.advance, rows, pool, self._watched(sweep, rows, item.place(at)))
                     self._progress(sweep.inputs)
                 place = item.last
         return place
+
+    def _watched(self, sweep: Sweep, rows: Rows, place: Place) -> Around:
+        watchdog, session, spec = self._around.watchdog, self._session, self._session.spec
+        if watchdog is None:
+            return nullcontext
+        first = sweep.inputs
+        step = Step(spec.session, spec.research, session.engine, session.epoch, first, first + len(rows), place)
+        return lambda: watchdog.step(step)
 
     async def _end(self, sweep: Sweep, rows: list[SweepRow], place: Place) -> None:
         spec = self._session.spec

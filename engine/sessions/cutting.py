@@ -1,10 +1,15 @@
-"""A long step's decisions as several messages, cut between input rows: what one row decides stays whole."""
+"""Where steps are cut, and a long step's decisions into several messages: what one row decides stays whole."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from engine.recordings.reading import RowsInput
+from engine.sessions.decider import Decider
 from events.errors import Bug
+from events.facts import StepOverran
 from events.frames import Section
 
 BYTES_MAX = 393_216  # of the rows of one message; the tape's bound of a body is far above
@@ -38,6 +43,17 @@ def cut(sections: tuple[Section, ...], bytes_max: int = BYTES_MAX) -> list[tuple
 def last_input(sections: tuple[Section, ...]) -> int:
     """Ordinal of the last input that decided something."""
     return max(int(section.rows["input"][-1]) for section in sections)
+
+
+def careful(item: RowsInput, at: int, end: int, decider: Decider, overruns: Sequence[StepOverran]) -> int:
+    """How many of the rows one step may read: where a step overran, each row alone, so that the one is found."""
+    size, inputs = end - at, decider.inputs
+    for overrun in overruns:
+        if inputs < overrun.first_input:
+            size = min(size, decider.rows_until(item.rows[at:end], overrun.first_input, item.kind))
+        elif inputs < overrun.last_input:
+            size = min(size, 1)
+    return size
 
 
 def _side(sections: tuple[Section, ...], border: int, *, below: bool) -> tuple[Section, ...]:

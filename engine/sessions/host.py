@@ -18,7 +18,7 @@ from engine.sessions.life import OVER, Session, SessionState
 from events import codec, subjects
 from events.clock import NS_PER_SECOND, Clock
 from events.errors import Bug, FenceLost, OperatingError
-from events.facts import Command, Fact, SessionClaimed, SessionFailed, SessionStarted
+from events.facts import Command, Fact, SessionClaimed, SessionFailed, SessionStarted, StepOverran
 from events.tape import Append, Keys, Message, Tail, Tape
 
 log = structlog.get_logger(__name__)
@@ -182,12 +182,15 @@ class Host:
             return False
         if session.state in OVER or session.state is SessionState.SUSPENDED or self._resting(name):
             return False
-        if session.state is SessionState.STARTED or session.engine == self._engine:
+        if session.engine in ("", self._engine):  # nobody's yet, or no longer
             return True
         return await self._keys.get(f"engine.{session.engine}") is None
 
     async def _take(self, session: Session) -> None:
         spec = session.spec
+        if (step := session.poison) is not None:
+            await self._append_fenced(session, self._poisoned(step), f"{spec.session}:failed")
+            return
         claim = SessionClaimed(session=spec.session, engine=self._engine, epoch=session.epoch + 1)
         sequence = await self._append_fenced(session, claim, f"{spec.session}:claim:{claim.epoch}")
         if sequence is None:
@@ -228,6 +231,17 @@ class Host:
         newest = await self._tape.last(subject)
         folded = max(self.folded, session.last)
         return self.desk.sessions.get(session.spec.session) is session and (newest is None or newest.sequence <= folded)
+
+    def _poisoned(self, step: StepOverran) -> SessionFailed:
+        log.error("session_failed", session=step.session, code="POISON", first_input=step.first_input)
+        return SessionFailed(
+            session=step.session,
+            code="POISON",
+            message=f"Twice a step did not end within {step.seconds:g} s at row {step.at.sequence}.{step.at.index}, "
+            f"input {step.first_input}, and ended its process: a kernel does not return from this row.",
+            at=step.at,
+            ended_ns=self._clock.now_ns(),
+        )
 
     def _over(self, name: str, task: asyncio.Task[None]) -> None:
         self._tasks.pop(name, None)

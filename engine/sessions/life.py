@@ -21,6 +21,7 @@ from events.facts import (
     SessionSpec,
     SessionStarted,
     SessionSuspended,
+    StepOverran,
 )
 
 
@@ -35,6 +36,8 @@ class SessionState(StrEnum):
     FAILED = "failed"
 
 
+OVERRUNS_MAX = 16  # remembered of a session
+
 OVER = frozenset({SessionState.COMPLETED, SessionState.STOPPED, SessionState.FAILED})
 
 # (state, fact) -> state. What is not here cannot happen; meeting it is a bug. Nothing changes a session that is over.
@@ -43,11 +46,13 @@ TRANSITIONS: dict[tuple[SessionState, type[Fact]], SessionState] = {
     (SessionState.STARTED, SessionEnded): SessionState.STOPPED,  # stopped before anybody claimed it
     (SessionState.RUNNING, SessionClaimed): SessionState.RUNNING,  # taken over after its engine died
     (SessionState.RUNNING, SessionProgressed): SessionState.RUNNING,
+    (SessionState.RUNNING, StepOverran): SessionState.RUNNING,  # its process was ended, another may claim it at once
     (SessionState.RUNNING, SessionSuspended): SessionState.SUSPENDED,
     (SessionState.RUNNING, SessionEnded): SessionState.COMPLETED,  # or STOPPED, by its reason
     (SessionState.RUNNING, SessionFailed): SessionState.FAILED,
     (SessionState.SUSPENDED, SessionClaimed): SessionState.SUSPENDED,  # another engine meets the same code
     (SessionState.SUSPENDED, SessionSuspended): SessionState.SUSPENDED,
+    (SessionState.SUSPENDED, StepOverran): SessionState.SUSPENDED,  # told late: other code was found meanwhile
     (SessionState.SUSPENDED, CodeChanged): SessionState.RUNNING,
     (SessionState.SUSPENDED, SessionEnded): SessionState.STOPPED,
     (SessionState.SUSPENDED, SessionFailed): SessionState.FAILED,
@@ -67,6 +72,19 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     last: int = 0  # sequence of the last fact folded
     place: Place = Place()
     inputs: int = 0
+    overruns: tuple[StepOverran, ...] = ()  # the newest last
+
+    @property
+    def poison(self) -> StepOverran | None:
+        """The step that ended a process a second time at the same inputs."""
+        for at, one in enumerate(self.overruns):
+            if any(_within(one, other) for other in self.overruns[:at]):
+                return one
+        return None
+
+
+def _within(one: StepOverran, other: StepOverran) -> bool:
+    return other.first_input <= one.first_input and one.last_input <= other.last_input
 
 
 def begin(fact: SessionStarted, sequence: int) -> Session:
@@ -101,6 +119,10 @@ def evolve(session: Session, fact: Fact, sequence: int) -> Session:
         case SessionEnded():
             over = SessionState.COMPLETED if fact.reason == "completed" else SessionState.STOPPED
             changes |= {"inputs": fact.inputs, "place": fact.place, "state": over}
+        case StepOverran():
+            changes |= {"overruns": (*session.overruns, fact)[-OVERRUNS_MAX:]}
+            if fact.epoch == session.epoch:
+                changes |= {"engine": ""}  # it is known to have ended
         case SessionFailed():
             changes |= {"place": fact.at}
     return msgspec.structs.replace(session, **changes)

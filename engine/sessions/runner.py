@@ -9,25 +9,27 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 import structlog
 
-from engine.recordings.reading import RecordingReader, RowsInput, Window
+from engine.loop.bars import ROWS_PER_BAR
+from engine.recordings.reading import RowsInput, Window
 from engine.sessions import history as histories
 from engine.sessions import snapshots
 from engine.sessions.answers import Answers
 from engine.sessions.broken import RunBroke
-from engine.sessions.cutting import cut, last_input
+from engine.sessions.cutting import careful, cut, last_input
 from engine.sessions.decider import Decider
 from engine.sessions.history import History, Scheduled
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
 from engine.sessions.life import Session
 from engine.sessions.outputs import Diverged, Ledger, Produced
 from engine.sessions.pace import Pace, event_times
+from engine.sessions.surroundings import RunnerSettings, Surroundings
+from engine.sessions.watchdog import Step
 from events import codec, subjects
-from events.clock import NS_PER_SECOND, Clock
+from events.clock import NS_PER_SECOND
 from events.decisions import Decision
 from events.errors import Bug, FenceLost, OperatingError, TapedeckError
 from events.facts import (
@@ -38,39 +40,19 @@ from events.facts import (
     Place,
     SessionEnded,
     SessionFailed,
-    SessionSpec,
     SessionSuspended,
     StopSession,
 )
 from events.families import SessionFamily
-from events.tape import Blobs, Tape
+from events.rows import SectionKind
 from events.writer import FencedWriter
+
+__all__ = ["Runner", "RunnerSettings", "Surroundings"]
 
 log = structlog.get_logger(__name__)
 
 THREAD_ROWS_MIN = 4_096  # a longer stretch is decided in a thread, so that the process stays awake
 STEP_ROWS_MAX = 131_072  # of one step, so that commands and snapshots come in time
-
-
-class RunnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Named limits of one runner."""
-
-    snapshot_rows: int = 2_000_000
-    snapshot_messages: int = 20_000
-    snapshot_seconds: float = 30.0
-    keys_max: int = 10_000  # answers by idempotency key that a session remembers
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a runner is given."""
-
-    tape: Tape
-    blobs: Blobs
-    clock: Clock
-    reader: RecordingReader
-    make_decider: Callable[[SessionSpec], Decider]
-    settings: RunnerSettings = field(default_factory=RunnerSettings)
 
 
 class Runner:
@@ -221,6 +203,7 @@ class Runner:
             size = end - at
             if self._scheduled:
                 size = self._decider.rows_until(item.rows[at:end], self._scheduled[0].effective_input, item.kind)
+            size = careful(item, at, at + size, self._decider, self._session.overruns)
             await self._step(item, at, at + size)
             at += size
 
@@ -235,9 +218,9 @@ class Runner:
     async def _step(self, item: RowsInput, at: int, end: int) -> None:
         rows, before = item.rows[at:end], self._decider.inputs
         if len(rows) >= THREAD_ROWS_MIN:
-            produced = await asyncio.to_thread(self._decider.rows, rows, item.kind)
+            produced = await asyncio.to_thread(self._decide, item, at, end)
         else:
-            produced = self._decider.rows(rows, item.kind)
+            produced = self._decide(item, at, end)
         begun = self._place
         if not self._decider.failed:
             self._place = item.place(end - 1)
@@ -245,6 +228,17 @@ class Runner:
         if self._decider.failed:
             raise self._decider.failure(item.place(min(at + self._decider.consumed, end - 1)))
         await self._maybe_snapshot()
+
+    def _decide(self, item: RowsInput, at: int, end: int) -> Produced:
+        rows, watchdog, session = item.rows[at:end], self._around.watchdog, self._session
+        if watchdog is None:
+            return self._decider.rows(rows, item.kind)
+        first, spec = self._decider.inputs, self.spec
+        last = first + len(rows) * (ROWS_PER_BAR if item.kind is SectionKind.BAR else 1)
+        with watchdog.step(
+            Step(spec.session, spec.research, session.engine, session.epoch, first, last, item.place(at))
+        ):
+            return self._decider.rows(rows, item.kind)
 
     def _place_of(self, item: RowsInput, at: int, inputs: int, before: int, begun: Place) -> Place:
         """Place of the row with which `inputs` rows were read, out of the stretch that began at row `at`."""

@@ -38,6 +38,7 @@ from events.facts.sessions import (
     SessionSuspended,
     SessionVerified,
     StartSession,
+    StepOverran,
     StopSession,
     SubmitOrder,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "SessionSuspended",
     "SessionVerified",
     "StartSession",
+    "StepOverran",
     "StopSession",
     "StrategySetting",
     "SubmitOrder",

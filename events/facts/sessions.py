@@ -112,6 +112,21 @@ class SessionFailed(Fact, frozen=True, tag="SessionFailed"):
     ended_ns: int = 0
 
 
+class StepOverran(Fact, frozen=True, tag="StepOverran"):
+    """A step took longer than allowed, so its process was ended. A second one within the same inputs fails the session.
+
+    The step read inputs from `first_input` up to, without, `last_input`; `at` is its first row.
+    """
+
+    session: str
+    engine: str
+    epoch: int  # of the claim under which it ran
+    first_input: int
+    last_input: int
+    at: Place
+    seconds: float  # that it was given
+
+
 class SessionSuspended(Fact, frozen=True, tag="SessionSuspended"):
     """Recovery met another code: it waits for `CodeChanged` or a stop."""
 
@@ -154,6 +169,7 @@ FACTS: tuple[type[Fact], ...] = (
     SessionProgressed,
     SessionEnded,
     SessionFailed,
+    StepOverran,
     SessionSuspended,
     CodeChanged,
     SessionVerified,
