@@ -1,8 +1,9 @@
 """Files of the embedded server's store. A closed block file never changes, as nothing is ever deleted: its hash
 proves its messages at the disk's speed, where reading them through the server would take minutes for a long tape.
 
-A proof only saves reading. Where a file's hash differs (damage, or a server that wrote it anew), its messages are
-read and compared with the chain, which alone decides.
+Such a proof is made by `proving`, from bytes whose messages were compared. It only saves reading. Where a file's hash
+differs (damage, or a server that wrote it anew), its messages are read and compared with the chain, which alone
+decides.
 """
 
 from __future__ import annotations
@@ -10,12 +11,26 @@ from __future__ import annotations
 import hashlib
 import itertools
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
-from events.seal.files import Block
+import numpy as np
 
-_RECORD = struct.Struct("<IQ")  # length and flags, sequence and flags
+from events.jetstream import wire
+from events.seal.files import Block
+from events.tape import Message
+
+_RECORD = struct.Struct("<IQqH")  # length and flags, sequence and flags, ns of the append, bytes of the subject
+_FIRST = struct.Struct("<IQ")
+_WORD = struct.Struct("<I")
+_CHECKSUM = struct.Struct("<Q")
 _SEQUENCE_BITS = (1 << 62) - 1
+_HEADERS_BIT = 1 << 31
+_HASHED_FROM, _HASHED_TO = 4, 20  # of a record's head: sequence and time
+
+
+class RecordDamaged(Exception):
+    """A record does not fit its checksum, its length or its place."""
 
 
 def closed(folder: Path) -> list[tuple[Path, int, int]]:
@@ -43,6 +58,57 @@ def proof(path: Path, first: int, last: int) -> Block | None:
         return None
 
 
+def block(name: str, first: int, last: int, data: bytes) -> Block:
+    """The proof of a file that holds `data`."""
+    return Block(name, first, last, len(data), hashlib.blake2b(data, digest_size=32).hexdigest())
+
+
+def messages(path: Path, data: bytes) -> Iterator[Message]:
+    """The messages in the bytes of a block file, each compared with the checksum behind it.
+
+    Raises:
+        RecordDamaged: at the first record that does not fit; also where the file is packed or has erased records,
+            which no server that we start writes.
+    """
+    from events.seal import checksum  # numba: only where block files are on this machine
+
+    key = checksum.key_of(path.parent.parent.name, int(path.stem))
+    at = 0
+    while at < len(data):
+        record = _record(data, at)
+        sequence, message, hashed = _message(record)
+        if checksum.highway64(key, np.frombuffer(hashed, np.uint8)) != _CHECKSUM.unpack(record[-_CHECKSUM.size :])[0]:
+            raise RecordDamaged(f"the checksum of message {sequence} does not fit")
+        yield message
+        at += len(record)
+
+
+def _record(data: bytes, at: int) -> bytes:
+    size = _WORD.unpack_from(data, at)[0] & ~_HEADERS_BIT if at + _WORD.size <= len(data) else 0
+    if not _RECORD.size + _CHECKSUM.size <= size <= len(data) - at:
+        raise RecordDamaged(f"the record at byte {at} of {len(data)} has {size} bytes")
+    return data[at : at + size]
+
+
+def _message(record: bytes) -> tuple[int, Message, bytes]:
+    """Sequence, message and the bytes that its checksum covers."""
+    flags, sequence, appended_ns, subject_bytes = _RECORD.unpack_from(record)
+    if subject_bytes > len(record) - _RECORD.size - _CHECKSUM.size:
+        raise RecordDamaged(f"the subject of message {sequence} is longer than it")
+    rest = _RECORD.size + subject_bytes
+    body = record[rest : -_CHECKSUM.size]
+    headers = b""
+    if flags & _HEADERS_BIT:
+        size = _WORD.unpack(body[: _WORD.size])[0] if len(body) >= _WORD.size else len(body)
+        if size > len(body) - _WORD.size:
+            raise RecordDamaged(f"the headers of message {sequence} are longer than it")
+        headers, body = body[_WORD.size : _WORD.size + size], body[_WORD.size + size :]
+    subject = record[_RECORD.size : rest]
+    read = wire.visible(wire.parse_headers(headers))
+    message = Message(sequence, subject.decode("utf-8", "replace"), read, body, appended_ns)
+    return sequence, message, record[_HASHED_FROM:_HASHED_TO] + subject + headers + body
+
+
 def _paths(folder: Path) -> list[Path]:
     try:
         numbered = [(int(path.stem), path) for path in folder.glob("*.blk") if path.stem.isdigit()]
@@ -55,7 +121,7 @@ def _first_sequence(path: Path) -> int:
     """0 where the file has no record, or cannot be read."""
     try:
         with path.open("rb") as file:
-            head = file.read(_RECORD.size)
+            head = file.read(_FIRST.size)
     except OSError:
         return 0
-    return int(_RECORD.unpack(head)[1]) & _SEQUENCE_BITS if len(head) == _RECORD.size else 0
+    return int(_FIRST.unpack(head)[1]) & _SEQUENCE_BITS if len(head) == _FIRST.size else 0

@@ -10,10 +10,13 @@ import structlog
 
 from events.clock import Clock, SystemClock
 from events.errors import TapeDamaged, TapeShorter
-from events.seal import blocks, files
+from events.seal import files
 from events.seal.chain import Chain, Point
 from events.seal.files import Head
+from events.seal.proving import Prover
 from events.tape import Message, Tail, Tape
+
+PROVING_ROUNDS_MAX = 8  # between two writings of the head: 512 MB of block files
 
 log = structlog.get_logger(__name__)
 
@@ -40,13 +43,13 @@ class Sealer:
         name: str = "tape",
     ) -> None:
         self.failed: BaseException | None = None
-        self._tape, self._folder, self._store, self._name = tape, folder, store, name
+        self._tape, self._folder, self._name = tape, folder, name
+        self._prover = Prover(folder, store) if store is not None else None  # where the store is on this machine
         self._settings = settings or SealSettings()
         self._clock: Clock = clock or SystemClock()
         self._head = Head("", Point(0, "", 0))
         self._chain = Chain(self._head.point)
         self._pointed = self._head.point
-        self._proved = files.read_blocks(folder)
         self._tail: Tail | None = None
         self._task: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
@@ -97,7 +100,7 @@ class Sealer:
             while self._tail is not None and self._tail.failed is None and not self._stopping.is_set():
                 await self._pause()
                 await self._write(self._chain.point)
-                await asyncio.to_thread(self._prove)
+                await self._prove()
             if self._tail is not None:
                 self.failed = self._tail.failed
         except Exception as error:
@@ -126,16 +129,13 @@ class Sealer:
             self._head = head
         self._wake()
 
-    def _prove(self) -> None:
-        """Hash the block files that were closed since, where the store is on this machine."""
-        if self._store is None:
+    async def _prove(self) -> None:
+        """Proofs of files that were closed since; bounded, so that an end does not wait for all of a long tape."""
+        if self._prover is None:
             return
-        for path, first, last in blocks.closed(self._store):
-            if path.name in self._proved or last > self._head.point.sequence:
-                continue
-            if (proof := blocks.proof(path, first, last)) is not None:
-                files.add_block(self._folder, proof)
-                self._proved[path.name] = proof
+        for _ in range(PROVING_ROUNDS_MAX):
+            if not await asyncio.to_thread(self._prover.work, self._head):
+                return
 
     async def ended(self) -> None:
         """Wait until it ended; raises what ended it."""

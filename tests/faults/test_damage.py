@@ -182,7 +182,7 @@ async def test_undamaged_tape_passes(templates: list[Template], tmp_path: Path) 
         head = files.read_head(folder / "seal" / "tape", EPOCH)
         assert head.point.sequence == template.last
         assert files.read_head(folder / "seal" / "vault", EPOCH).point.sequence == USERS
-        assert len(files.read_blocks(folder / "seal" / "tape")) >= 2
+        assert files.read_blocks(folder / "seal" / "tape")
 
 
 @pytest.mark.faults
@@ -230,3 +230,34 @@ async def test_seal_of_another_tape(log: str, templates: list[Template], tmp_pat
     (folder / "seal" / log / files.HEAD).unlink()
     with pytest.raises(TapeRefused, match="no seal"):
         await look(folder)
+
+
+@pytest.mark.faults
+async def test_damage_to_the_file_that_is_written(tmp_path: Path) -> None:
+    """A bit that turns over before its file is closed is not proved away: the next start names the message."""
+    server = await started_server(tmp_path / "nats")
+    store = server.blocks(streams.TAPE_STREAM)
+    chance = np.random.Generator(np.random.Philox(key=9))
+    try:
+        link = await Link.open(server.endpoint(OWNER))
+        tape, vault = [await JetStreamTape.open(link, stream=stream) for stream in NAMES]
+        for name in NAMES.values():
+            seal.create(tmp_path / "seal" / name, EPOCH)
+        await tape.append(Append("tape.market.s", chance.bytes(FRAME_BYTES), "s:first"))
+        newest = next(store.glob("*.blk"))
+        data = bytearray(newest.read_bytes())
+        data[len(data) // 2] ^= 4
+        newest.write_bytes(data)
+        settings = seal.SealSettings(interval_seconds=0.05, point_bytes=6_000_000)
+        sealer = seal.Sealer(tape, tmp_path / "seal" / "tape", store=store, settings=settings)
+        await sealer.start()
+        await fill(tape, chance)
+        await sealer.wait((await tape.info()).last, 20)
+        await sealer.close()
+        await vault.close()
+        await link.close()
+    finally:
+        await server.stop()
+    assert newest.name not in files.read_blocks(tmp_path / "seal" / "tape")
+    with pytest.raises(TapeRefused, match="Message 1 of the tape is missing or cannot be read"):
+        await look(tmp_path)
