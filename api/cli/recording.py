@@ -12,12 +12,10 @@ from api.cli.telling import json_option, progress, say, say_json
 from api.settings import Settings, SourceSettings
 
 if TYPE_CHECKING:
-    from api.cli.running import Reached
     from engine.sources.run import SourceRun
     from events.facts import RecordingAbandoned, RecordingCompleted
 
 LOOK_SECONDS = 0.2
-SIGN_SECONDS = 2.0  # between two signs of life of the source, whose lifetime is ten
 
 
 @click.command("record", epilog="Example: `tapedeck record --simulated --symbol ETH_USDT --acceleration 0 --rows 5000`")
@@ -93,8 +91,10 @@ async def _record(
 
     from api.cli.running import reached
     from engine.recordings.segments import Segments
+    from engine.sources.lease import Lease, LeaseTimes
     from engine.sources.run import SourceRun
     from engine.sources.source import Source, feed_of
+    from events.errors import Conflict
     from events.jetstream.keys import JetStreamKeys
     from events.jetstream.streams import LIVENESS
 
@@ -102,30 +102,21 @@ async def _record(
     await asyncio.to_thread(lambda: feed_of(source, 0).survey())  # what cannot be played appends nothing
     async with reached(settings) as line:
         keys = await JetStreamKeys.open(line.link, LIVENESS, clock=line.clock)
-        await _check_free(keys, source.id)
         segments = Segments(line.places.segments, line.tape.epoch)
         played = SourceRun(line.tape, line.clock, source, segments)
-        sign = asyncio.create_task(_show_life(line, keys, source.id))
+        lease = Lease(keys, line.clock, source.id)
+        if not await lease.take():
+            raise Conflict(
+                f"Source {source.id} runs already.",
+                field="source",
+                hint="A session holds it; its rows are being recorded.",
+            )
+        keeping = asyncio.create_task(lease.keep(LeaseTimes(), played.stop))
         try:
             return await _until_over(played, options["seconds"], options["rows"])
         finally:
-            sign.cancel()
-            await keys.delete(f"source.{source.id}")
-
-
-async def _check_free(keys: Any, source: str) -> None:
-    from events.errors import Conflict
-
-    if await keys.get(f"source.{source}") is not None:
-        raise Conflict(
-            f"Source {source} runs already.", field="source", hint="A session holds it; its rows are being recorded."
-        )
-
-
-async def _show_life(line: Reached, keys: Any, source: str) -> None:
-    while True:
-        await keys.put(f"source.{source}", str(line.clock.now_ns()).encode())
-        await line.clock.sleep(SIGN_SECONDS)
+            keeping.cancel()
+            await lease.release()
 
 
 async def _until_over(

@@ -93,7 +93,14 @@ class Recorder:
             self._segments.add(sequence, self._kind, rows, self._clock.now_ns())
 
     async def complete(self) -> RecordingCompleted | RecordingAbandoned:
-        """End the recording; one without rows is abandoned."""
+        """End the recording; one without rows is abandoned. Raises as the writer: then it stays open."""
+        try:
+            return await self._complete()
+        finally:
+            if self._segments is not None:  # it holds rows that are on the tape, and no others
+                self._segments.close()
+
+    async def _complete(self) -> RecordingCompleted | RecordingAbandoned:
         await self.flush()
         await self._writer.close()
         name = self.opened.recording
@@ -115,7 +122,5 @@ class Recorder:
         await self._tape.append(
             codec.to_append(fact, subject, f"{name}:completed", expected=self._opened_at, fence=subject)
         )
-        if self._segments is not None:
-            self._segments.close()
         log.info("recording_ended", recording=name, source=self.opened.source, rows=self.rows)
         return fact

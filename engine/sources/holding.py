@@ -1,73 +1,61 @@
-"""Who holds a source: it runs while at least one session of this process wants it."""
+"""Who holds a source: it runs, in one process at a time, while at least one session of any process wants it."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 
-import structlog
-
 from engine.recordings.segments import Segments
+from engine.sources.keeper import Keeper, KeepingSettings
+from engine.sources.lease import Lease
 from engine.sources.run import SourceRun
 from engine.sources.source import Source
 from events.clock import Clock
 from events.tape import Keys, Tape
 
-log = structlog.get_logger(__name__)
-
-SIGN_SECONDS = 2.0
-
 
 class Sources:
-    """The sources that this process may run, and those that do."""
+    """The sources that this process may run, and those that its sessions hold."""
 
     def __init__(
-        self, tape: Tape, keys: Keys, clock: Clock, known: Mapping[str, Source], segments: Segments | None
+        self,
+        tape: Tape,
+        keys: Keys,
+        clock: Clock,
+        known: Mapping[str, Source],
+        segments: Segments | None,
+        settings: KeepingSettings | None = None,
     ) -> None:
         self._tape = tape
         self._keys = keys
         self._clock = clock
         self._known = known
         self._segments = segments
-        self._held: dict[str, int] = {}
-        self._runs: dict[str, tuple[SourceRun, asyncio.Task[None]]] = {}
+        self._settings = settings or KeepingSettings()
+        self._holders: dict[str, list[str]] = {}  # sessions by source
+        self._keepers: dict[str, Keeper] = {}
 
     @contextlib.asynccontextmanager
     async def held(self, source: str, session: str) -> AsyncIterator[None]:
-        """Run the source, if it is one of ours and runs nowhere, for as long as anybody is inside."""
+        """See to it that the source runs, if it is one of ours, for as long as anybody is inside."""
         if source not in self._known:
             yield
             return
-        self._held[source] = self._held.get(source, 0) + 1
+        holders = self._holders.setdefault(source, [])
+        holders.append(session)
+        if source not in self._keepers:
+            self._keepers[source] = self._keeper(source)
         try:
-            if source not in self._runs and await self._keys.get(f"source.{source}") is None:
-                run = SourceRun(self._tape, self._clock, self._known[source], self._segments, session)
-                self._runs[source] = (run, asyncio.create_task(self._play(run)))
             yield
         finally:
-            self._held[source] -= 1
-            if not self._held[source]:
-                await self._end(source)
+            holders.remove(session)
+            if not holders:
+                await self._keepers.pop(source).stop()
 
-    async def _play(self, run: SourceRun) -> None:
-        sign = asyncio.create_task(self._show_life(run.source.id))
-        try:
-            ended = await run.run()
-            log.info("source_ended", source=run.source.id, recording=ended.recording)
-        except Exception as error:
-            log.error("source_failed", source=run.source.id, error=str(error), kind=type(error).__name__)
-        finally:
-            sign.cancel()
-            await self._keys.delete(f"source.{run.source.id}")
+    def _keeper(self, source: str) -> Keeper:
+        lease = Lease(self._keys, self._clock, source)
+        return Keeper(self._clock, lease, lambda: self._run(source), self._settings)
 
-    async def _show_life(self, source: str) -> None:
-        while True:
-            await self._keys.put(f"source.{source}", str(self._clock.now_ns()).encode())
-            await self._clock.sleep(SIGN_SECONDS)
-
-    async def _end(self, source: str) -> None:
-        if (running := self._runs.pop(source, None)) is not None:
-            run, task = running
-            run.stop()
-            await task
+    def _run(self, source: str) -> SourceRun:
+        session = next(iter(self._holders[source]), "")
+        return SourceRun(self._tape, self._clock, self._known[source], self._segments, session)

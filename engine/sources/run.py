@@ -35,7 +35,7 @@ class SourceRun:
         self.source = source
         self._segments = segments
         self._session = session
-        self._stopping = False
+        self.stopping = False  # told to; one that was not and returned gave all its rows
         self._pace = Pace(clock, source.acceleration)
         self._start_ns = 0
         self.recording = recording_name(clock)
@@ -43,7 +43,7 @@ class SourceRun:
 
     def stop(self) -> None:
         """No more rows."""
-        self._stopping = True
+        self.stopping = True
 
     async def run(self) -> RecordingCompleted | RecordingAbandoned:
         """Play the source to its end or until `stop`. Raises FeedError, and what the writer raises."""
@@ -56,7 +56,7 @@ class SourceRun:
         chunks = feed.chunks(lambda form: numbers[form])
         field = f"ts_{description.designated}_ns"
         try:
-            while not self._stopping and (rows := await asyncio.to_thread(next, chunks, None)) is not None:
+            while not self.stopping and (rows := await asyncio.to_thread(next, chunks, None)) is not None:
                 await self._play(recorder, rows, rows[field])
         finally:
             ended = await recorder.complete()
@@ -65,7 +65,7 @@ class SourceRun:
     async def _play(self, recorder: Recorder, rows: Rows, times_ns: np.ndarray) -> None:
         """Give the rows of a chunk as they fall due."""
         at = 0
-        while at < len(rows) and not self._stopping:
+        while at < len(rows) and not self.stopping:
             due = len(rows) - at if self._paced_out() else self._pace.due(times_ns[at:])
             if due:
                 await recorder.put(rows[at : at + due])

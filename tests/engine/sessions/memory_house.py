@@ -27,6 +27,8 @@ from engine.sessions.life import Session
 from engine.sessions.plan import Library, SessionWish, Sources, plan
 from engine.sessions.runner import Runner, RunnerSettings, Surroundings
 from engine.sources import holding
+from engine.sources.keeper import KeepingSettings
+from engine.sources.lease import LeaseTimes
 from engine.sources.source import Source
 from engine.strategies.registry import discover
 from events import codec, subjects
@@ -39,6 +41,8 @@ from events.rows import MARKET_DTYPE, MarketKind, Rows
 REGISTRY = discover()
 SECONDS_MAX = 30.0
 QUICK = HostSettings(modes=("paper", "backtest", "collect"), look_seconds=0.01, rest_seconds=0.05, alive_seconds=0.2)
+
+KEEPING = KeepingSettings(lease=LeaseTimes(0.2, 1.0), look_seconds=0.05, pause_seconds=0.05)
 
 
 class ArrayFeed:
@@ -112,7 +116,7 @@ class MemoryHouse:
         """A host on a connection of its own."""
         tape = tape or self.tape.share()
         around = self.around(tape, runner)
-        sources = holding.Sources(tape, self.keys, self.clock, self.known, self.segments)
+        sources = holding.Sources(tape, self.keys, self.clock, self.known, self.segments, KEEPING)
 
         async def run(session: Session, claim: int) -> None:
             if session.spec.grid:
