@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +90,11 @@ def _feeds(files: Sequence[Path], merge: bool, options: dict[str, Any]) -> list[
 
 
 def _surveyed(feeds: Sequence[FileFeed | MergedFeed], as_json: bool) -> None:
-    told = [feed.survey() for feed in feeds]
+    told = []
+    for feed in feeds:
+        with progress(f"check {_name_of(feed)}", "rows") as bar:
+            _watch(feed, partial(bar, total=None))
+            told.append(feed.survey())
     if as_json:
         say_json(told)
         return
@@ -110,8 +117,6 @@ def _say_survey(told: Description) -> None:
 
 
 async def _import(settings: Settings, feeds: Sequence[FileFeed | MergedFeed], as_json: bool) -> None:
-    import asyncio
-
     from api.cli.running import reached
     from engine.recordings.importing import Importer
     from engine.recordings.segments import Segments
@@ -120,7 +125,7 @@ async def _import(settings: Settings, feeds: Sequence[FileFeed | MergedFeed], as
     async with reached(settings) as line:
         for feed in feeds:
             name = _name_of(feed)
-            content_id = await asyncio.to_thread(feed.import_id)
+            content_id = await _content_id(feed, name)
             segments = Segments(line.places.segments, line.tape.epoch)
             with progress(name, "rows") as bar:
                 importer = Importer(line.tape, line.clock, segments, "admin", bar)
@@ -129,6 +134,31 @@ async def _import(settings: Settings, feeds: Sequence[FileFeed | MergedFeed], as
                 _say_imported(name, done[-1], feed.survey())
     if as_json:
         say_json([_body(one, feed.survey()) for one, feed in zip(done, feeds, strict=True)])
+
+
+async def _content_id(feed: FileFeed | MergedFeed, name: str) -> str:
+    """Id of an import. The files are read in a thread that stops when nobody waits for it any more."""
+    gone = threading.Event()
+    with progress(f"check {name}", "rows") as bar:
+
+        def seen(rows: int) -> None:
+            if gone.is_set():
+                raise asyncio.CancelledError
+            bar(rows, None)
+
+        _watch(feed, seen)
+        try:
+            return await asyncio.to_thread(feed.import_id)
+        finally:
+            gone.set()
+
+
+def _watch(feed: FileFeed | MergedFeed, seen: Callable[[int], None]) -> None:
+    from engine.feeds.file_feed import FileFeed
+
+    for one in getattr(feed, "feeds", (feed,)):
+        if isinstance(one, FileFeed):
+            one.seen = seen
 
 
 def _name_of(feed: FileFeed | MergedFeed) -> str:

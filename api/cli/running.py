@@ -33,7 +33,6 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         KeyboardInterrupt: it was cancelled by SIGINT.
         SystemExit: it was cancelled by SIGTERM; 143.
     """
-    _log_little()
     told: list[int] = []
 
     async def guarded() -> T:
@@ -49,11 +48,14 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         return await task
 
     try:
+        _log_little()
         return asyncio.run(guarded())
     except asyncio.CancelledError:
         if told and told[0] == signal.SIGTERM:
             raise SystemExit(TERMINATED) from None
         raise KeyboardInterrupt from None
+    finally:
+        work.close()  # Ctrl-C may come before it began
 
 
 def _log_little() -> None:

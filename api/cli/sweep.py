@@ -11,7 +11,7 @@ from api.cli.asking import grid_of, limits_of, seed_option, session_options, str
 from api.cli.telling import json_option, note, say, say_json, say_table
 from api.settings import Settings
 from engine.sessions.plan import SessionWish
-from events.errors import InvalidInput
+from events.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
     from engine.research.sweeping import SweepRow
@@ -90,7 +90,7 @@ async def _sweep(settings: Settings, wish: SessionWish) -> tuple[SessionSpec, li
             fact = codec.decode(message.body, message.sequence)
             if isinstance(fact, ResearchCompleted):
                 return spec, msgspec.json.decode(fact.body, type=list[SweepRow]), seconds
-    raise InvalidInput(f"Sweep {spec.session} was stopped before it had results.")
+    raise Conflict(f"Sweep {spec.session} was stopped before it had results.", code="STOPPED")
 
 
 def best(rows: list[SweepRow], by: str) -> list[SweepRow]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -24,8 +24,15 @@ from events.rows import Rows
 KEPT_BYTES_MAX = 128 * 1024 * 1024  # rows of a survey kept in memory, so that the file is parsed once
 
 
+def unseen(rows: int) -> None:
+    """Nobody watches a survey."""
+
+
 class FileFeed:
-    """One file in one format. Construction finds the format out; nothing else is read before the survey."""
+    """One file in one format. Construction finds the format out; nothing else is read before the survey.
+
+    `seen` is told during a survey how many rows were read so far; what it raises ends the survey.
+    """
 
     def __init__(self, path: Path | str, mapping: Mapping | None = None) -> None:
         mapping = checked(mapping or Mapping())
@@ -35,6 +42,7 @@ class FileFeed:
         self._kinds = kinds_of(mapping.kinds)
         self._kept: list[Rows] | None = None
         self._description: Description | None = None
+        self.seen: Callable[[int], None] = unseen
 
     @property
     def path(self) -> Path:
@@ -67,6 +75,7 @@ class FileFeed:
                 times = [times[0] if times else int(designated[0]), int(designated[-1])]
                 kept_bytes += rows.nbytes
                 kept = [] if kept_bytes > KEPT_BYTES_MAX else [*kept, rows]
+                self.seen(intake.notes.rows_made)
             self._kept = kept or None
             self._description = self._described(intake, times)
         return self._description

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +19,7 @@ from engine.loop.bars import expand_bars
 from engine.loop.decision_loop import DecisionLoop, loop_for
 from engine.loop.spec import loop_spec
 from engine.recordings.reading import RowsInput, Window
+from engine.sessions import history as histories
 from engine.sessions.decision_hash import DecisionHash
 from engine.sessions.life import Session
 from engine.sessions.runner import Surroundings
@@ -25,8 +27,20 @@ from engine.sessions.watchdog import Step
 from engine.strategies.strategy import Strategy
 from events import codec, subjects
 from events.errors import Bug, FenceLost
-from events.facts import Fact, Place, ResearchCompleted, SessionEnded, SessionFailed, SessionSpec
+from events.facts import (
+    Command,
+    CommandAccepted,
+    CommandRefused,
+    Fact,
+    Place,
+    ResearchCompleted,
+    SessionEnded,
+    SessionFailed,
+    SessionSpec,
+    StopSession,
+)
 from events.rows import DECISION_KINDS, Rows, SectionKind
+from events.tape import Message
 
 log = structlog.get_logger(__name__)
 
@@ -51,24 +65,29 @@ class SweepRow(msgspec.Struct, frozen=True):
 
 
 class Sweep:
-    """All runs of a grid over one reading of the rows."""
+    """All runs of a grid over one reading of the rows. Once `halted` is set, no run is made and none reads further."""
 
-    def __init__(self, spec: SessionSpec, strategies: Mapping[str, Strategy]) -> None:
+    def __init__(
+        self, spec: SessionSpec, strategies: Mapping[str, Strategy], halted: threading.Event | None = None
+    ) -> None:
         self.spec = spec
+        self._halted = halted or threading.Event()
         loop = loop_for(tuple(sorted({one.strategy for one in spec.strategies})), strategies)
         only = spec.strategies[0]
-        self._loops = []
+        self._loops: list[DecisionLoop] = []
         for params in spec.grid:
+            if self._halted.is_set():
+                break
             strategy = msgspec.structs.replace(only, params={**only.params, **params})
             single = msgspec.structs.replace(spec, strategies=(strategy,), grid=())
             self._loops.append(DecisionLoop(loop_spec(single), strategies, loop=loop))
-        self._hashes = [DecisionHash() for _ in spec.grid]
-        self._failed: list[int] = [0] * len(spec.grid)
+        self._hashes = [DecisionHash() for _ in self._loops]
+        self._failed: list[int] = [0] * len(self._loops)
 
     @property
     def inputs(self) -> int:
         """Input rows read so far."""
-        return self._loops[0].inputs
+        return self._loops[0].inputs if self._loops else 0
 
     def advance(self, rows: Rows, pool: ThreadPoolExecutor, around: Around = nullcontext) -> None:
         """Give the rows to every run, each within a context of its own."""
@@ -76,7 +95,7 @@ class Sweep:
 
     def _one(self, at: int, rows: Rows, around: Around) -> None:
         loop = self._loops[at]
-        if self._failed[at]:
+        if self._failed[at] or self._halted.is_set():
             return
         with around():
             decisions = loop.advance(rows)
@@ -119,7 +138,7 @@ def cores() -> int:
 
 
 class SweepRunner:
-    """Runs one claimed sweep to its end."""
+    """Runs one claimed sweep to its end, or until it is told to stop: it has no results then."""
 
     def __init__(
         self,
@@ -134,36 +153,84 @@ class SweepRunner:
         self._last = claim
         self._strategies = strategies
         self._progress = progress
+        self._heard: list[tuple[int, Command]] = []  # by sequence, not answered yet
+        self._answered: set[int] = set()
+        self._stopped = False
+        self._halted = threading.Event()
 
     async def run(self) -> None:
         """To its end, or until the fence is lost. Raises OperatingError."""
         spec = self._session.spec
         try:
-            sweep = Sweep(spec, self._strategies)
-            place = await self._read(sweep)
-            rows = sweep.results()
+            sweep, place = await self._commanded()
+            rows = None if self._stopped else await asyncio.to_thread(sweep.results)
+            await self._end(sweep, rows, place)
         except Bug as error:
             await self._append(
                 SessionFailed(session=spec.session, code=error.code, message=str(error)), f"{spec.session}:failed"
             )
-            return
         except FenceLost as error:
             log.warning("sweep_is_stale", session=spec.session, error=str(error))
-            return
-        await self._end(sweep, rows, place)
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    async def _commanded(self) -> tuple[Sweep, Place]:
+        """Read, and answer what is commanded meanwhile; the sweep and the last place read."""
+        tape, name = self._around.tape, self._session.spec.session
+        self._answered = set((await histories.read(tape, name)).answered)
+
+        async def hear(message: Message) -> None:
+            command = codec.decode(message.body, message.sequence)
+            assert isinstance(command, Command), "only commands stand there"
+            self._heard.append((message.sequence, command))
+            if isinstance(command, StopSession):
+                self._stopped = True
+                self._halted.set()
+
+        tail = await tape.tail(self._session.after + 1, hear, subjects=(subjects.session_commands(name),))
+        try:
+            sweep = await asyncio.to_thread(Sweep, self._session.spec, self._strategies, self._halted)
+            return sweep, await self._read(sweep)
+        finally:
+            self._halted.set()  # a thread that a cancel left behind ends soon too
+            await tail.close()
+
+    async def _answer(self, inputs: int) -> None:
+        name = self._session.spec.session
+        while self._heard:
+            sequence, command = self._heard.pop(0)
+            if sequence in self._answered:
+                continue
+            answer: Fact = CommandAccepted(key=command.key, cause=sequence, session=name, effective_input=inputs)
+            if not isinstance(command, StopSession):
+                message = "A sweep trades nothing by hand; it only takes a stop."
+                answer = CommandRefused(key=command.key, cause=sequence, session=name, code="CONFLICT", message=message)
+            await self._append(answer, f"answer:{sequence}")
+
+    # --- reading --------------------------------------------------------------------------------------------------
 
     async def _read(self, sweep: Sweep) -> Place:
+        """All rows, or until it is halted."""
+        with ThreadPoolExecutor(cores()) as pool:
+            try:
+                return await self._read_with(pool, sweep)
+            finally:
+                self._halted.set()  # leaving waits for the pool
+
+    async def _read_with(self, pool: ThreadPoolExecutor, sweep: Sweep) -> Place:
         given = sweep.spec.input
         assert given.first is not None, "a sweep reads a recording"
         assert given.last is not None, "a sweep reads a recording"
         place = Place()
-        with ThreadPoolExecutor(cores()) as pool:
-            async for item in self._around.reader.read(Window(given.source, given.first, given.last)):
-                for at in range(0, len(item.rows), CHUNK_ROWS_MAX):
-                    rows = _market_rows(item, at)
-                    await asyncio.to_thread(sweep.advance, rows, pool, self._watched(sweep, rows, item.place(at)))
-                    self._progress(sweep.inputs)
-                place = item.last
+        async for item in self._around.reader.read(Window(given.source, given.first, given.last)):
+            for at in range(0, len(item.rows), CHUNK_ROWS_MAX):
+                rows = _market_rows(item, at)
+                await asyncio.to_thread(sweep.advance, rows, pool, self._watched(sweep, rows, item.place(at)))
+                self._progress(sweep.inputs)
+                await self._answer(sweep.inputs)
+                if self._stopped:
+                    return place
+            place = item.last
         return place
 
     def _watched(self, sweep: Sweep, rows: Rows, place: Place) -> Around:
@@ -174,22 +241,26 @@ class SweepRunner:
         step = Step(spec.session, spec.research, session.engine, session.epoch, first, first + len(rows), place)
         return lambda: watchdog.step(step)
 
-    async def _end(self, sweep: Sweep, rows: list[SweepRow], place: Place) -> None:
+    async def _end(self, sweep: Sweep, rows: list[SweepRow] | None, place: Place) -> None:
         spec = self._session.spec
-        body = msgspec.Raw(msgspec.json.encode(rows))
-        await self._append(ResearchCompleted(research=spec.session, kind="sweep", body=body), f"{spec.session}:results")
-        whole = DecisionHash()
-        fact = SessionEnded(
+        if rows is not None:
+            body = msgspec.Raw(msgspec.json.encode(rows))
+            fact = ResearchCompleted(research=spec.session, kind="sweep", body=body)
+            await self._append(fact, f"{spec.session}:results")
+        await self._append(self._ended(sweep, rows, place), f"{spec.session}:ended")
+
+    def _ended(self, sweep: Sweep, rows: list[SweepRow] | None, place: Place) -> SessionEnded:
+        spec, whole = self._session.spec, DecisionHash()
+        return SessionEnded(
             session=spec.session,
-            reason="completed",
+            reason="completed" if rows is not None else "stopped",
             inputs=sweep.inputs,
             place=place,
             decision_hash=whole.hexdigest(),
             counts=whole.counts(),
-            equity=max(row.equity for row in rows),
+            equity=max((row.equity for row in rows or ()), default=spec.limits.cash),
             ended_ns=self._around.clock.now_ns(),
         )
-        await self._append(fact, f"{spec.session}:ended")
 
     async def _append(self, fact: Fact, message_id: str) -> None:
         name = self._session.spec.session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,11 +71,11 @@ class Desk:
 def coinbase_file(path: Path, rows: int = 600) -> Path:
     """A file of trades a second apart, whose price swings twice."""
     lines = ["symbol,side,price,amount,timestamp"]
+    begin = datetime(2023, 9, 5, 16, tzinfo=UTC)
     for at in range(rows):
         price = 20_000 + 400 * abs((at % 200) - 100) / 100 + at % 7
-        side = "buy" if at % 2 else "sell"
-        lines.append(
-            f"BTC-USD,{side},{price:.2f},{0.5 + at % 9 / 10_000:.4f},2023-09-05T16:{at // 60:02d}:{at % 60:02d}.000000Z"
-        )
+        side, amount = "buy" if at % 2 else "sell", 0.5 + at % 9 / 10_000
+        time = (begin + timedelta(seconds=at)).strftime("%Y-%m-%dT%H:%M:%S")
+        lines.append(f"BTC-USD,{side},{price:.2f},{amount:.4f},{time}.000000Z")
     path.write_text("\n".join(lines) + "\n")
     return path

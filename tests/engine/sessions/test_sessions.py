@@ -207,6 +207,26 @@ async def test_one_run_of_a_sweep_is_the_backtest_of_its_parameters(house: Memor
     assert fact["body"][1]["equity"] == pytest.approx(outcome(backtest).curve.equity[-1])
 
 
+async def test_a_sweep_is_stopped_by_a_command(house: MemoryHouse) -> None:
+    """A stop is answered soon and ends the sweep without results; any other command is refused meanwhile."""
+    recording = (await house.record(walk(100_000))).recording
+    grid = tuple({"fast": fast, "slow": slow} for fast in range(2, 32) for slow in range(60, 70))
+    wish = SessionWish(mode="backtest", recording=recording.id, strategies=EMA, limits=LIMITS, grid=grid)
+    async with house.host():
+        sweep = await house.start_session(wish)
+        order = SubmitOrder(key="o", user="ann", session=sweep.session, symbol="S0", side="buy", quantity=1.0)
+        refused, accepted = await asyncio.gather(
+            house.send(order), house.send(StopSession(key="stop", user="ann", session=sweep.session))
+        )
+        ended = (await house.ended(sweep.session)).ended
+    assert isinstance(refused, CommandRefused)
+    assert isinstance(accepted, CommandAccepted)
+    assert ended is not None
+    assert (ended.reason, ended.counts["fill"]) == ("stopped", 0)
+    results = subjects.session_fact(sweep.session, research=True)
+    assert [one async for one in house.tape.read(1, subjects=(results,)) if b"ResearchCompleted" in one.body] == []
+
+
 async def test_the_desk_replaces_repeats_and_refuses(house: MemoryHouse) -> None:
     """The same body is answered with the running session; another body stops it; an id is used once."""
     recording = (await house.record(walk(50_000))).recording
