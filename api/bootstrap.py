@@ -6,7 +6,6 @@ Each function imports what it builds: a projector has no use for numba, nor an e
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,7 @@ import msgspec
 
 from api.endpoints import tape_endpoint
 from api.places import Places, epoch_of
+from api.processes.signs import host_name
 from api.settings import Settings
 from events.clock import Clock
 from events.errors import ReadModelUnavailable
@@ -165,17 +165,23 @@ def host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[
                 runner = Collector if spec.mode == "collect" else Runner
                 await runner(around, session, claim).run()
 
-    name = f"{socket.gethostname().split('.')[0]}-{os.getpid()}"
-    name = "".join(letter if letter.isalnum() else "-" for letter in name)[:48]
-    return Host(connection.tape, connection.keys, clock, name, run, HostSettings(modes=modes))
+    return Host(connection.tape, connection.keys, clock, process_name(), run, HostSettings(modes=modes))
+
+
+def process_name() -> str:
+    """This process's name among all that run sessions and jobs."""
+    return f"{host_name()}-{os.getpid()}"
 
 
 def aggregates(registry: Registry) -> list[Aggregate]:
     """Every aggregate beside the desk, as of nothing."""
+    from engine.aggregates.jobs import Jobs
     from engine.aggregates.strategies import Strategies
+    from engine.jobs.kinds import KINDS
 
     return [
         Strategies(registry),
+        Jobs(KINDS),
     ]
 
 

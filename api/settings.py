@@ -83,6 +83,18 @@ class EngineSettings(Section, frozen=True):
     step_seconds_max: Annotated[float, Meta(gt=0, description="longest step of the loop before it is ended")] = 10.0
 
 
+class JobSettings(Section, frozen=True):
+    """Background jobs, done by the worker processes."""
+
+    cores: Annotated[float, Meta(ge=0, description="of this machine that jobs may take; 0: all")] = 0.0
+    memory_mb: Annotated[int, Meta(ge=0, description="of this machine that jobs may take, MiB; 0: three quarters")] = 0
+    overtakes_max: Annotated[
+        int, Meta(ge=0, le=10_000, description="younger jobs that may pass one which does not fit")
+    ] = 20
+    claims_max: Annotated[int, Meta(ge=1, le=100, description="how often a job is taken up before it is given up")] = 10
+    progress_seconds: Annotated[float, Meta(ge=0.1, le=60, description="between two tellings of progress")] = 1.0
+
+
 class SourceSettings(Section, frozen=True):
     """A source that a session can tail: a simulated market, or files played again."""
 
@@ -115,6 +127,7 @@ class Settings(Section, frozen=True):
     market: MarketSettings = MarketSettings()
     api: ApiSettings = ApiSettings()
     engine: EngineSettings = EngineSettings()
+    jobs: JobSettings = JobSettings()
     limits: LimitsSettings = LimitsSettings()
     sources: Annotated[tuple[SourceSettings, ...], Meta(description="sources that sessions can tail")] = (
         SourceSettings(id="simulated", kind="simulated", symbols=("BTC_USDT", "ETH_USDT", "SOL_USDT")),
@@ -189,7 +202,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _known_env() -> dict[str, tuple[str, ...]]:
     names = dict(ENV_NAMES)
-    for section in ("tape", "market", "api", "engine", "limits"):
+    for section in ("tape", "market", "api", "engine", "jobs", "limits"):
         kind = type(getattr(Settings(), section))
         for key in kind.__struct_fields__:
             names.setdefault(f"{ENV_PREFIX}{section}_{key}".upper(), (section, key))

@@ -34,7 +34,7 @@ async def engine(settings: Settings, name: str = "") -> None:
 
 
 async def worker(settings: Settings, name: str = "") -> None:
-    """Run backtests, forks and sweeps."""
+    """Run backtests, forks and sweeps, and do jobs."""
     await _host(settings, "worker", name, ("backtest",))
 
 
@@ -47,6 +47,13 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         stack.push_async_callback(connection.close)
         await overruns.tell(connection.tape, Places(settings.folder).overruns)
         host = bootstrap.host(settings, connection, clock, modes)
+        ending = [host.ended]
+        if role == "worker":
+            from api.processes.jobs import job_runner
+
+            runner = await stack.enter_async_context(job_runner(settings, connection, clock))
+            host.admits = runner.admits
+            ending.append(runner.ended)
         await host.start()
         stack.push_async_callback(host.close)
         answering = bootstrap.answering(settings, connection, clock)
@@ -54,7 +61,7 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         stack.push_async_callback(answering.close)
         await stack.enter_async_context(shown(connection.keys, clock, role, name, partial(_sessions, host)))
         log.info("host_started", role=role, modes=modes)
-        await until_told(_first(host.ended(), answering.ended()))
+        await until_told(_first(answering.ended(), *(ended() for ended in ending)))
 
 
 async def _first(*waits: Coroutine[Any, Any, None]) -> None:

@@ -76,6 +76,7 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
         commands=(),
         grid=(),
         name=wish.name or f"fork of {parent.session}",
+        job="",
     )
     return msgspec.structs.replace(forked, commands=_commands(history, forked)) if wish.with_commands else forked
 

@@ -7,23 +7,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from functools import partial
 
 import msgspec
 import structlog
 
+from engine.claims import Claims, SignOfLife
 from engine.sessions.broken import BrokenRuns
 from engine.sessions.desk import Desk, Outcome
 from engine.sessions.life import OVER, Session, SessionState
 from events import codec, subjects
-from events.clock import NS_PER_SECOND, Clock
+from events.clock import Clock
 from events.errors import Bug, FenceLost, OperatingError
-from events.facts import Command, Fact, SessionClaimed, SessionFailed, SessionStarted, StepOverran
+from events.facts import Command, Fact, SessionClaimed, SessionFailed, SessionSpec, SessionStarted, StepOverran
 from events.tape import Append, Keys, Message, Tail, Tape
 
 log = structlog.get_logger(__name__)
 
-CANCEL_SECONDS = 0.2
 # commands to the desk and to sessions: those to other aggregates are answered elsewhere
 COMMANDS = (subjects.DESK_COMMANDS, subjects.SESSION_COMMANDS)
 FOLDED = (*COMMANDS, subjects.DESK, "tape.session.*.fact", "tape.research.*.fact")
@@ -41,6 +40,12 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Run = Callable[[Session, int], Coroutine[None, None, None]]  # (session, sequence of the claim) -> runs it to its end
+Admits = Callable[[SessionSpec], bool]  # whether this process may run a session
+
+
+def no_jobs(spec: SessionSpec) -> bool:
+    """Sessions of jobs are run where their job runs: not by a process that runs none."""
+    return not spec.job
 
 
 class Host:
@@ -53,40 +58,37 @@ class Host:
         self._engine = engine
         self._run = run
         self._settings = settings
+        self.admits: Admits = no_jobs  # another where jobs are done in the same process
         self.desk = Desk()
         self.folded = 0  # sequence of the last message folded
         self._caught_up_to = 0
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._claims = Claims(clock, self._over, settings.rest_seconds)
+        self._changed = self._claims.changed
+        self._sign = SignOfLife(keys, clock, f"engine.{engine}", self._now, settings.alive_seconds)
         self._helpers: list[asyncio.Task[None]] = []
-        self._changed = asyncio.Event()
         self._tail: Tail | None = None
         self._broken = BrokenRuns()
-        self._rest_until: dict[str, int] = {}  # sessions whose run broke off, ns of the clock's elapsed time
 
     @property
     def sessions(self) -> int:
         """How many this process runs now."""
-        return len(self._tasks)
+        return len(self._claims)
 
     async def start(self) -> None:
         """Fold the tape so far, then take part."""
-        await self._show_life()
+        await self._sign.show()
         lasts = [await self._tape.last(subject) for subject in FOLDED]
         self._caught_up_to = max((last.sequence for last in lasts if last), default=0)
         self._tail = await self._tape.tail(1, self._fold, subjects=FOLDED)
-        for work in (self._live(), self._look()):
+        for work in (self._sign.run(), self._look()):
             self._helpers.append(asyncio.create_task(work))
 
     async def close(self) -> None:
         """Let go: sessions go on elsewhere, or here at the next start."""
-        pending = {*self._helpers, *self._tasks.values()}
-        while pending:  # a cancel that meets a finished `wait_for` is swallowed: say it again
-            for task in pending:
-                task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
+        await self._claims.close(self._helpers)
         if self._tail:
             await self._tail.close()
-        await self._keys.delete(f"engine.{self._engine}")
+        await self._sign.end()
 
     async def ended(self) -> None:
         """Wait until a part of the host fails; raises what failed."""
@@ -178,9 +180,9 @@ class Host:
 
     async def _is_free(self, session: Session) -> bool:
         name = session.spec.session
-        if name in self._tasks or len(self._tasks) >= self._settings.concurrent_max:
+        if name in self._claims or len(self._claims) >= self._settings.concurrent_max or not self.admits(session.spec):
             return False
-        if session.state in OVER or session.state is SessionState.SUSPENDED or self._resting(name):
+        if session.state in OVER or session.state is SessionState.SUSPENDED or self._claims.resting(name):
             return False
         if session.engine in ("", self._engine):  # nobody's yet, or no longer
             return True
@@ -198,9 +200,7 @@ class Host:
         session = msgspec.structs.replace(
             session, engine=self._engine, epoch=claim.epoch, state=SessionState.RUNNING, last=sequence
         )
-        task = asyncio.create_task(self._run(session, sequence))
-        self._tasks[spec.session] = task
-        task.add_done_callback(partial(self._over, spec.session))
+        self._claims.begin(spec.session, self._run(session, sequence))
         log.info("session_claimed", session=spec.session, engine=self._engine, epoch=claim.epoch, sequence=sequence)
 
     async def _give_up(self, session: Session, reason: str) -> None:
@@ -243,28 +243,9 @@ class Host:
             ended_ns=self._clock.now_ns(),
         )
 
-    def _over(self, name: str, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(name, None)
-        error = None if task.cancelled() else task.exception()
+    def _over(self, name: str, error: BaseException | None) -> bool:
         self._broken.note(name, error)
-        if error is not None:
-            log.error("session_run_ended", session=name, error=str(error), kind=type(error).__name__)
-        if name in self.desk.running:  # it broke off, or its last fact is not folded yet: no storm of claims
-            self._rest_until[name] = self._clock.monotonic_ns() + round(self._settings.rest_seconds * NS_PER_SECOND)
-        self._changed.set()
+        return name in self.desk.running  # it broke off, or its last fact is not folded yet
 
-    def _resting(self, name: str) -> bool:
-        return self._clock.monotonic_ns() < self._rest_until.get(name, 0)
-
-    # --- signs of life --------------------------------------------------------------------------------------------
-
-    async def _live(self) -> None:
-        while True:
-            await self._clock.sleep(self._settings.alive_seconds)
-            try:
-                await self._show_life()
-            except OperatingError as error:
-                log.warning("sign_of_life_failed", engine=self._engine, error=str(error))
-
-    async def _show_life(self) -> None:
-        await self._keys.put(f"engine.{self._engine}", str(self._clock.now_ns()).encode())
+    async def _now(self) -> bytes:
+        return str(self._clock.now_ns()).encode()

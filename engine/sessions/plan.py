@@ -14,6 +14,7 @@ from engine.recordings.shelf import Recording, Shelf
 from events.errors import Conflict, InvalidInput, NotAvailable
 from events.facts import (
     InstrumentTerms,
+    Place,
     SessionInput,
     SessionLimits,
     SessionMode,
@@ -52,6 +53,8 @@ class SessionWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     symbols: tuple[str, ...] = ()  # empty: all of the recording or source
     strategies: tuple[StrategyWish, ...] = ()
     recording: str | None = None
+    first: Place | None = None  # of a part of the recording; None: from its beginning
+    last: Place | None = None  # None: to its end
     source: str | None = None
     acceleration: float = 0.0
     limits: SessionLimits = SessionLimits()
@@ -323,6 +326,6 @@ def _input(wish: SessionWish, recording: Recording | None, source: str) -> Sessi
         source=source,
         recording=recording.id,
         acceleration=wish.acceleration,
-        first=whole.first,
-        last=whole.last,
+        first=wish.first or whole.first,
+        last=wish.last or whole.last,
     )

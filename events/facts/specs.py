@@ -73,3 +73,4 @@ class SessionSpec(msgspec.Struct, frozen=True, kw_only=True):
     commands: tuple[tuple[int, str], ...] = ()  # (input ordinal, command as JSON) of a fork with commands
     grid: tuple[dict[str, float | int | bool], ...] = ()  # a sweep: parameters of each run; results only
     name: str = ""
+    job: str = ""  # the job that runs it: the same worker runs both

@@ -28,6 +28,7 @@ from projections.read_models.denials import Denials
 from projections.read_models.equity import Equity
 from projections.read_models.fills import Fills
 from projections.read_models.instruments import Instruments
+from projections.read_models.jobs import Jobs
 from projections.read_models.keeper import Keeper, Plain
 from projections.read_models.orders import Orders
 from projections.read_models.positions import Positions
@@ -44,7 +45,10 @@ _PASSING = (duckdb.IOException, duckdb.OutOfMemoryException)
 
 def plain_keepers() -> tuple[Plain, ...]:
     """One of each; order does not matter."""
-    return (ConfiguredStrategies(),)
+    return (
+        ConfiguredStrategies(),
+        Jobs(),
+    )
 
 
 class DuckReadModel:

@@ -22,11 +22,18 @@ from api.house import Ground, House, build
 from api.services.verification import in_place
 from api.settings import ApiSettings, LimitsSettings, Settings
 from engine.aggregates.answering import Answering
+from engine.jobs.kinds import KINDS
+from engine.jobs.queue import Room
+from engine.jobs.runner import JobRunner, JobSettings
+from engine.jobs.sessions import JobSessions
+from engine.jobs.work import Tools
 from engine.loop.decision_loop import loop_for
 from engine.recordings.reading import RecordingReader
+from engine.research.sweeping import SweepRunner
 from engine.sessions.decider import Decider
 from engine.sessions.host import Host, HostSettings
 from engine.sessions.life import Session
+from engine.sessions.plan import Library
 from engine.sessions.runner import Runner, Surroundings
 from engine.strategies.registry import Registry, discover
 from events.clock import Clock, SystemClock
@@ -162,6 +169,10 @@ async def world(
         stack.push_async_callback(house.close)
         if engine:
             host = engine_of(around, liveness)
+            runner = job_runner_of(around, liveness, house)
+            await runner.start()
+            stack.push_async_callback(runner.close)
+            host.admits = runner.admits
             await host.start()
             stack.push_async_callback(host.close)
             answering = Answering(tape, clock, aggregates(registry()))
@@ -179,10 +190,33 @@ def engine_of(around: Surroundings, liveness: MemoryKeys) -> Host:
     """An engine and worker in this event loop."""
 
     async def run(session: Session, claim: int) -> None:
-        await Runner(around, session, claim).run()
+        if session.spec.grid:
+            await SweepRunner(around, session, claim, registry()).run()
+        else:
+            await Runner(around, session, claim).run()
 
     settings = HostSettings(modes=("paper", "backtest"), look_seconds=0.05, rest_seconds=0.05)
     return Host(around.tape, liveness, around.clock, "engine-1", run, settings)
+
+
+def job_runner_of(around: Surroundings, liveness: MemoryKeys, house: House) -> JobRunner:
+    """A job runner in this event loop, on a machine of two cores."""
+
+    async def library() -> Library:
+        await house.lookups.current(around.tape)
+        return house.lookups.library()
+
+    sessions = JobSessions(around.tape, around.clock, retry_seconds=0.05)
+    tools = Tools(around=around, strategies=registry(), library=library, sessions=sessions)
+    settings = JobSettings(
+        worker="worker-1",
+        machine="machine-1",
+        room=Room(cores=2.0, memory_mb=4_096),
+        look_seconds=0.05,
+        rest_seconds=0.05,
+        progress_seconds=0.05,
+    )
+    return JobRunner(tools, KINDS, liveness, settings)
 
 
 async def until_state(made: World, session: str, *states: str, seconds: float = 30.0) -> dict[str, Any]:

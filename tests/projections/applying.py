@@ -20,6 +20,7 @@ from projections.read_models import (
     equity,
     fills,
     instruments,
+    jobs,
     orders,
     positions,
     recordings,
@@ -90,6 +91,10 @@ def every_query(names: list[str]) -> dict[str, Query]:
         "results": results.results,
         "verified": lambda at: results.results(at, kinds=("verified",)),
         "trade sums": lambda at: trades.trade_sums(at, research),
+        "jobs": jobs.jobs,
+        "waiting jobs": lambda at: jobs.jobs(at, jobs.JobFilter(states=("queued",), kinds=("backtest",))),
+        "jobs of ann": lambda at: jobs.jobs(at, jobs.JobFilter(user="ann"), newest),
+        "job": lambda at: jobs.job(at, "j1"),
     }
     listed = {
         "signals": signals.signals,

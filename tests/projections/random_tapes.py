@@ -33,6 +33,7 @@ from events.facts.strategies import (
     StrategyRemoved,
 )
 from events.rows import DECISION_KINDS, Code, OrderStatus, Rows, SectionKind
+from tests.projections.random_jobs import RandomJobs
 from tests.projections.streams import START_NS, SYMBOLS, Script, rows_of, ticks
 
 
@@ -158,6 +159,7 @@ class _Play:
         self._instruments = 0
         self._strategies: list[str] = []
         self._count = 0
+        self._jobs = RandomJobs(script, rng)
 
     async def step(self) -> None:
         running = [name for name in self._traders if name not in self._over | self._suspended]
@@ -172,6 +174,8 @@ class _Play:
             await self._live(str(self._rng.choice(running)))
         elif draw < 0.35:
             await self._aside()
+        elif draw < 0.45:
+            await self._jobs.step()
         elif running:
             name = str(self._rng.choice(running))
             await self._script.decide(name, self._traders[name].step())

@@ -1,0 +1,231 @@
+"""The job runner of one worker process: it folds the queue, claims what its machine has room for, and does it.
+
+Claims are fenced over the facts of all jobs: whoever claims has seen the whole queue, so two workers of one machine
+never fill the same room twice. Jobs of workers that no longer show signs of life pass on with the next epoch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+import structlog
+
+from engine.claims import Claims, SignOfLife, cancelled
+from engine.jobs.kind import Kind
+from engine.jobs.life import OVER, Job, JobState
+from engine.jobs.queue import Queue, Room, fits, need
+from engine.jobs.steps import Steps
+from engine.jobs.work import Tools, Work
+from events import codec, subjects
+from events.errors import FenceLost, OperatingError, TapedeckError
+from events.facts import Fact, SessionSpec
+from events.facts.jobs import JobClaimed
+from events.tape import Keys, Message, Tail
+
+log = structlog.get_logger(__name__)
+
+FOLDED = (subjects.JOB_FACTS, subjects.DESK, "tape.research.*.fact")
+
+
+class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Named limits of a job runner, and the room of its machine."""
+
+    worker: str  # name of this process
+    machine: str
+    room: Room
+    concurrent_max: int = 16  # jobs this process does at once
+    overtakes_max: int = 20  # younger jobs that may pass one which does not fit
+    claims_max: int = 10  # how often a job is taken up before it is given up
+    progress_seconds: float = 1.0  # between two tellings of a job's progress
+    alive_seconds: float = 2.0  # how often it shows a sign of life
+    look_seconds: float = 1.0  # how often it looks for jobs of workers that are gone
+    rest_seconds: float = 2.0  # before it tries a job again whose work broke off
+
+
+class JobRunner:
+    """Does jobs until `close`. `describe` is what its sign of life says of the machine."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        kinds: Mapping[str, Kind],
+        keys: Keys,
+        settings: JobSettings,
+        describe: Callable[[], Awaitable[bytes]] | None = None,
+    ) -> None:
+        self._tools = tools
+        self._tape, self._clock = tools.around.tape, tools.around.clock
+        self._kinds = kinds
+        self._keys = keys
+        self._settings = settings
+        self.queue = Queue()
+        self.folded = 0  # sequence of the last message folded
+        self._caught_up_to = 0
+        self._claims = Claims(self._clock, lambda name, error: name in self.queue.open, settings.rest_seconds)
+        self._changed = self._claims.changed
+        self._sign = SignOfLife(
+            keys, self._clock, sign_key(settings.worker), describe or _nothing, settings.alive_seconds
+        )
+        self._asked_to_stop: set[str] = set()  # sessions of jobs that are over
+        self._helpers: list[asyncio.Task[None]] = []
+        self._tail: Tail | None = None
+
+    async def start(self) -> None:
+        """Fold the tape so far, then take part."""
+        await self._sign.show()
+        lasts = [await self._tape.last(subject) for subject in FOLDED]
+        self._caught_up_to = max((last.sequence for last in lasts if last), default=0)
+        self._tail = await self._tape.tail(1, self._fold, subjects=FOLDED)
+        for work in (self._sign.run(), self._look()):
+            self._helpers.append(asyncio.create_task(work))
+
+    async def close(self) -> None:
+        """Let go: jobs go on elsewhere, or here at the next start."""
+        await self._claims.close(self._helpers)
+        if self._tail:
+            await self._tail.close()
+        await self._sign.end()
+
+    async def ended(self) -> None:
+        """Wait until a part fails; raises what failed."""
+        assert self._tail is not None, "started first"
+        ending = asyncio.create_task(self._tail.ended())
+        try:
+            done, _ = await asyncio.wait([*self._helpers, ending], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await cancelled([ending])
+        for task in done:
+            task.result()
+
+    def admits(self, spec: SessionSpec) -> bool:
+        """Whether this process may run a session: one of a job where the job is done, or when the job is over."""
+        return not spec.job or spec.job in self._claims or self.queue.state(spec.job) in OVER
+
+    # --- folding --------------------------------------------------------------------------------------------------
+
+    async def _fold(self, message: Message) -> None:
+        body = codec.decode(message.body, message.sequence)
+        if isinstance(body, Fact):
+            job = self.queue.note(body, message.sequence)
+            if job is None:
+                self._tools.sessions.note(body)
+            elif job.state is JobState.STOPPED:
+                self._claims.cancel(job.id)
+        self.folded = message.sequence
+        self._changed.set()
+
+    # --- taking part ----------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), self._settings.look_seconds)
+            self._changed.clear()
+            if self.folded < self._caught_up_to:
+                continue
+            try:
+                await self._stop_sessions()
+                await self._claim()
+            except OperatingError as error:
+                log.warning("job_runner_waits", worker=self._settings.worker, error=str(error), code=error.code)
+                await self._clock.sleep(self._settings.look_seconds)
+
+    async def _stop_sessions(self) -> None:
+        """Sessions of jobs that are over have nobody who waits for them."""
+        sessions = self._tools.sessions
+        for name, spec in list(sessions.running.items()):
+            over = self.queue.state(spec.job) in OVER and spec.job not in self._claims
+            if over and name not in self._asked_to_stop:
+                await sessions.stop(name)
+                self._asked_to_stop.add(name)
+        self._asked_to_stop &= sessions.running.keys()
+
+    async def _claim(self) -> None:
+        """Take over what has lost its worker, then the next of the queue, as long as there is room."""
+        for job in self.queue.running():
+            if len(self._claims) < self._settings.concurrent_max and await self._is_free(job):
+                await self._take(job)
+        while len(self._claims) < self._settings.concurrent_max:
+            found = self.queue.next(self._settings.machine, self._settings.room, self._settings.overtakes_max)
+            if found is None or not await self._take(found):
+                return
+
+    async def _is_free(self, job: Job) -> bool:
+        if job.id in self._claims or self._claims.resting(job.id):
+            return False
+        settings = self._settings
+        if job.worker != settings.worker and await self._keys.get(sign_key(job.worker)) is not None:
+            return False
+        left = self.queue.free(settings.machine, settings.room)
+        mine = job.machine == settings.machine  # then its share is taken already
+        return mine or fits(need(job, settings.room), left)
+
+    async def _take(self, job: Job) -> bool:
+        """Claim a job as of the whole queue that was folded; False where the queue has moved on."""
+        claim = JobClaimed(
+            job=job.id,
+            worker=self._settings.worker,
+            epoch=job.epoch + 1,
+            machine=self._settings.machine,
+            claimed_ns=self._clock.now_ns(),
+        )
+        append = codec.to_append(
+            claim,
+            subjects.job(job.id),
+            f"{job.id}:claim:{claim.epoch}:{claim.worker}",
+            expected=self.queue.last,
+            fence=subjects.JOB_FACTS,
+        )
+        try:
+            sequence = await self._tape.append(append)
+        except FenceLost:
+            return False
+        self.queue.note(claim, sequence)
+        mine = msgspec.structs.replace(job, worker=claim.worker, machine=claim.machine, epoch=claim.epoch)
+        self._claims.begin(job.id, self._run(mine, sequence))
+        log.info("job_claimed", job=job.id, kind=job.queued.kind, epoch=claim.epoch, sequence=sequence)
+        return True
+
+    # --- the work -------------------------------------------------------------------------------------------------
+
+    async def _run(self, job: Job, claim: int) -> None:
+        steps = Steps(self._tape, self._clock, job, claim, self._settings.progress_seconds)
+        with structlog.contextvars.bound_contextvars(job=job.id, epoch=job.epoch):
+            try:
+                await self._do(job, steps)
+            except FenceLost as error:
+                log.warning("job_is_stale", error=str(error))
+
+    async def _do(self, job: Job, steps: Steps) -> None:
+        if job.epoch > self._settings.claims_max:
+            times = self._settings.claims_max
+            await steps.failed("GIVEN_UP", f"It was begun {times} times, and its worker ended every time.")
+            return
+        kind = self._kinds.get(job.queued.kind)
+        if kind is None:
+            await steps.failed("UNKNOWN_KIND", f"This worker knows no jobs of kind {job.queued.kind!r}.")
+            return
+        try:
+            result = await kind.do(kind.read(job.queued.body), Work(job, self._tools, steps))
+            await steps.completed(result)
+            log.info("job_completed", kind=kind.name)
+        except OperatingError:
+            raise  # again, here or elsewhere
+        except TapedeckError as error:
+            log.warning("job_failed", kind=kind.name, code=error.code, error=str(error))
+            await steps.failed(error.code, str(error))
+        except Exception as error:
+            log.exception("job_met_a_bug", kind=kind.name)
+            await steps.failed("BUG", f"{type(error).__name__}: {error}")
+
+
+def sign_key(worker: str) -> str:
+    """Key of a worker's sign of life."""
+    return f"worker.{worker}"
+
+
+async def _nothing() -> bytes:
+    return b"{}"

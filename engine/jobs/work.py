@@ -1,0 +1,134 @@
+"""What a job works with: its own body and steps, the library, and sessions that it starts and follows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from engine.jobs.life import Job
+from engine.jobs.sessions import JobSessions
+from engine.jobs.steps import Steps
+from engine.sessions import history as histories
+from engine.sessions.history import History
+from engine.sessions.plan import Library, SessionWish, plan
+from engine.sessions.runner import Surroundings
+from engine.strategies.strategy import Strategy
+from events import codec, decisions, subjects
+from events.errors import Bug, TapedeckError
+from events.facts import ResearchCompleted, SessionEnded, SessionFailed, SessionSpec, SessionSuspended
+from events.tape import Tape
+
+FOLLOW_SECONDS = 1.0  # between looks at how far a session is
+
+Share = tuple[float, float]  # of the job's progress: from, to
+
+
+class SessionBroke(TapedeckError):
+    """A session of the job failed, was stopped, or waits for a decision; `code` is the session's own."""
+
+    code = "SESSION_FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What all jobs of a worker share. `library` is as of at least the tape's end when it is asked."""
+
+    around: Surroundings
+    strategies: Mapping[str, Strategy]
+    library: Callable[[], Awaitable[Library]]
+    sessions: JobSessions
+
+
+class Work:
+    """One job under one claim. What is done twice, after a worker died, must be the same: ids come from the job's."""
+
+    def __init__(self, job: Job, tools: Tools, steps: Steps) -> None:
+        self.job = job
+        self.tools = tools
+        self._steps = steps
+
+    @property
+    def tape(self) -> Tape:
+        """The tape."""
+        return self.tools.around.tape
+
+    async def progress(self, ratio: float, description: str = "", detail: msgspec.Raw | None = None) -> None:
+        """Tell how far the job is, 0 to 1, and what it does; as often as you like, little of it is written."""
+        await self._steps.progress(ratio, description or self.job.queued.title, detail)
+
+    def session_name(self, part: str = "") -> str:
+        """The id of a session of this job: the job's own, and a part where it has several."""
+        return f"{self.job.id}_{part}" if part else self.job.id
+
+    async def plan(self, wish: SessionWish, part: str = "") -> SessionSpec:
+        """A session of this job.
+
+        Raises:
+            InvalidInput, Unknown, Conflict, NotAvailable: see `engine.sessions.plan`.
+        """
+        spec = plan(wish, self.session_name(part), self.job.queued.user, await self.tools.library())
+        return msgspec.structs.replace(spec, job=self.job.id)
+
+    async def run(self, spec: SessionSpec, share: Share = (0.0, 1.0)) -> History:
+        """Run a planned session to its end, once however often this is called; everything that it decided.
+
+        Raises:
+            SessionBroke: it failed, was stopped or suspended.
+            LimitReached, Conflict, InvalidInput: it was not started.
+        """
+        sessions = self.tools.sessions
+        ended = sessions.watch(spec.session)
+        try:
+            await sessions.start(spec)
+            while not await self._is_over(spec, ended):
+                await self._follow(spec, ended, share)
+        finally:
+            sessions.unwatch(spec.session)
+        return await histories.read(self.tape, spec.session)
+
+    async def _is_over(self, spec: SessionSpec, ended: asyncio.Event) -> bool:
+        """Whether it ran to its end. What happens from now on sets `ended`. Raises SessionBroke."""
+        ended.clear()
+        last = await self.tape.last(subjects.session_fact(spec.session, research=spec.research))
+        fact = codec.decode(last.body, last.sequence) if last else None
+        match fact:
+            case SessionFailed():
+                raise SessionBroke(fact.message, code=fact.code)
+            case SessionSuspended():
+                raise SessionBroke(f"Session {spec.session} was begun under other code.", code="OTHER_CODE")
+            case SessionEnded() if fact.reason != "completed":
+                raise SessionBroke(f"Session {spec.session} was {fact.reason}.", code="SESSION_STOPPED")
+            case _:
+                return isinstance(fact, SessionEnded)
+
+    async def table(self, session: str) -> msgspec.Raw:
+        """The table of an ended sweep, JSON. Raises Bug."""
+        subject = subjects.session_fact(session, research=True)
+        async for message in self.tape.read(1, subjects=(subject,)):
+            fact = codec.decode(message.body, message.sequence)
+            if isinstance(fact, ResearchCompleted):
+                return fact.body
+        raise Bug(f"Session {session} ended without a table.")
+
+    async def _follow(self, spec: SessionSpec, ended: asyncio.Event, share: Share) -> None:
+        """Until something of the session's life happens; tells how far it is meanwhile."""
+        while not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), FOLLOW_SECONDS)
+            if not ended.is_set():
+                done = await self._done(spec)
+                await self.progress(share[0] + (share[1] - share[0]) * done)
+
+    async def _done(self, spec: SessionSpec) -> float:
+        """Share of the window that its newest decision lies behind."""
+        last = await self.tape.last(subjects.session_decision(spec.session, research=spec.research))
+        window = spec.input
+        if last is None or window.first is None or window.last is None:
+            return 0.0
+        cause = decisions.from_message(last).cause
+        whole = window.last.sequence - window.first.sequence
+        return (cause.sequence - window.first.sequence) / whole if whole else 0.5
