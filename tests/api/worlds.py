@@ -168,22 +168,26 @@ async def world(
         await house.start()
         stack.push_async_callback(house.close)
         if engine:
-            host = engine_of(around, liveness)
-            runner = job_runner_of(around, liveness, house)
-            await runner.start()
-            stack.push_async_callback(runner.close)
-            host.admits = runner.admits
-            await host.start()
-            stack.push_async_callback(host.close)
-            answering = Answering(tape, clock, aggregates(registry()))
-            await answering.start()
-            stack.push_async_callback(answering.close)
+            await stack.enter_async_context(working(around, liveness, house))
         app = create_app(house)
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))  # type: ignore[arg-type]
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE))
         made = World(tape, vault, clock, house, app, client, liveness, blobs)
         await made.caught_up()
         yield made
+
+
+@asynccontextmanager
+async def working(around: Surroundings, liveness: MemoryKeys, house: House) -> AsyncIterator[None]:
+    """An engine and worker with its job runner, and what answers commands to aggregates."""
+    host, runner = engine_of(around, liveness), job_runner_of(around, liveness, house)
+    host.admits = runner.admits
+    answering = Answering(around.tape, around.clock, aggregates(registry()))
+    async with AsyncExitStack() as stack:
+        for each in (runner, host, answering):
+            await each.start()
+            stack.push_async_callback(each.close)
+        yield
 
 
 def engine_of(around: Surroundings, liveness: MemoryKeys) -> Host:
