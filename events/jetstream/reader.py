@@ -66,6 +66,7 @@ class Reader:
 
         Raises:
             TapeUnavailable, TapeMissing, InvalidInput.
+            ReaderLost: the line broke between the consumer and its first question.
         """
         self._endless = endless
         if endless:
@@ -85,7 +86,11 @@ class Reader:
             await self.close()
             raise _refusal(self._stream, refused) from None
         self.pending = _CREATED.decode(answer).num_pending
-        await self._ask()
+        try:
+            await self._ask()
+        except ReaderLost:
+            await self.close()
+            raise
 
     def _config(self, start: int, subjects: tuple[str, ...]) -> dict[str, object]:
         config: dict[str, object] = {

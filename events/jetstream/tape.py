@@ -199,7 +199,10 @@ class JetStreamTape:
         """See `Tape.tail`."""
         self._open(subjects)
         reader = Reader(self._link, self.stream, self.limits.prefetch_messages)
-        await reader.open(max(start, 1), subjects, endless=True)
+        try:
+            await reader.open(max(start, 1), subjects, endless=True)
+        except ReaderLost as error:
+            raise TapeUnavailable(f"A tail of stream {self.stream} cannot begin: {error}.") from None
         tail = RunningTail(self._follow(reader, max(start, 1), subjects), receive, self._tails.discard)
         self._tails.add(tail)
         await asyncio.sleep(0)  # let it begin: one that is closed before that could not let go of its reader
@@ -233,7 +236,7 @@ class JetStreamTape:
                 reader = Reader(self._link, self.stream, self.limits.prefetch_messages)
                 await reader.open(at, subjects, endless=True)
                 return reader
-            except TapeUnavailable:
+            except (ReaderLost, TapeUnavailable):
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, TAIL_PAUSE_SECONDS_MAX)
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from events.errors import TapeShorter, TapeUnavailable
 from events.jetstream import reader, streams
 from events.jetstream.link import Link
 from events.jetstream.tape import JetStreamTape
+from events.retry import NotSent
 from events.tape import Append, Limits, Message, Receive
 from tests.fixtures.nats import OWNER, admin_link, nats_server, real_tape, started_server  # noqa: F401
 from tests.fixtures.waiting import until
@@ -64,6 +66,52 @@ async def test_deleted_consumer_is_made_anew(real_tape: JetStreamTape, admin_lin
     await until(lambda: len(heard) == 40)
     assert heard == list(range(1, 41))
     await tail.close()
+
+
+class BreaksAtQuestion:
+    """A line that breaks at the next question for messages, once."""
+
+    def __init__(self, link: Link) -> None:
+        self.broke = False
+        self._link = link
+        self._send = link.send
+        link.send = self.send  # type: ignore[method-assign]
+
+    async def send(self, subject: str, *arguments: Any, **named: Any) -> None:
+        """See `Link.send`."""
+        if "MSG.NEXT" in subject and not self.broke:
+            self.broke = True
+            raise NotSent("the line broke")
+        await self._send(subject, *arguments, **named)
+
+
+async def test_a_line_that_breaks_before_the_first_question(
+    real_tape: JetStreamTape,  # noqa: F811
+    admin_link: Link,  # noqa: F811
+) -> None:
+    """A tail that is made anew goes on where the line breaks again between its consumer and its first question."""
+    heard, hear = ear()
+    tail = await real_tape.tail(1, hear)
+    await append(real_tape, 0, 3)
+    await until(lambda: len(heard) == 3)
+    line = BreaksAtQuestion(real_tape._link)
+    (name,) = await consumers(admin_link)
+    await streams.api(admin_link, f"CONSUMER.DELETE.TAPE.{name}")
+    await until(lambda: line.broke)
+    await append(real_tape, 3, 3)
+    await until(lambda: len(heard) == 6)
+    assert heard == [1, 2, 3, 4, 5, 6]
+    await tail.close()
+
+
+async def test_a_reading_begins_over_a_line_that_breaks(real_tape: JetStreamTape) -> None:  # noqa: F811
+    """A bounded reading whose line breaks at its first question begins again; a tail says that it cannot begin."""
+    await append(real_tape, 0, 3)
+    BreaksAtQuestion(real_tape._link)
+    assert [message.sequence async for message in real_tape.read()] == [1, 2, 3]
+    BreaksAtQuestion(real_tape._link)
+    with pytest.raises(TapeUnavailable, match="cannot begin: the line broke"):
+        await real_tape.tail(1, ear()[1])
 
 
 async def test_readings_leave_no_consumer(real_tape: JetStreamTape, admin_link: Link) -> None:  # noqa: F811
