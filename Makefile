@@ -39,7 +39,7 @@ bench: setup-dev ## measure; prints ours, the baseline of the same run, and the 
 	@$(BIN)/tapedeck bench $(ARGS)
 
 test-faults: setup-dev ## kills, damage and seeds in large numbers
-	@$(PYTEST) --kills 100 --damages 200 --seeds 1000 --timeout 3600 -m faults $(ARGS)
+	@$(PYTEST) --kills 100 --damages 200 --seeds 1000 --stream-clients 200 --stream-seconds 600 --timeout 7200 -m faults $(ARGS)
 
 test-fuzz: setup-dev ## hostile input in large numbers
 	@$(PYTEST) --inputs 50000 --timeout 3600 -m fuzz $(ARGS)

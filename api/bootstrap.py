@@ -5,14 +5,17 @@ Each function imports what it builds: a projector has no use for numba, nor an e
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from api.endpoints import tape_endpoint
 from api.places import Places, epoch_of
@@ -27,6 +30,7 @@ from events.jetstream.link import Link
 from events.jetstream.streams import BLOBS, COUNTERS, LIVENESS
 from events.jetstream.tape import JetStreamTape
 from events.tape import Limits
+from projections.duckdb import slots
 
 if TYPE_CHECKING:
     from engine.aggregates.aggregate import Aggregate
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from engine.sources.source import Source
     from engine.strategies.registry import Registry
     from projections.market_store import MarketStore
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -140,19 +146,40 @@ def surroundings(settings: Settings, connection: Connection, registry: Registry,
     )
 
 
-def host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[str, ...]) -> Host:
-    """An engine (paper, live, collect) or a worker (backtest)."""
+@contextmanager
+def placed_host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[str, ...]) -> Iterator[Host]:
+    """An engine (paper, live, collect) or a worker (backtest), not started, and its place while the body runs.
+
+    Its name is that of a place in the data folder which one process holds at a time: who was killed and is started
+    again has its old name, and what it had claimed goes on at once.
+    """
+    place = slots.claim(Places(settings.folder).run / "-".join(modes))
+    try:
+        yield _host(settings, connection, clock, modes, host_name_at(place))
+    finally:
+        place.release()
+
+
+def host_name_at(place: slots.Slot) -> str:
+    """This machine, this folder, and the place in it."""
+    folder = hashlib.blake2b(str(place.folder.resolve()).encode(), digest_size=4).hexdigest()
+    return f"{host_name()[:32]}-{folder}-{place.number}"
+
+
+def _host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[str, ...], name: str) -> Host:
     from engine.recordings.segments import Segments
     from engine.research.sweeping import SweepRunner
     from engine.sessions.collector import Collector
     from engine.sessions.host import Host, HostSettings
     from engine.sessions.runner import Runner
     from engine.sources.holding import Sources
+    from engine.sources.keeper import KeepingSettings
 
     registry = registry_of(settings)
     around = surroundings(settings, connection, registry, clock)
     segments = Segments(Places(settings.folder).segments, connection.tape.epoch)
-    sources = Sources(connection.tape, connection.keys, clock, sources_of(settings), segments)
+    keeping = KeepingSettings(owner=name)
+    sources = Sources(connection.tape, connection.keys, clock, sources_of(settings), segments, keeping)
 
     async def run(session: Session, claim: int) -> None:
         spec = session.spec
@@ -165,11 +192,12 @@ def host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[
                 runner = Collector if spec.mode == "collect" else Runner
                 await runner(around, session, claim).run()
 
-    return Host(connection.tape, connection.keys, clock, process_name(), run, HostSettings(modes=modes))
+    limits = HostSettings(modes=modes, rest_seconds=settings.engine.rest_seconds)
+    return Host(connection.tape, connection.keys, clock, name, run, limits)
 
 
 def process_name() -> str:
-    """This process's name among all that run sessions and jobs."""
+    """This process's name among all that run jobs."""
     return f"{host_name()}-{os.getpid()}"
 
 
@@ -192,8 +220,12 @@ def answering(settings: Settings, connection: Connection, clock: Clock) -> Answe
     return Answering(connection.tape, clock, aggregates(registry_of(settings)))
 
 
-def market_store(settings: Settings) -> MarketStore:
-    """The store of time series in QuestDB, its tables made. Raises ReadModelUnavailable where QuestDB is not there."""
+def market_store(settings: Settings, *, wait: bool = False) -> MarketStore:
+    """The store of time series in QuestDB, its tables made; with `wait`, also where QuestDB does not answer now.
+
+    Raises:
+        ReadModelUnavailable: it does not answer, or was never started.
+    """
     from projections.questdb.access import access_of
     from projections.questdb.server import read_access
     from projections.questdb.store import QuestDbMarketStore
@@ -202,7 +234,12 @@ def market_store(settings: Settings) -> MarketStore:
     if access is None:
         raise ReadModelUnavailable("No QuestDB was started on this data folder.", hint="Start it with `tapedeck up`.")
     store = QuestDbMarketStore(access)
-    store.create()
+    try:
+        store.create()
+    except ReadModelUnavailable as error:  # who only reads says so to whom asks; the projector makes the tables
+        if not wait:
+            raise
+        log.warning("market_store_is_away", error=str(error))
     return store
 
 

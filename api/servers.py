@@ -49,7 +49,7 @@ class Servers:
         self._places = Places(settings.folder)
         self.nats: NatsServer | None = None
         self.questdb: QuestDbServer | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         self._sealing: Sealing | None = None
 
     async def start(self, *, market: bool = True) -> None:
@@ -59,22 +59,26 @@ class Servers:
             ProcessFailed, Conflict: with what is wrong and what to do.
         """
         self._places.make()
+        often, seconds = self._settings.processes.restarts_max, self._settings.processes.window_seconds
         waits: list[Coroutine[object, object, object]] = []
         if not self._settings.tape.url:
-            self.nats = NatsServer(self._places.nats, NatsSettings(), self._clock)
+            self.nats = NatsServer(
+                self._places.nats, NatsSettings(restarts_max=often, window_seconds=seconds), self._clock
+            )
             waits.append(self.nats.start())
         if market and market_store_of(self._settings) == "questdb" and not self._settings.market.url:
-            self.questdb = QuestDbServer(
-                self._places.questdb, QuestDbSettings(heap_mb=self._settings.market.heap_mb), self._clock
-            )
+            heap = self._settings.market.heap_mb
+            limits = QuestDbSettings(heap_mb=heap, restarts_max=often, window_seconds=seconds)
+            self.questdb = QuestDbServer(self._places.questdb, limits, self._clock)
             waits.append(self.questdb.start())
         try:
             await asyncio.gather(*waits)
         except BaseException:
             await self.stop()
             raise
-        if self.nats is not None:
-            self._watch = asyncio.create_task(self.nats.watch())
+        self._watches = [
+            asyncio.create_task(server.watch()) for server in (self.nats, self.questdb) if server is not None
+        ]
 
     async def init(self) -> str:
         """Make the streams where this folder has none yet; returns the epoch.
@@ -119,32 +123,18 @@ class Servers:
 
     async def failed(self) -> None:
         """Wait until a server cannot be kept up; raises what happened."""
-        waits: list[asyncio.Task[object]] = []
-        if self._watch is not None:
-            waits.append(asyncio.ensure_future(self._watch))
-        if self.questdb is not None:
-            waits.append(asyncio.create_task(self._questdb_ended(self.questdb)))
-        if not waits:
+        if not self._watches:
             await asyncio.Event().wait()
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in waits:
-                task.cancel()
-
-    @staticmethod
-    async def _questdb_ended(server: QuestDbServer) -> None:
-        code = await server.ended()
-        raise ProcessFailed(f"QuestDB ended with code {code}.\n{server.log_tail()}")
+        done, _ = await asyncio.wait(self._watches, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
     async def stop(self) -> None:
         """Write the seals' heads, then stop both, each by pid. Returns when neither runs."""
         if self._sealing is not None:
             await self._sealing.close()
-        if self._watch is not None:
-            self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
         for server in (self.questdb, self.nats):
             if server is not None:
                 with contextlib.suppress(ProcessFailed):

@@ -80,6 +80,7 @@ class EngineSettings(Section, frozen=True):
     snapshot_rows: Annotated[int, Meta(ge=1_000, description="rows between snapshots")] = 2_000_000
     snapshot_messages: Annotated[int, Meta(ge=10, le=20_000, description="messages between snapshots")] = 20_000
     snapshot_seconds: Annotated[float, Meta(gt=0, description="seconds between snapshots")] = 30.0
+    rest_seconds: Annotated[float, Meta(gt=0, le=60, description="before a run that broke off is tried again")] = 2.0
     step_seconds_max: Annotated[float, Meta(gt=0, description="longest step of the loop before it is ended")] = 10.0
 
 
@@ -109,6 +110,15 @@ class SourceSettings(Section, frozen=True):
     paced_seconds: Annotated[float, Meta(ge=0, description="then at once; 0: paced for ever")] = 0.0
 
 
+class ProcessesSettings(Section, frozen=True):
+    """Keeping the processes of a house up: our own, and the servers that are its children."""
+
+    restarts_max: Annotated[int, Meta(ge=0, description="of one process within the window; more ends the house")] = 20
+    window_seconds: Annotated[float, Meta(gt=0, description="over which restarts are counted")] = 60.0
+    pause_seconds: Annotated[float, Meta(ge=0, le=10, description="before a process is started again")] = 0.3
+    stop_seconds_max: Annotated[float, Meta(gt=0, le=60, description="from SIGTERM to SIGKILL")] = 8.0
+
+
 class LimitsSettings(Section, frozen=True):
     """Rate limits: requests per window, keyed by user, else by address."""
 
@@ -128,6 +138,7 @@ class Settings(Section, frozen=True):
     api: ApiSettings = ApiSettings()
     engine: EngineSettings = EngineSettings()
     jobs: JobSettings = JobSettings()
+    processes: ProcessesSettings = ProcessesSettings()
     limits: LimitsSettings = LimitsSettings()
     sources: Annotated[tuple[SourceSettings, ...], Meta(description="sources that sessions can tail")] = (
         SourceSettings(id="simulated", kind="simulated", symbols=("BTC_USDT", "ETH_USDT", "SOL_USDT")),
@@ -202,7 +213,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _known_env() -> dict[str, tuple[str, ...]]:
     names = dict(ENV_NAMES)
-    for section in ("tape", "market", "api", "engine", "jobs", "limits"):
+    for section in ("tape", "market", "api", "engine", "jobs", "processes", "limits"):
         kind = type(getattr(Settings(), section))
         for key in kind.__struct_fields__:
             names.setdefault(f"{ENV_PREFIX}{section}_{key}".upper(), (section, key))

@@ -179,8 +179,8 @@ async def _stored(log: Log, messages: list[Append]) -> int | None:
 async def _repeated(log: Log, messages: list[Append], sequence: int) -> list[int]:
     """The log knew the id: its message must be this one, or rows would be lost without a word."""
     try:
-        found = await log.exact(sequence)
-    except (NotSent, NoAnswer):
+        found = await read(log, lambda: log.exact(sequence))
+    except TapeUnavailable:
         raise _given_up(messages[0], True, "its id is known, and what stands there could not be read") from None
     if found is None or not _same(found, messages[-1]):
         raise Conflict(

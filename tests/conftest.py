@@ -18,6 +18,8 @@ COUNTS: tuple[tuple[str, int, str], ...] = (
     ("damages", 30, "cases of damage to the log's files"),
     ("seeds", 50, "seeds of the whole-system simulation"),
     ("inputs", 3000, "hostile inputs"),
+    ("stream-clients", 24, "clients of the event stream"),
+    ("stream-seconds", 6, "seconds that they listen"),
 )
 
 
@@ -50,6 +52,18 @@ def seeds_count(pytestconfig: pytest.Config) -> int:
 def inputs_count(pytestconfig: pytest.Config) -> int:
     """How many hostile inputs are sent."""
     return int(pytestconfig.getoption("--inputs"))
+
+
+@pytest.fixture(scope="session")
+def stream_clients(pytestconfig: pytest.Config) -> int:
+    """How many clients listen to the event stream."""
+    return int(pytestconfig.getoption("--stream-clients"))
+
+
+@pytest.fixture(scope="session")
+def stream_seconds(pytestconfig: pytest.Config) -> int:
+    """For how many seconds they do."""
+    return int(pytestconfig.getoption("--stream-seconds"))
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ async def opened(settings: Settings, *, modes: tuple[str, ...] = ()) -> AsyncIte
         registry = bootstrap.registry_of(settings)
         if house is None and modes:
             await overruns.tell(connection.tape, Places(settings.folder).overruns)
-            host = bootstrap.host(settings, connection, clock, modes)
+            host = stack.enter_context(bootstrap.placed_host(settings, connection, clock, modes))
             await host.start()
             stack.push_async_callback(host.close)
         segments = Segments(Places(settings.folder).segments, connection.tape.epoch)

@@ -68,7 +68,8 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
     check_port(settings.api.host, port)
     servers = Servers(settings, clock)
     child_env = {**(env or os.environ), **_as_env(settings, port)}
-    supervisor = Supervisor(places.logs, clock, child_env, SupervisorSettings())
+    limits = SupervisorSettings(**msgspec.structs.asdict(settings.processes))
+    supervisor = Supervisor(places.logs, clock, child_env, limits)
     await servers.start()
     try:
         await servers.init() if read_mark(places) else None

@@ -46,7 +46,7 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         connection = await bootstrap.connect(settings, role, clock)
         stack.push_async_callback(connection.close)
         await overruns.tell(connection.tape, Places(settings.folder).overruns)
-        host = bootstrap.host(settings, connection, clock, modes)
+        host = stack.enter_context(bootstrap.placed_host(settings, connection, clock, modes))
         ending = [host.ended]
         if role == "worker":
             from api.processes.jobs import job_runner

@@ -87,7 +87,7 @@ async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Gr
         market = await asyncio.to_thread(bootstrap.duck_market_store, slot.path.with_suffix(".market"))
         beside = [MarketProjection(market)]
     else:
-        market = await asyncio.to_thread(bootstrap.market_store, settings)
+        market = await asyncio.to_thread(bootstrap.market_store, settings, wait=True)
     registry = bootstrap.registry_of(settings)
     return Ground(
         settings=settings,

@@ -29,6 +29,7 @@ class HubSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_max: int = 1_000
     heartbeat_seconds: float = 5.0
     chunk_events_max: int = 256  # events joined into one write
+    linger_seconds: float = 0.01  # between two writes to one client: a lone event leaves at once, a burst as one write
 
 
 Overflow = Callable[[], None]  # called when a client's queue ran over
@@ -92,6 +93,11 @@ class Hub:
         """How many are connected."""
         return len(self._clients)
 
+    @property
+    def waiting(self) -> int:
+        """Events that wait for the slowest client."""
+        return max((len(client.queue) for client in self._clients), default=0)
+
     async def _receive(self, message: Message) -> None:
         if self._clients:
             event = word(message)
@@ -146,7 +152,9 @@ class Hub:
             yield b"".join(chunk)
 
     async def _live(self, client: Client, sent: int) -> AsyncGenerator[bytes, None]:
+        loop = asyncio.get_running_loop()
         yield HEARTBEAT
+        given = loop.time()
         while not self._released:
             if not client.queue and not client.overflowed:
                 client.woken.clear()
@@ -156,6 +164,8 @@ class Hub:
                 except TimeoutError:
                     yield HEARTBEAT
                     continue
+            if (rest := given + self._settings.linger_seconds - loop.time()) > 0 and not client.overflowed:
+                await asyncio.sleep(rest)
             chunk: list[bytes] = []
             while client.queue and len(chunk) < self._settings.chunk_events_max:
                 event = client.queue.popleft()
@@ -164,6 +174,7 @@ class Hub:
                     sent = event.sequence
             if chunk:
                 yield b"".join(chunk)
+                given = loop.time()
             elif client.overflowed:
                 yield TOO_SLOW
                 return

@@ -53,7 +53,7 @@ class Sources:
                 await self._keepers.pop(source).stop()
 
     def _keeper(self, source: str) -> Keeper:
-        lease = Lease(self._keys, self._clock, source)
+        lease = Lease(self._keys, self._clock, source, self._settings.owner)
         return Keeper(self._clock, lease, lambda: self._run(source), self._settings)
 
     def _run(self, source: str) -> SourceRun:

@@ -18,8 +18,9 @@ log = structlog.get_logger(__name__)
 
 
 class KeepingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Named limits of who runs a source."""
+    """Who runs a source, and named limits of it."""
 
+    owner: str = ""  # this process, also when it was killed and started again; empty: like no other
     lease: LeaseTimes = LeaseTimes()
     look_seconds: float = 1.0  # how often a source that runs elsewhere is looked for
     pause_seconds: float = 1.0  # before a source that failed runs again; twice as long each time

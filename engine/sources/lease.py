@@ -28,15 +28,15 @@ class LeaseTimes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Lease:
-    """One source, one owner at a time."""
+    """One source, one owner at a time. An owner that is named was killed where it finds its own name: it goes on."""
 
-    def __init__(self, keys: Keys, clock: Clock, source: str) -> None:
+    def __init__(self, keys: Keys, clock: Clock, source: str, owner: str = "") -> None:
         self.source = source
         self.ended = False  # whoever has it has given all rows: there is nothing to wait for
         self._keys = keys
         self._clock = clock
         self._key = f"source.{source}"
-        self._owner = clock.new_id().encode()
+        self._owner = (owner or clock.new_id()).encode()
         self._revision = 0
 
     async def take(self) -> bool:

@@ -60,6 +60,8 @@ class QuestDbSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start_seconds_max: float = 60.0
     starts_max: int = 3  # with other ports, where a chosen one was taken meanwhile
     stop_seconds_max: float = 10.0  # then SIGKILL
+    restarts_max: int = 10  # within the window, before the server is given up
+    window_seconds: float = 60.0
 
 
 def cached_jar(env: Mapping[str, str] = os.environ) -> Path | None:

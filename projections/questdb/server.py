@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -198,6 +199,35 @@ class QuestDbServer:
         while child is not None and child.poll() is None:
             await self._clock.sleep(POLL_SECONDS)
         return child.returncode if child is not None else 0
+
+    async def watch(self) -> None:
+        """Start it again whenever it ends by itself; returns after `stop`.
+
+        What it had acknowledged was written, so a store whose server alone was killed is whole.
+
+        Raises:
+            ProcessFailed: it ended `restarts_max` times within `window_seconds`.
+        """
+        restarts: deque[int] = deque()
+        while True:
+            code = await self.ended()
+            if self._child is None:
+                return
+            log.warning("questdb_ended", exit_code=code, restarts=len(restarts))
+            now, window_ns = self._clock.monotonic_ns(), round(self.settings.window_seconds * NS_PER_SECOND)
+            while restarts and now - restarts[0] > window_ns:
+                restarts.popleft()
+            if len(restarts) >= self.settings.restarts_max:
+                raise ProcessFailed(
+                    f"QuestDB ended {len(restarts) + 1} times within {self.settings.window_seconds:.0f} s, "
+                    f"last with code {code}.\n{self.log_tail()}"
+                )
+            restarts.append(now)
+            try:
+                await self._start()
+            except ProcessFailed as error:  # it ended again, or hangs: one restart more
+                log.warning("questdb_not_started", error=str(error))
+                await asyncio.to_thread(self._end, self._child)
 
     async def stop(self) -> None:
         """SIGTERM, after `stop_seconds_max` SIGKILL. Returns when it is gone; does nothing where it is."""

@@ -12,7 +12,7 @@ from events.facts import RecordingOpened
 from events.frames import Section
 from events.memory_tape import MemoryTape
 from events.rows import Rows, SectionKind
-from events.tape import Append
+from events.tape import Append, Tape
 
 LIVE = "live"
 MARKET = SimulatedMarket(
@@ -26,7 +26,7 @@ MARKET = SimulatedMarket(
 )
 
 
-async def simulated_recording(tape: MemoryTape, market: SimulatedMarket = MARKET, content: str = "a" * 32) -> str:
+async def simulated_recording(tape: Tape, market: SimulatedMarket = MARKET, content: str = "a" * 32) -> str:
     """Import an hour of a simulated market; the id of its recording."""
     importer = Importer(tape, SystemClock())
     imported = await importer.run(SimulatedFeed(market), content, "an hour of the simulated market", "simulated")

@@ -47,6 +47,9 @@ async def _listening(port: int) -> None:
             await asyncio.sleep(0.02)
 
 
+READ_BYTES = 262_144
+
+
 class EventStream:
     """One client of /api/tape/stream. `ids` are the sequences it was given; they survive `leave` and `join`."""
 
@@ -56,17 +59,25 @@ class EventStream:
         self.ids: list[int] = []
         self.heartbeats = 0
         self.dropped = False
+        self.over = False  # the server ended it
         self.head = b""
+        self._part = b""  # of a line that has not come whole
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def join(self, last: int | None = None) -> None:
-        """Connect, behind an event where one is named."""
+    async def join(self, last: int | None = None, receive_bytes: int = 0) -> None:
+        """Connect, behind an event where one is named; with a receive buffer of a size where it is named."""
         resume = f"Last-Event-ID: {last}\r\n" if last is not None else ""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        connection = socket.socket()
+        if receive_bytes:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=connection)
         request = f"GET /api/tape/stream{self.query} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n{resume}\r\n"
         writer.write(request.encode())
         self._reader, self._writer, self.dropped = reader, writer, False
+        self.over, self._part = False, b""
         self.head = await reader.readuntil(b"\r\n\r\n")
         assert self.head.startswith(b"HTTP/1.1 200"), self.head
 
@@ -75,9 +86,8 @@ class EventStream:
         assert self._reader is not None
         async with asyncio.timeout(seconds):
             while not self.ids or self.ids[-1] < until:
-                line = await self._reader.readline()
-                self._take(line)
-                if not line or self.dropped:
+                await self._more(self._reader)
+                if self.over or self.dropped:
                     return
 
     async def beat(self, count: int, seconds: float = 10.0) -> None:
@@ -85,7 +95,14 @@ class EventStream:
         assert self._reader is not None
         async with asyncio.timeout(seconds):
             while self.heartbeats < count:
-                self._take(await self._reader.readline())
+                await self._more(self._reader)
+
+    async def _more(self, reader: asyncio.StreamReader) -> None:
+        data = await reader.read(READ_BYTES)
+        self.over = not data
+        *lines, self._part = (self._part + data).split(b"\n")
+        for line in lines:
+            self._take(line)
 
     def _take(self, line: bytes) -> None:
         if line.startswith(b"id: "):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import httpx
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import pytest_asyncio
 
 from api.settings import ApiSettings
+from api.streams.hub import Hub, HubSettings
+from api.streams.wording import Filter
 from events import codec, subjects
 from events.facts import CommandAccepted
 from events.tape import Append
@@ -146,6 +149,28 @@ async def test_filters_pass_what_was_asked_for(house: Served) -> None:
     assert of_session.ids == [started, stopped]
     assert of_market.ids == [other, ours]
     assert of_instrument.ids == [ours]
+
+
+async def test_a_burst_leaves_in_few_writes(house: Served) -> None:
+    """One event leaves at once; what comes while a client rests from a write leaves with the next one."""
+    hub = Hub(house.made.tape, HubSettings(linger_seconds=0.3))
+    await hub.start()
+    written: list[bytes] = []
+
+    async def listen() -> None:
+        async with aclosing(hub.events(Filter(), None)) as events:
+            async for chunk in events:
+                written.append(chunk)
+
+    listening = asyncio.create_task(listen())
+    await until(lambda: len(written) == 1)
+    for _ in range(100):
+        await house.append(1)
+        await asyncio.sleep(0)
+    await until(lambda: b"".join(written).count(b"\nevent: ") == 100)
+    assert len(written) <= 5  # a heartbeat, then a write in 0.3 s
+    listening.cancel()
+    await hub.close()
 
 
 async def test_heartbeats_come_while_nothing_happens(house: Served) -> None:

@@ -90,6 +90,18 @@ async def test_every_question_lost() -> None:
     assert await ids(tape.share()) == ["c-1"]
 
 
+async def test_a_known_id_is_read_back_until_it_is_found() -> None:
+    """A repeat whose id the log still knows is confirmed, though readings of what stands there get lost."""
+    clock = ManualClock()
+    message = Append("tape.a", b"once", "1")
+    tape = MemoryTape(clock=clock)
+    assert await tape.append(message) == 1
+    lossy = tape.share(faults=Faults(FaultRates(lost_reply_ratio=0.3), chance(4)))
+    for _ in range(200):
+        assert await lossy.append(message) == 1
+    assert await ids(tape) == ["1"]
+
+
 async def test_batches_under_faults() -> None:
     """Atomic batches under the same faults are whole and stand once each."""
     clock = ManualClock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ from projections.questdb.java import JAR_NAME, QuestDbSettings, cached_jar, envi
 from projections.questdb.server import QuestDbServer, read_access
 from projections.questdb.store import QuestDbMarketStore
 from tests.conftest import ROOT
+from tests.fixtures.waiting import until
 from tests.projections.questdb_servers import settings
 
 pytestmark = pytest.mark.questdb
@@ -198,6 +200,32 @@ async def test_a_failed_start_shows_its_log(tmp_path: Path) -> None:
         await server.start()
     assert server.pid is None
     left_over.own(tmp_path).close()
+
+
+async def test_it_is_kept_up(tmp_path: Path) -> None:
+    """Watched, it is started again at its address whenever it is killed; one time too often is said, with its log."""
+    server = QuestDbServer(tmp_path, settings(restarts_max=2))
+    access = await server.start()
+    watch = asyncio.create_task(server.watch())
+    try:
+        for _ in range(2):
+            killed = server.pid
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            await until(lambda killed=killed: server.pid not in (None, killed), 60)  # type: ignore[misc]
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(ReadModelUnavailable):
+                    assert await asyncio.to_thread(ask, access, "SELECT 1") == [(1,)]
+                    break
+                await asyncio.sleep(0.05)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(ProcessFailed, match="QuestDB ended 3 times within 60 s, last with code -9"):
+            await asyncio.wait_for(watch, 60)
+    finally:
+        watch.cancel()
+        await server.stop()
 
 
 async def test_it_survives_kills_and_taken_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

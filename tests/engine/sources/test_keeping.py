@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.recordings import shelf
@@ -107,6 +108,14 @@ async def test_a_source_of_a_killed_engine_runs_again(house: House) -> None:
     async with all_held(house.process(), "s1"):
         await asyncio.sleep(0.2)
         assert await house.rows() == 0, "somebody might still run it"
+        await house.more()
+
+
+async def test_an_engine_that_was_killed_has_its_sources_at_once(house: House) -> None:
+    """Started again under its name, it does not wait until the lease of its earlier life has ended."""
+    await house.keys.put("source.sim", b"engine-0")  # as a killed process leaves it
+    settings = msgspec.structs.replace(KEEPING, owner="engine-0", look_seconds=60.0)
+    async with holding.Sources(house.tape, house.keys, house.clock, house.known, None, settings).held("sim", "s"):
         await house.more()
 
 
