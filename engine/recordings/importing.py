@@ -99,11 +99,14 @@ class Importer:
         if held is not None:
             work.resume(frames.decode(held.body, held.sequence)[0], held.sequence)
         pieces = _frames(feed.chunks(lambda form: number[form]), self.tape.limits.frame_bytes_max, work)
-        while batch := await asyncio.to_thread(work.batch, pieces):
-            sequences = await self.tape.append_bulk(batch)
-            await asyncio.to_thread(work.confirmed, sequences, self.clock.now_ns())
-            self.progress(work.hash.rows, told.rows)
-        return await self._complete(recording, work, told)
+        try:
+            while batch := await asyncio.to_thread(work.batch, pieces):
+                sequences = await self.tape.append_bulk(batch)
+                await asyncio.to_thread(work.confirmed, sequences, self.clock.now_ns())
+                self.progress(work.hash.rows, told.rows)
+            return await self._complete(recording, work, told)
+        finally:
+            work.drop()
 
     async def _complete(self, recording: Recording, work: _Work, told: Description) -> Imported:
         page = await self.tape.page(recording.opened_at, subjects=(subjects.market(recording.opened.source),), limit=1)
@@ -126,7 +129,7 @@ class Importer:
         sequence = await self.tape.append(
             codec.to_append(fact, subject, f"{recording.id}:completed", expected=recording.last, fence=subject)
         )
-        work.close()
+        await asyncio.to_thread(work.close)
         done = msgspec.structs.replace(recording, state=RecordingState.COMPLETE, completed=fact, last=sequence)
         return Imported(done, fact.rows - work.held, fact.rows)
 
@@ -144,15 +147,16 @@ class _Work:
         self.last_rows = 0
         self.first_ns = 0
         self.last_ns = 0
+        self._folder = segments
         self._segments = segments.writer(self.source) if segments else None
         self._flight: list[Rows] = []
 
     def resume(self, last: Section, sequence: int) -> None:
-        """The tape holds rows up to and with this section; segments begin anew only with a whole import."""
+        """The tape holds rows up to and with this section; segments go on behind it."""
         self.held = last.ordinal + len(last.rows)
         self.expected = self.last_sequence = sequence
         self.last_rows = len(last.rows)
-        self._segments = None
+        self._segments = self._folder.writer(self.source, sequence) if self._folder else None
 
     def batch(self, pieces: Iterator[tuple[int, Rows]]) -> list[Append]:
         """The next frames to append; empty at the end."""
@@ -183,12 +187,18 @@ class _Work:
         self.last_rows = len(self._flight[-1])
         if self._segments is not None:
             for sequence, rows in zip(sequences, self._flight, strict=True):
-                self._segments.add(sequence, self.kind, rows, now_ns)
+                if (full := self._segments.add(sequence, self.kind, rows, now_ns)) is not None:
+                    full.keep()
 
     def close(self) -> None:
         """Write the last segment."""
+        if self._segments is not None and (full := self._segments.close()) is not None:
+            full.keep()
+
+    def drop(self) -> None:
+        """Forget the rows of a segment that was not written."""
         if self._segments is not None:
-            self._segments.close()
+            self._segments.drop()
 
     def note(self, rows: Rows) -> None:
         """Hash the next rows of the feed, and keep the first and last event time."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
 
-from engine.recordings.segments import Segment, Segments
+from engine.recordings.segments import UNKNOWN, Found, Segment, Segments, SegmentWriter
 from events import frames, subjects
 from events.errors import TapeRefused, Undecodable
 from events.facts import Place
@@ -81,22 +82,28 @@ class RecordingReader:
         self._segments = segments
 
     async def read(self, window: Window) -> AsyncIterator[RowsInput]:
-        """All rows of the window in order.
+        """All rows of the window in order. What comes from the tape is written as segments for the next reading.
 
         Raises:
             TapeRefused: the tape ends before the window does.
         """
-        after = max(window.after, Place(window.first.sequence, window.first.index - 1))
-        reached = after
-        for segment in self._segments.covering(window.source, window.first.sequence) if self._segments else []:
-            if segment.first > max(reached.sequence, window.first.sequence) and not self._follows(reached, segment):
-                break
+        reached = max(window.after, Place(window.first.sequence, window.first.index - 1))
+        whole = UNKNOWN  # the source's message up to which every row was given, where it is known
+        for found in await self._named(window):
+            segment = await asyncio.to_thread(self._open, found)
+            if segment is None or segment.end <= reached:
+                continue
+            if segment.first > reached.sequence and (whole == UNKNOWN or segment.follows != whole):
+                async for one in self._from_tape(window, reached, whole, segment.first - 1):
+                    yield one
+                    reached = one.last
             for one in _of_segment(segment, reached, window.last):
                 yield one
                 reached = one.last
+            whole = segment.last if reached == segment.end else UNKNOWN
             if reached >= window.last:
                 return
-        async for one in self._from_tape(window, reached):
+        async for one in self._from_tape(window, reached, whole, window.last.sequence):
             yield one
             reached = one.last
         if reached < window.last:
@@ -107,16 +114,63 @@ class RecordingReader:
                 hint="Run `tapedeck doctor`.",
             )
 
-    @staticmethod
-    def _follows(reached: Place, segment: Segment) -> bool:
-        return segment.follows == reached.sequence
+    async def _named(self, window: Window) -> list[Found]:
+        if self._segments is None:
+            return []
+        first = max(window.first.sequence, window.after.sequence)
+        return await asyncio.to_thread(self._segments.named, window.source, first, window.last.sequence)
 
-    async def _from_tape(self, window: Window, reached: Place) -> AsyncIterator[RowsInput]:
-        wanted = (subjects.market(window.source),)
-        start = max(1, reached.sequence)
-        async for message in self._tape.read(start, subjects=wanted, end=window.last.sequence):
-            for one in rows_of_message(message, reached):
-                yield _cut(one, window.last)
+    def _open(self, found: Found) -> Segment | None:
+        assert self._segments is not None, "it was found among them"
+        return self._segments.open(found)
+
+    async def _from_tape(self, window: Window, reached: Place, whole: int, end: int) -> AsyncIterator[RowsInput]:
+        """Rows behind `reached`, of messages up to and with `end`."""
+        start = max(1, reached.sequence if whole == UNKNOWN else whole + 1)
+        if start > end:
+            return
+        gathering = Gathering(self._segments.writer(window.source, whole) if self._segments is not None else None)
+        try:
+            async for message in self._tape.read(start, subjects=(subjects.market(window.source),), end=end):
+                for one in rows_of_message(message, reached):
+                    yield _cut(one, window.last)
+                await gathering.add(message)
+            await gathering.keep()
+        finally:
+            gathering.drop()
+
+
+class Gathering:
+    """The segments that a reading of the tape makes beside it; none where the disk, or a message, does not suit."""
+
+    def __init__(self, writer: SegmentWriter | None) -> None:
+        self._writer = writer
+
+    async def add(self, message: Message) -> None:
+        """The source's next message, whole."""
+        if self._writer is None:
+            return
+        sections = frames.decode(message.body, message.sequence)
+        try:
+            if len(sections) != 1:
+                raise OSError("a segment holds one section a message")
+            full = self._writer.add(message.sequence, sections[0].kind, sections[0].rows, message.appended_ns)
+        except OSError:
+            self.drop()
+            return
+        if full is not None:
+            await asyncio.to_thread(full.keep)
+
+    async def keep(self) -> None:
+        """The last one."""
+        if self._writer is not None and (full := self._writer.close()) is not None:
+            await asyncio.to_thread(full.keep)
+
+    def drop(self) -> None:
+        """No more, and nothing of what was not kept."""
+        if self._writer is not None:
+            self._writer.drop()
+        self._writer = None
 
 
 def _cut(one: RowsInput, last: Place) -> RowsInput:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import structlog
 
 from engine.feeds.hashing import ContentHash
-from engine.recordings.segments import SegmentWriter
+from engine.recordings.segments import Full, SegmentWriter
 from events import codec, frames, subjects
 from events.clock import Clock
 from events.facts import Place, RecordingAbandoned, RecordingCompleted, RecordingOpened
@@ -15,6 +17,8 @@ from events.frames import Section
 from events.rows import Rows, SectionKind
 from events.tape import Tape
 from events.writer import FencedWriter, WriterLimits
+
+WRITES_MAX = 2  # full segments (64 MB each) on their way to the disk
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +39,7 @@ class Recorder:
         self._clock = clock
         self.opened = opened
         self._segments = segments
+        self._writes: list[asyncio.Task[object]] = []
         self._limits = limits
         self._kind = SectionKind.BAR if opened.section == "bar" else SectionKind.MARKET
         self._hash = ContentHash()
@@ -68,9 +73,14 @@ class Recorder:
         )
 
     async def put(self, rows: Rows) -> None:
-        """The next rows, in order of arrival; waits only while the writer's queue is full. Raises as the writer."""
+        """The next rows, in order of arrival; waits only while the writer's queue, or the disk, is full with them.
+
+        Raises: as the writer.
+        """
         if not len(rows):
             return
+        if len(self._writes) >= WRITES_MAX:
+            await self._writes.pop(0)
         self._times = (self._times[0] if self.rows else int(rows["ts_event_ns"][0]), int(rows["ts_event_ns"][-1]))
         self._hash.add(rows)
         self.rows += len(rows)
@@ -90,7 +100,21 @@ class Recorder:
         self._first = self._first or Place(sequence, 0)
         self._last = Place(sequence, len(rows) - 1)
         if self._segments is not None:
-            self._segments.add(sequence, self._kind, rows, self._clock.now_ns())
+            self._gather(sequence, rows)
+
+    def _gather(self, sequence: int, rows: Rows) -> None:
+        assert self._segments is not None, "asked before"
+        try:
+            self._keep(self._segments.add(sequence, self._kind, rows, self._clock.now_ns()))
+        except OSError as error:
+            log.warning("segment_not_written", source=self.opened.source, error=str(error))
+            self._segments.drop()
+            self._segments = None
+
+    def _keep(self, full: Full | None) -> None:
+        """Put a full segment in its place beside the loop: syncing 64 MB is too long for it."""
+        if full is not None:
+            self._writes.append(asyncio.get_running_loop().create_task(asyncio.to_thread(full.keep)))
 
     async def complete(self) -> RecordingCompleted | RecordingAbandoned:
         """End the recording; one without rows is abandoned. Raises as the writer: then it stays open."""
@@ -98,7 +122,9 @@ class Recorder:
             return await self._complete()
         finally:
             if self._segments is not None:  # it holds rows that are on the tape, and no others
-                self._segments.close()
+                self._keep(self._segments.close())
+            for write in self._writes:
+                await write
 
     async def _complete(self) -> RecordingCompleted | RecordingAbandoned:
         await self.flush()

@@ -1,20 +1,25 @@
 """Segments: a source's rows packed behind each other in a file, so that a replay need not read small messages.
 
-They belong to no one: deletable at any time, rebuilt from the tape by the next full reading. A file holds rows of one
-section kind exactly as the loop reads them; beside it an index names the messages they came from and a checksum.
-The index is written last, by renaming, so half a segment is none.
+They belong to no one: deletable at any time, written again by the next reading that misses them. A file holds rows of
+one section kind exactly as the loop reads them; beside it an index names the messages they came from and a checksum.
+The index is written last, by renaming, so half a segment is none. Which segments a reading needs, their names say:
+`<first>-<last>`, sequences; each is opened and compared with its checksum when the reading gets to it.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import os
+import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import msgspec
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from events.facts import Place
@@ -23,8 +28,14 @@ from events.rows import ROW_DTYPES, Rows, SectionKind
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 SEGMENT_SECONDS_MAX = 3600
 SUFFIX = ".index"
-OPEN = ".open."  # and the writer's pid: rows of a segment that is not closed
+OPEN = ".open."  # and the writer's pid and number: rows of a segment that is not closed
 WRITE_BYTES = 262_144
+MAPPED_MAX = 256  # segments kept open
+UNKNOWN = -1  # `follows` of a segment whose message before was not seen
+_NAME = re.compile(r"(\d{16})-(\d{16})\.index")
+
+log = structlog.get_logger(__name__)
+_numbers = itertools.count(1)
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +47,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     sequences: bytes  # <i8[messages]
     counts: bytes  # <i8[messages]: rows of each message
-    follows: int  # sequence of the source's message before the first one; 0: none
+    follows: int  # sequence of the source's message before the first one; 0: none, -1: not known
     checksum: tuple[int, int]
 
 
@@ -66,6 +77,11 @@ class Segment:
         if at < len(self.sequences) and int(self.sequences[at]) == place.sequence:
             return before + min(place.index + 1, int(self.counts[at]))
         return before
+
+    @property
+    def end(self) -> Place:
+        """The place of its last row."""
+        return Place(self.last, int(self.counts[-1]) - 1)
 
     def places(self, first: int, end: int) -> tuple[tuple[tuple[int, int], ...], int]:
         """(sequence, rows) of the messages of rows `first` to `end`, and the first row's index in its message."""
@@ -100,11 +116,15 @@ class SegmentWriter:
         self._bytes = 0
         self._opened_ns = 0
 
-    def add(self, sequence: int, kind: SectionKind, rows: Rows, appended_ns: int) -> None:
-        """The rows of the source's next message."""
+    def add(self, sequence: int, kind: SectionKind, rows: Rows, appended_ns: int) -> Full | None:
+        """The rows of the source's next message; gives the segment before, where that is full.
+
+        Raises:
+            OSError: the folder cannot be written; a replay without segments is slower, and as good.
+        """
         old = self._opened_ns and appended_ns - self._opened_ns > SEGMENT_SECONDS_MAX * 1_000_000_000
-        if self._file and (kind is not self._kind or old or self._bytes + rows.nbytes > SEGMENT_BYTES_MAX):
-            self.close()
+        over = kind is not self._kind or old or self._bytes + rows.nbytes > SEGMENT_BYTES_MAX
+        full = self.close() if self._file and over else None
         self._file = self._file or self._begun()
         self._kind = kind
         self._opened_ns = self._opened_ns or appended_ns
@@ -113,16 +133,17 @@ class SegmentWriter:
         self._sequences.append(sequence)
         self._counts.append(len(rows))
         self._bytes += rows.nbytes
+        return full
 
     def _begun(self) -> BinaryIO:
         self._folder.mkdir(parents=True, exist_ok=True)
         for left in self._folder.glob(f"{OPEN}*"):
-            if not Path(f"/proc/{left.name.removeprefix(OPEN)}").exists():
+            if not Path(f"/proc/{left.name.removeprefix(OPEN).partition('.')[0]}").exists():
                 left.unlink(missing_ok=True)
-        return (self._folder / f"{OPEN}{os.getpid()}").open("wb", WRITE_BYTES)
+        return (self._folder / f"{OPEN}{os.getpid()}.{next(_numbers)}").open("wb", WRITE_BYTES)
 
-    def close(self) -> Path | None:
-        """Close what was gathered; the path of its index."""
+    def close(self) -> Full | None:
+        """What was gathered, to be kept; the writer goes on behind it."""
         if self._file is None or self._kind is None:
             return None
         index = Index(
@@ -136,16 +157,47 @@ class SegmentWriter:
             checksum=self._sums,
         )
         name = f"{self._sequences[0]:016d}-{self._sequences[-1]:016d}"
-        with self._file as file:
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(self._folder / f"{name}.rows")
-        path = self._folder / f"{name}{SUFFIX}"
-        _write(path, msgspec.msgpack.encode(index))
+        full = Full(self._folder / f"{name}{SUFFIX}", self._file, index)
         self._follows = self._sequences[-1]
         self._file = None
         self._clear()
-        return path
+        return full
+
+    def drop(self) -> None:
+        """Forget what was gathered."""
+        if self._file is not None:
+            self._file.close()
+            Path(self._file.name).unlink(missing_ok=True)
+            self._file = None
+        self._clear()
+
+
+class Full:
+    """A segment whose rows are all in its file, and which nobody finds yet."""
+
+    def __init__(self, path: Path, file: BinaryIO, index: Index) -> None:
+        self._path, self._file, self._index = path, file, index
+
+    def keep(self) -> Path | None:
+        """Put it in its place and give its index; None where the disk does not take it. Syncs: call it in a thread."""
+        try:
+            with self._file as file:
+                file.flush()
+                os.fsync(file.fileno())
+            Path(file.name).replace(self._path.with_suffix(".rows"))
+            _write(self._path, msgspec.msgpack.encode(self._index))
+        except OSError as error:  # a replay without it is slower, and as good
+            log.warning("segment_not_written", path=str(self._path), error=str(error))
+            return None
+        return self._path
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A segment that a name tells of, unopened."""
+
+    first: int  # sequences
+    last: int
+    path: Path  # of the index
 
 
 class Segments:
@@ -156,28 +208,36 @@ class Segments:
         self.epoch = epoch
         self._sound: dict[Path, Segment] = {}
 
-    def covering(self, source: str, first: int) -> list[Segment]:
-        """Segments of a source that reach `first` or lie behind it, in order."""
-        paths = sorted((self.folder / source).glob(f"*{SUFFIX}"))
-        found = [segment for path in paths if (segment := self._open(path)) is not None]
-        return [segment for segment in found if segment.last >= first]
+    def named(self, source: str, first: int, last: int) -> list[Found]:
+        """Segments of a source whose names say that they hold messages between `first` and `last`, in order."""
+        found = []
+        for path in (self.folder / source).glob(f"*{SUFFIX}"):
+            if (name := _NAME.fullmatch(path.name)) is not None:
+                found.append(Found(int(name[1]), int(name[2]), path))
+        wanted = [one for one in found if one.last >= first and one.first <= last]
+        return sorted(wanted, key=lambda one: (one.first, -one.last))
 
     def writer(self, source: str, follows: int = 0) -> SegmentWriter:
         """A writer for the source's next messages."""
         return SegmentWriter(self.folder, source, self.epoch, follows)
 
-    def _open(self, path: Path) -> Segment | None:
-        if path in self._sound:
-            return self._sound[path]
-        try:
-            index = msgspec.msgpack.decode(path.read_bytes(), type=Index)
-            segment = Segment(path.with_suffix(".rows"), index)
-        except (OSError, ValueError, msgspec.MsgspecError):
-            return None
-        if index.epoch != self.epoch or not segment.sound():
-            return None
-        self._sound[path] = segment
+    def open(self, found: Found) -> Segment | None:
+        """The segment, compared with its checksum once; None where it is not good. Reads it: call it in a thread."""
+        segment = self._sound.pop(found.path, None) or self._opened(found)
+        if segment is not None:
+            self._sound[found.path] = segment  # behind the others: the first was not used for longest
+            while len(self._sound) > MAPPED_MAX:
+                self._sound.pop(next(iter(self._sound)), None)
         return segment
+
+    def _opened(self, found: Found) -> Segment | None:
+        try:
+            index = msgspec.msgpack.decode(found.path.read_bytes(), type=Index)
+            segment = Segment(found.path.with_suffix(".rows"), index)
+        except (OSError, ValueError, LookupError, msgspec.MsgspecError):
+            return None
+        mine = index.epoch == self.epoch and (segment.first, segment.last) == (found.first, found.last)
+        return segment if mine and segment.sound() else None
 
 
 def checksum(rows: Rows, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
@@ -204,7 +264,7 @@ def _fletcher(words: NDArray[np.uint64], first: int, second: int) -> tuple[int, 
 
 
 def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     with temporary.open("wb") as file:
         file.write(data)
         file.flush()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.recordings.segments import OPEN, Segments, checksum
+from engine.recordings.segments import OPEN, Segment, Segments, SegmentWriter, checksum
 from events.rows import MARKET_DTYPE, Rows, SectionKind
 
 
@@ -21,14 +21,25 @@ def rows(count: int, first: int = 0) -> Rows:
     return made
 
 
+def good(segments: Segments) -> list[Segment]:
+    """All segments that can be opened, in order."""
+    return [one for found in segments.named("sim", 1, 2**62) if (one := segments.open(found)) is not None]
+
+
+def keep(writer: SegmentWriter) -> None:
+    """Close and put in its place what was gathered."""
+    assert (full := writer.close()) is not None
+    assert full.keep() is not None
+
+
 def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     """A segment holds the rows of its messages in order, with the sequences they came from."""
     segments = Segments(tmp_path, "epoch")
     writer = segments.writer("sim", follows=3)
     for at, count in enumerate((1, 7, 2_000)):
         writer.add(10 + at, SectionKind.MARKET, rows(count, at * 10_000), 1)
-    assert writer.close() is not None
-    (segment,) = segments.covering("sim", 1)
+    keep(writer)
+    (segment,) = good(segments)
     assert segment.rows.tobytes() == b"".join(
         rows(count, at * 10_000).tobytes() for at, count in enumerate((1, 7, 2000))
     )
@@ -40,12 +51,11 @@ def test_the_next_segment_follows_the_one_before(tmp_path: Path) -> None:
     """A writer that goes on after a close begins a segment that names the message before it."""
     segments = Segments(tmp_path, "epoch")
     writer = segments.writer("sim")
-    writer.add(5, SectionKind.MARKET, rows(3), 1)
-    writer.close()
-    writer.add(9, SectionKind.MARKET, rows(4, 3), 1)
-    writer.close()
+    for sequence, count in ((5, 3), (9, 4)):
+        writer.add(sequence, SectionKind.MARKET, rows(count), 1)
+        keep(writer)
     assert writer.close() is None
-    assert [(one.follows, one.first) for one in segments.covering("sim", 1)] == [(0, 5), (5, 9)]
+    assert [(one.follows, one.first) for one in good(segments)] == [(0, 5), (5, 9)]
 
 
 def test_an_open_segment_is_none(tmp_path: Path) -> None:
@@ -53,9 +63,9 @@ def test_an_open_segment_is_none(tmp_path: Path) -> None:
     segments = Segments(tmp_path, "epoch")
     writer = segments.writer("sim")
     writer.add(5, SectionKind.MARKET, rows(3), 1)
-    assert segments.covering("sim", 1) == []
-    writer.close()
-    assert len(segments.covering("sim", 1)) == 1
+    assert good(segments) == []
+    keep(writer)
+    assert len(good(segments)) == 1
 
 
 def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
@@ -64,12 +74,14 @@ def test_what_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
     gone.wait()
     folder = tmp_path / "sim"
     folder.mkdir()
-    (folder / f"{OPEN}{gone.pid}").write_bytes(b"rows")
-    (folder / f"{OPEN}1").write_bytes(b"rows")
+    (folder / f"{OPEN}{gone.pid}.1").write_bytes(b"rows")
+    (folder / f"{OPEN}1.1").write_bytes(b"rows")
     writer = Segments(tmp_path, "epoch").writer("sim")
     writer.add(5, SectionKind.MARKET, rows(3), 1)
-    assert sorted(path.name for path in folder.iterdir()) == sorted((f"{OPEN}1", f"{OPEN}{os.getpid()}"))
-    writer.close()
+    names = sorted(path.name.rpartition(".")[0] for path in folder.iterdir())
+    assert names == sorted((f"{OPEN}1", f"{OPEN}{os.getpid()}"))
+    writer.drop()
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_a_changed_bit_is_noticed(tmp_path: Path) -> None:
@@ -77,12 +89,12 @@ def test_a_changed_bit_is_noticed(tmp_path: Path) -> None:
     segments = Segments(tmp_path, "epoch")
     writer = segments.writer("sim")
     writer.add(5, SectionKind.MARKET, rows(100), 1)
-    writer.close()
+    keep(writer)
     (path,) = (tmp_path / "sim").glob("*.rows")
     data = bytearray(path.read_bytes())
     data[1_234] ^= 1
     path.write_bytes(data)
-    assert segments.covering("sim", 1) == []
+    assert good(segments) == []
 
 
 def test_sums_go_on_behind_those_before() -> None:
