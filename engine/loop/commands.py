@@ -14,7 +14,7 @@ from engine.loop.fills import settle, slipped
 from engine.loop.ledger import book_fill
 from engine.loop.market import opposite_quote
 from engine.loop.orders import compact, draft, end, find, place
-from engine.loop.outputs import book_tables, out_tables, put_order
+from engine.loop.outputs import book_tables, out_tables, put_mark, put_order
 from engine.loop.records import Books, Out, Record
 from events.rows import Code, OrderKind, OrderStatus
 
@@ -101,16 +101,23 @@ def halt(books: Books, out: Out, row: Record) -> int:
 
 
 def close(books: Books, out: Out, flatten: int) -> int:
-    """End of the session: all orders cancelled; with `flatten` positions are closed at once.
+    """End of the session: all orders cancelled, with `flatten` positions closed at once, and a last mark.
 
-    They fill as takers without limit of quantity, at the opposite quote where it is known, else at the last price,
-    after slippage.
+    Without that mark results would end up to one `equity_interval` early. There is none before the first row.
     """
-    instruments, lanes, _, accounts = books
+    account = books[3][0]
     cancel_all(books, out, int(Code.SESSION_END))
     compact(books)
-    if flatten == 0:
-        return DONE
+    if flatten != 0:
+        close_positions(books, out)
+    if account["input"] > 0:
+        put_mark(books, out)
+    return DONE
+
+
+def close_positions(books: Books, out: Out) -> None:
+    """Every position filled as taker without limit of quantity: at the opposite quote, else the last price, slipped."""
+    instruments, lanes, _, accounts = books
     for lane_index in range(accounts[0]["lanes"]):
         position = lanes[lane_index]["position"]
         market = instruments[lanes[lane_index]["instrument"]]
@@ -126,7 +133,6 @@ def close(books: Books, out: Out, flatten: int) -> int:
             book_fill(books, out, order, (price, order["quantity"], fee, 0))
             settle(books, out, order)
             compact(books)
-    return DONE
 
 
 def about_order(books: Books, out: Out, row: Record) -> int:

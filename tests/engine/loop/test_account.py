@@ -166,6 +166,19 @@ def test_marks_come_at_the_interval_and_after_fills() -> None:
     assert marks["input"].tolist() == sorted([*boundaries, 2])
 
 
+def test_the_end_has_a_mark() -> None:
+    """Results end with the last row, whether positions are closed or not; a session without rows has none."""
+    for flatten in (False, True):
+        at = Desk(spec_of(given=limits(equity_interval_ms=3_600_000))).script((1, {"kind": 1}))
+        at.rows(trade(100.0), trade(100.0), trade(104.0))
+        at.keep(at.loop.close(flatten=flatten))
+        last = at.kind(4)[-1]
+        assert int(last["ts_event_ns"]) == int(at.loop.account[0]["loop_ns"])
+        assert float(last["equity"]) == at.loop.equity
+        assert (float(last["exposure"]) == 0.0) is flatten
+    assert not Desk(spec_of()).loop.close(flatten=True)
+
+
 def test_quotes_alone_move_the_price_until_the_first_trade() -> None:
     """The mid is the last price of an instrument that never traded."""
     at = Desk(spec_of()).rows(bid(99.0), ask(101.0))

@@ -55,6 +55,9 @@ async def test_paper_over_a_recording_and_backtest_have_one_hash(house: MemoryHo
             assert history.ended.inputs == 20_000
             assert history.ended.counts["fill"] > 100
             hashes.add(history.ended.decision_hash)
+            marks = history.held.rows(SectionKind.MARK, 0)
+            assert float(marks[-1]["equity"]) == history.ended.equity == outcome(history).curve.equity[-1]
+            assert int(marks[-1]["ts_event_ns"]) == int(walk(20_000)["ts_event_ns"][-1])
             verdict = await verify(house.tape, house.reader, house.decider, spec.session)
             assert verdict.equal, verdict.detail
     assert len(hashes) == 1
