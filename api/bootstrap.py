@@ -146,6 +146,13 @@ def surroundings(settings: Settings, connection: Connection, registry: Registry,
     )
 
 
+async def introduce(settings: Settings, connection: Connection, clock: Clock) -> None:
+    """Give the instruments of the configured sources their numbers. Raises OperatingError."""
+    from engine.sources.introducing import introduce as introduced
+
+    await introduced(connection.tape, clock, sources_of(settings).values())
+
+
 @contextmanager
 def placed_host(settings: Settings, connection: Connection, clock: Clock, modes: tuple[str, ...]) -> Iterator[Host]:
     """An engine (paper, live, collect) or a worker (backtest), not started, and its place while the body runs.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -93,12 +95,18 @@ def pumps_traded(told: Told, found: Outcome) -> list[int]:
     return counts
 
 
+def program() -> str:
+    """How any shell starts this very program, whatever its PATH and folder."""
+    beside = Path(sys.executable).with_name("tapedeck")
+    return shlex.quote(str(beside)) if beside.is_file() else f"{shlex.quote(sys.executable)} -m api.cli"
+
+
 def _next(told: Told, url: str, places: Places) -> str:
-    data, session = places.folder, told.backtest.started.spec.session
-    base = f"tapedeck --data {data}"
+    session = told.backtest.started.spec.session
+    base = f"{program()} --data {shlex.quote(str(places.folder))}"
     return "\n".join(
         (
-            "Next, in another terminal (.venv/bin on the PATH):",
+            "Next, in another terminal:",
             f"  {base} session show {session}",
             f"  {base} fork {session} --limit stop_loss_ratio=0.02",
             f"  {base} verify {session}",

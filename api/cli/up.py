@@ -14,13 +14,14 @@ import click
 import httpx
 import msgspec
 
+from api import bootstrap
 from api.cli.opened import run
 from api.places import HouseFile, Places, forget_house, read_mark, running_house, write_house
 from api.processes.supervisor import ChildSpec, Supervisor, SupervisorSettings
 from api.sealing import owner_of
 from api.servers import NO_JAR, Servers, market_store_of
 from api.settings import Settings
-from events.clock import SystemClock
+from events.clock import Clock, SystemClock
 from events.errors import Conflict, ProcessFailed
 
 READY_SECONDS_MAX = 60.0
@@ -76,6 +77,7 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
         await servers.check()
         store = market_store_of(settings)
         await _sealed(places, supervisor)
+        await _introduced(settings, clock)
         for child in children(settings, store):
             supervisor.start(child)
         running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store)
@@ -109,6 +111,15 @@ async def _sealed(places: Places, supervisor: Supervisor) -> None:
         _watched(supervisor)
         await asyncio.sleep(0.02)
     raise ProcessFailed(f"Nothing was sealed within {SEALED_SECONDS_MAX:.0f} s.\n{supervisor.log_tail('seal')}")
+
+
+async def _introduced(settings: Settings, clock: Clock) -> None:
+    """Whoever asks the API first finds the instruments of the configured sources."""
+    connection = await bootstrap.connect(settings, "admin", clock)
+    try:
+        await bootstrap.introduce(settings, connection, clock)
+    finally:
+        await connection.close()
 
 
 def _watched(supervisor: Supervisor) -> None:

@@ -46,6 +46,8 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         connection = await bootstrap.connect(settings, role, clock)
         stack.push_async_callback(connection.close)
         await overruns.tell(connection.tape, Places(settings.folder).overruns)
+        if role == "engine":
+            await bootstrap.introduce(settings, connection, clock)
         host = stack.enter_context(bootstrap.placed_host(settings, connection, clock, modes))
         ending = [host.ended]
         if role == "worker":

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -16,13 +17,15 @@ from tests.api.cli.verbs import Done
 
 MARK = "CHILDREN_OF"  # a variable that every process of one data folder carries
 START_SECONDS_MAX = 60.0
-END_SECONDS_MAX = 30.0
+END_SECONDS_MAX = 60.0
 
 
 class Child:
     """`python -m api.cli ARGUMENTS` in a session of its own, its output read as it comes."""
 
-    def __init__(self, data: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *arguments: str, env: Mapping[str, str] | None = None, stdout: IO[str] | None = None
+    ) -> None:
         self.data = data
         clean = {name: value for name, value in os.environ.items() if not name.startswith("TAPEDECK_")}
         if "TAPEDECK_CACHE_DIR" in os.environ:
@@ -31,7 +34,7 @@ class Child:
             [sys.executable, "-m", "api.cli", "--data", str(data), *arguments],
             env={**clean, "TAPEDECK_MARKET_STORE": "duckdb", MARK: str(data), **(env or {})},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout or subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -44,7 +47,7 @@ class Child:
             reader.start()
 
     def _read(self, name: str, stream: object) -> None:
-        for line in stream:  # type: ignore[attr-defined]
+        for line in stream or ():  # type: ignore[attr-defined]
             with self._came:
                 self._lines[name].append(line)
                 self._came.notify_all()
@@ -54,14 +57,14 @@ class Child:
         with self._came:
             return "".join(self._lines[name])
 
-    def wait_for(self, word: str) -> str:
+    def wait_for(self, word: str, seconds: float = START_SECONDS_MAX) -> str:
         """Wait until a word was said, on either stream; the line. Raises AssertionError where it is not."""
 
         def found() -> str | None:
             return next((line for lines in self._lines.values() for line in lines if word in line), None)
 
         with self._came:
-            self._came.wait_for(lambda: found() is not None or self.process.poll() is not None, START_SECONDS_MAX)
+            self._came.wait_for(lambda: found() is not None or self.process.poll() is not None, seconds)
             line = found()
         assert line is not None, f"never said {word!r}\n{self.text()}\n{self.text('err')}"
         return line

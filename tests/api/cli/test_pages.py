@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -30,6 +33,29 @@ def test_every_verb_has_the_help_that_the_list_promises(name: str) -> None:
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0
     assert f"Usage: tapedeck {name}" in result.output
+
+
+def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every verb that does something, with the words that lead to it."""
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from leaves(inner, (*path, name))
+    else:
+        yield path, command
+
+
+def test_every_verb_has_an_example_that_parses() -> None:
+    """The example of a help is a call of that verb, with options that it has."""
+    for path, command in leaves(main):
+        found = re.fullmatch(r"Example: `tapedeck (.+)`", command.epilog or "")
+        assert found is not None, path
+        words = shlex.split(found[1])
+        words = words[2:] if words[0] == "--data" else words
+        assert tuple(words[: len(path)]) == path
+        assert command.make_context(path[-1], words[len(path) :]).params is not None
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -13,6 +13,7 @@ from engine.research.outcome import outcome
 from engine.research.verify import verify
 from engine.sessions.plan import SessionWish, StrategyWish
 from engine.sessions.runner import RunnerSettings
+from engine.sources.introducing import introduce
 from engine.sources.source import Source
 from events import subjects
 from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
@@ -302,3 +303,16 @@ async def test_an_open_session_cannot_be_verified(house: MemoryHouse) -> None:
             await verify(house.tape, house.reader, house.decider, spec.session)
         await house.send(StopSession(key="s", user="ann", session=spec.session))
         await house.ended(spec.session)
+
+
+async def test_instruments_of_a_configured_source_have_numbers(house: MemoryHouse) -> None:
+    """A session on a source that never ran can be planned; introducing it again appends nothing."""
+    source = Source(id="fresh", kind="simulated", symbols=("BTC_USDT", "ETH_USDT"))
+    house.known["fresh"] = source
+    wish = SessionWish(mode="paper", source="fresh", strategies=EMA)
+    with pytest.raises(Unknown):
+        await house.plan(wish)
+    for _ in range(2):
+        await introduce(house.tape, house.clock, house.known.values())
+        assert (await house.tape.info()).last == 2
+    assert [one.symbol for one in (await house.plan(wish)).instruments] == ["BTC_USDT", "ETH_USDT"]

@@ -1,0 +1,172 @@
+"""`up` and `demo` as programs: what they print is true, and Ctrl-C leaves no process and no port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import pytest
+
+from tests.api.cli.children import Child, left_behind
+
+ANY_PORT = {"TAPEDECK_API_PORT": "0", "TAPEDECK_ENGINE_WORKERS": "1"}
+DEMO_SECONDS_MAX = 150.0
+SHELL_SECONDS_MAX = 60.0
+
+
+def verb(data: Path, *arguments: str, code: int = 0) -> str:
+    """Run a verb beside a house; its output. Raises AssertionError where it ends otherwise."""
+    child = Child(data, *arguments)
+    try:
+        ended = child.ended()
+    finally:
+        child.close()
+    assert ended.code == code, (arguments, ended)
+    return ended.out if code == 0 else ended.err
+
+
+def nobody_listens(url: str) -> bool:
+    """Whether the port of an address is free again."""
+    found = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((found.hostname or "", found.port or 0)) != 0
+
+
+@pytest.fixture
+def children() -> Iterator[list[Child]]:
+    """Children of a test, ended with it."""
+    found: list[Child] = []
+    yield found
+    for child in found:
+        child.close()
+
+
+@pytest.mark.timeout(300)
+def test_a_house_serves_verbs_until_ctrl_c(tmp_path: Path, children: list[Child]) -> None:
+    """Sessions are started, listed, shown and stopped beside `up`; a second house is refused; nothing is left."""
+    data = tmp_path / "house"
+    house = Child(data, "up", "--init", env=ANY_PORT)
+    children.append(house)
+    url = house.wait_for("Tapedeck runs: ").split()[2]
+    assert httpx.get(f"{url}/api/health", timeout=10).status_code == 200
+
+    start = ("session", "start", "paper", "-s", "ema_cross", "--source", "simulated", "--key", "mine", "--json")
+    session = msgspec.json.decode(verb(data, *start))["session"]
+    assert msgspec.json.decode(verb(data, *start)) | {"sequence": 0} == {
+        "session": session,
+        "state": "was started before with this key",
+        "sequence": 0,
+        "changed": False,
+    }
+    assert session in verb(data, "session", "list")
+    verb(data, "session", "stop", session)
+    house_log = verb(data, "tail", "--session", session, "--kind", "SessionEnded", "--from", "1", "-n", "1")
+    assert session in house_log
+    assert msgspec.json.decode(verb(data, "session", "show", session, "--json"))["state"] == "stopped"
+    assert "A house runs" in verb(data, "up", code=4)
+    assert "A house runs" in verb(data, "rebuild", code=4)
+
+    waiting = Child(data, "session", "start", "paper", "-s", "ema_cross", "--source", "simulated", "--wait")
+    children.append(waiting)
+    waiting.wait_for("started")
+    assert waiting.interrupt().code == 130
+    listed = msgspec.json.decode(verb(data, "session", "list", "--json"))
+    assert {one["state"] for one in listed} == {"stopped"}
+
+    ended = house.interrupt()
+    assert ended.code == 130, ended
+    assert "Traceback" not in ended.err
+    assert left_behind(data) == []
+    assert nobody_listens(url)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+def test_a_house_that_still_starts_can_be_stopped(tmp_path: Path, children: list[Child], number: int) -> None:
+    """Ctrl-C while the servers come up leaves nothing either."""
+    data = tmp_path / "house"
+    verb(data, "init")
+    house = Child(data, "-v", "up", env=ANY_PORT)
+    children.append(house)
+    house.wait_for("process_started")
+    ended = house.interrupt(number)
+    assert ended.code == 128 + number
+    assert "Traceback" not in ended.err
+    assert left_behind(data) == []
+
+
+def test_a_taken_port_is_named(tmp_path: Path, children: list[Child]) -> None:
+    """`up` on a port that another program has: which port, and what to do; doctor says the same."""
+    data = tmp_path / "house"
+    verb(data, "init")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for name, code in (("up", 4), ("doctor", 9)):
+            child = Child(data, name, env={"TAPEDECK_API_PORT": port})
+            children.append(child)
+            ended = child.ended()
+            assert ended.code == code, ended
+            assert port in ended.out + ended.err
+            assert "TAPEDECK_API_PORT" in ended.out + ended.err
+    assert left_behind(data) == []
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_prints_curl_lines_that_run_and_leaves_nothing(tmp_path: Path, children: list[Child]) -> None:
+    """Without a terminal the demo tells its story in plain lines; each curl line runs unchanged in a new shell."""
+    demo = Child(tmp_path, "demo", env=ANY_PORT)
+    children.append(demo)
+    demo.wait_for("Serving until Ctrl-C", DEMO_SECONDS_MAX)
+    said = demo.text()
+    assert "\x1b" not in said + demo.text("err")
+    assert said.count("verified ") == 2
+    assert "decided the same, row by row" in said
+    lines = [line.strip() for line in said.splitlines() if line.strip().startswith("curl ")]
+    assert len(lines) == 3
+    if shutil.which("curl") is None:
+        pytest.skip("this machine has no curl")
+    plain = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path), "TAPEDECK_MARKET_STORE": "duckdb"}
+    for line in lines:
+        done = subprocess.run(
+            ["bash", "-c", line], env=plain, cwd="/", capture_output=True, timeout=SHELL_SECONDS_MAX, check=True
+        )
+        body = msgspec.json.decode(done.stdout)
+        assert "error_code" not in body, (line, body)
+    url = next(word for word in lines[0].split() if word.startswith("http"))
+    assert demo.interrupt().code == 130
+    assert left_behind(tmp_path) == []
+    assert nobody_listens(url)
+
+
+@pytest.mark.timeout(200)
+def test_the_demo_can_be_stopped_in_its_story(tmp_path: Path, children: list[Child]) -> None:
+    """Ctrl-C in the middle of recording and trading: no traceback, no process; a demo afterwards begins anew."""
+    demo = Child(tmp_path, "demo", env=ANY_PORT)
+    children.append(demo)
+    demo.wait_for("Starting the servers", DEMO_SECONDS_MAX)
+    demo.wait_for("ecord", DEMO_SECONDS_MAX)
+    ended = demo.interrupt()
+    assert ended.code == 130, ended
+    assert "Traceback" not in ended.err
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this machine has no /dev/full")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """Where the output finds no room, the verb says so and fails."""
+    data = tmp_path / "house"
+    verb(data, "init")
+    with open("/dev/full", "w") as full:
+        child = Child(data, "recordings", stdout=full)
+        ended = child.ended()
+        child.close()
+    assert ended.code == 7, ended
+    assert "No space left on device" in ended.err
+    assert "Traceback" not in ended.err
