@@ -73,6 +73,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "POST /api/sessions/{session}/stop": {"close_positions": True},
     "POST /api/sessions/{session}/halt": {"strategy": "pump_v2", "symbol": "BTC_USDT", "halted": True},
+    "POST /api/sessions/{session}/code": {"code_hash": "719b108db20544a48d0023b4d123de08"},
     "POST /api/sessions/{session}/orders": {
         "symbol": "BTC_USDT",
         "side": "buy",

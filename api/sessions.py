@@ -15,11 +15,12 @@ from api.house import House
 from api.reading.asking import TEXT_MAX, SessionId
 from api.reading.reader import Moment
 from api.services.acting import Start, act, start
+from api.services.suspended import found_code
 from api.session_bodies import SESSION, SessionBody, SessionPage
 from api.session_control import Key, done
 from engine.sessions.plan import SessionWish, StrategyWish
 from events.errors import InvalidInput
-from events.facts import HaltLane, SessionLimits, SessionMode, SessionSpec, StopSession
+from events.facts import ChangeCode, HaltLane, SessionLimits, SessionMode, SessionSpec, StopSession
 from projections.duckdb.store import Snapshot
 from projections.read_models import sessions
 from projections.read_models.answers import Page
@@ -73,6 +74,12 @@ class StopAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to stop."""
 
     close_positions: Annotated[bool | None, Meta(description="null: as the session's limits say")] = None
+
+
+class CodeAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Under which code."""
+
+    code_hash: Annotated[str, Meta(max_length=TEXT_MAX, description="the code that was found; empty: whichever")] = ""
 
 
 class HaltAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -180,6 +187,24 @@ async def halt_lane(
     return done(CommandBody(session, how.changed), how, house)
 
 
+@post("/api/sessions/{session:str}/code", status_code=200, opt={"role": "trader"})
+async def change_code(
+    session: SessionId,
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    data: JSONBody[CodeAsked | None] = None,
+    key: Key = None,
+) -> Response[CommandBody]:
+    """Let a suspended session go on, from where it stopped, under the code that is installed now."""
+    await house.reader.check_session(session)
+    code_hash = await found_code(house.tape, session, data.code_hash if data else "")
+    user = user_of(request).user
+    how = await act(
+        house, user, key, lambda made: ChangeCode(key=made, user=user, session=session, code_hash=code_hash)
+    )
+    return done(CommandBody(session, how.changed), how, house)
+
+
 def provide_states(
     mode: Annotated[str | None, QueryParameter(description="modes, comma-separated", max_length=TEXT_MAX)] = None,
     session_state: Annotated[
@@ -215,4 +240,4 @@ DEPENDENCIES = {
     "states": Provide(provide_states, sync_to_thread=False),
     "filters": Provide(provide_filters, sync_to_thread=False),
 }
-HANDLERS = [list_sessions, start_session, one_session, stop_session, halt_lane]
+HANDLERS = [list_sessions, start_session, one_session, stop_session, halt_lane, change_code]

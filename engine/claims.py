@@ -7,6 +7,7 @@ more. Keys with a lifetime only say when another process may try.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 
@@ -79,6 +80,14 @@ async def cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
+
+
+async def finished(work: Coroutine[None, None, None]) -> None:
+    """Wait until the work is done, however often the one who waits is cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
 
 
 class SignOfLife:

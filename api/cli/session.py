@@ -1,4 +1,4 @@
-"""`tapedeck session`: start, stop, list and show."""
+"""`tapedeck session`: start, stop, go on, list and show."""
 
 from __future__ import annotations
 
@@ -129,6 +129,32 @@ async def _stop(settings: Settings, name: str, close_positions: bool | None) -> 
         await histories.find(tools.connection.tape, name)
         _check_house(tools)
         return await waiting.stop(tools, name, close_positions)
+
+
+@session.command("go-on", epilog="Example: `tapedeck session go-on exec_20251118_150123_xyz789`")
+@click.argument("name", metavar="SESSION")
+@json_option
+@click.pass_obj
+def go_on(settings: Settings, name: str, as_json: bool) -> None:
+    """Let a suspended session go on under the code that is installed now."""
+    from api.cli.running import run
+
+    changed = run(_go_on(settings, name))
+    if as_json:
+        say_json({"session": name, "changed": changed})
+    else:
+        say(f"session {name} goes on")
+
+
+async def _go_on(settings: Settings, name: str) -> bool:
+    from api.cli import waiting
+    from api.cli.opened import opened
+    from api.services.suspended import found_code
+
+    async with opened(settings) as tools:
+        code_hash = await found_code(tools.connection.tape, name)
+        _check_house(tools)
+        return await waiting.go_on(tools, name, code_hash)
 
 
 @session.command("list", epilog="Example: `tapedeck session list --all --mode backtest`")

@@ -16,7 +16,15 @@ from events import codec, subjects
 from events.clock import Clock, iso
 from events.decisions import CAUSE
 from events.errors import OperatingError, TapedeckError
-from events.facts import CommandAccepted, SessionEnded, SessionFailed, SessionSpec, StartSession, StopSession
+from events.facts import (
+    ChangeCode,
+    CommandAccepted,
+    SessionEnded,
+    SessionFailed,
+    SessionSpec,
+    StartSession,
+    StopSession,
+)
 from events.tape import Message
 
 USER = "admin"
@@ -48,6 +56,12 @@ async def stop(tools: Opened, session: str, close_positions: bool | None = None)
         StopSession(key=key, user=USER, session=session, close_positions=close_positions)
     )
     return accepted.changed
+
+
+async def go_on(tools: Opened, session: str, code_hash: str) -> bool:
+    """Let a suspended session go on under the code that was found. Raises as `Commands.send`."""
+    command = ChangeCode(key=f"cli:{tools.clock.new_id()}", user=USER, session=session, code_hash=code_hash)
+    return (await tools.commands.send(command))[0].changed
 
 
 async def run_to_end(tools: Opened, spec: SessionSpec, bar: Progress) -> History:

@@ -254,13 +254,13 @@ class DecisionLoop:
         """All that decides, with the code hash and a checksum."""
         return snapshot.pack(self.code_hash, self._memory.arrays())
 
-    def restore(self, data: bytes) -> None:
-        """Go on from a snapshot of a loop of the same spec and code.
+    def restore(self, data: bytes, *, any_code: bool = False) -> None:
+        """Go on from a snapshot of a loop of the same spec and code, or of other code with records of the same shape.
 
         Raises:
             Conflict: it is of other code, of another shape, or damaged; nothing was changed.
         """
-        snapshot.unpack(data, self.code_hash, self._memory.arrays())
+        snapshot.unpack(data, None if any_code else self.code_hash, self._memory.arrays())
         self._counts[:ROOM] = 0
         self._first = self._ordinals()
 

@@ -28,8 +28,8 @@ def pack(code_hash: str, arrays: Sequence[Rows]) -> bytes:
     return _checksum(body) + body
 
 
-def unpack(data: bytes, code_hash: str, arrays: Sequence[Rows]) -> None:
-    """Fill the arrays from a snapshot, all or none.
+def unpack(data: bytes, code_hash: str | None, arrays: Sequence[Rows]) -> None:
+    """Fill the arrays from a snapshot, all or none; one of any code where `code_hash` is None.
 
     Raises:
         Conflict: damaged, or of another code or shape.
@@ -38,7 +38,7 @@ def unpack(data: bytes, code_hash: str, arrays: Sequence[Rows]) -> None:
     if _checksum(body) != data[:CHECKSUM_BYTES]:
         raise Conflict("The snapshot is damaged: its checksum is wrong.", hint="Recover from an older one.")
     packed = msgspec.msgpack.decode(body, type=Packed)
-    if packed.code_hash != code_hash:
+    if code_hash is not None and packed.code_hash != code_hash:
         raise Conflict(f"The snapshot is of code {packed.code_hash}, this is {code_hash}.", code="OTHER_CODE")
     shapes = [(length, size) for length, size, _ in packed.arrays]
     if shapes != [(len(rows), rows.dtype.itemsize) for rows in arrays]:

@@ -9,6 +9,7 @@ import msgspec
 from engine.recordings.reading import RecordingReader, RowsInput, Window
 from engine.sessions import history as histories
 from engine.sessions.decider import Decider
+from engine.sessions.endings import closes
 from engine.sessions.history import History, Scheduled
 from engine.sessions.outputs import Difference, Diverged, Ledger
 from events.errors import Conflict
@@ -56,6 +57,9 @@ async def verify(
     if decider.code_hash != spec.code_hash:
         detail = f"other code: the session ran under {spec.code_hash}, here is {decider.code_hash}"
         return Verdict(session, None, "", ended.decision_hash, 0, 0, detail=detail)
+    if history.changes:
+        detail = f"other code: the session went on under {history.changes[-1].code_hash} after it was changed"
+        return Verdict(session, None, "", ended.decision_hash, 0, 0, detail=detail)
     ledger = Ledger(history.held)
     try:
         await _replay(decider, ledger, history, reader, progress)
@@ -95,10 +99,7 @@ async def _replay(
             break
     if stop is None:
         _, stop = _carry_out(decider, ledger, scheduled)
-    close = spec.limits.close_on_stop
-    if stop is not None and stop.close_positions is not None:
-        close = stop.close_positions
-    ledger.take(decider.close(close))
+    ledger.take(decider.close(closes(stop, spec)))
 
 
 def _carry_out(

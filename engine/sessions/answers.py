@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+import msgspec
+
 from events.facts import CommandAccepted, CommandRefused
 
 Answer = CommandAccepted | CommandRefused
@@ -24,9 +26,12 @@ class Answers:
             if len(self._by_key) > self._keys_max:
                 self._by_key.popitem(last=False)
 
-    def get(self, key: str) -> Answer | None:
-        """The answer to the first command with this key."""
-        return self._by_key.get(key)
+    def again(self, key: str, sequence: int) -> Answer | None:
+        """The answer to another command with a key, which changes nothing; None where the key is not remembered."""
+        known = self._by_key.get(key)
+        if isinstance(known, CommandAccepted):
+            return msgspec.structs.replace(known, cause=sequence, changed=False, effective_input=None)
+        return known and msgspec.structs.replace(known, cause=sequence)
 
     def known(self) -> tuple[Answer, ...]:
         """All of them, the oldest first."""

@@ -15,7 +15,7 @@ from engine.sessions.lanes import lanes_of
 from engine.sessions.outputs import Produced
 from engine.strategies.strategy import Strategy
 from events.errors import TapedeckError
-from events.facts import CancelOrder, Command, HaltLane, Place, SessionSpec, StopSession, SubmitOrder
+from events.facts import CancelOrder, ChangeCode, Command, HaltLane, Place, SessionSpec, StopSession, SubmitOrder
 from events.rows import DECISION_KINDS, OrderKind, Rows, SectionKind, Side, TimeInForce
 
 Refusal = tuple[str, str, str | None]  # code, message, field
@@ -114,6 +114,8 @@ class Decider:
                 return "NOT_FOUND", f"No working order has number {command.order}.", "order"
             case HaltLane() if self._lane(command) is None:
                 return "NOT_FOUND", f"The session has no {command.strategy} on {command.symbol}.", "strategy"
+            case ChangeCode():
+                return "CONFLICT", f"The session is not suspended: it runs under code {self.code_hash}.", "code_hash"
             case _:
                 return None
 
@@ -174,9 +176,9 @@ class Decider:
         """All that decides."""
         return self._loop.snapshot()
 
-    def restore(self, data: bytes) -> None:
-        """Go on from a snapshot. Raises Conflict."""
-        self._loop.restore(data)
+    def restore(self, data: bytes, *, any_code: bool = False) -> None:
+        """Go on from a snapshot, where asked of other code too. Raises Conflict."""
+        self._loop.restore(data, any_code=any_code)
 
 
 def _by_kind(decisions: Decisions) -> Produced:

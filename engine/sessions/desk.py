@@ -11,7 +11,9 @@ from collections import OrderedDict
 
 import msgspec
 
-from engine.sessions.life import OVER, Session, begin, evolve
+from engine.sessions.endings import REPLACING
+from engine.sessions.life import OVER, Session, SessionState, begin, evolve
+from engine.sessions.suspension import Release, release
 from events.facts import (
     Command,
     CommandAccepted,
@@ -38,6 +40,8 @@ class Outcome(msgspec.Struct, frozen=True):
     answer: Answer
     started: SessionStarted | None = None
     stops: tuple[StopSession, ...] = ()
+    suspended: Session | None = None  # the session that this is about, and on whose subject it belongs
+    release: Release | None = None
 
 
 class Desk:
@@ -89,23 +93,32 @@ class Desk:
     # --- decide ---------------------------------------------------------------------------------------------------
 
     def due(self) -> list[tuple[int, Command]]:
-        """Open commands that the desk itself answers: starts, and whatever is meant for a session that is over."""
+        """Open commands that the desk itself answers: starts, and whatever is meant for a session that nobody runs."""
         return [(sequence, command) for sequence, command in self.open.items() if self._is_ours(command)]
 
     def _is_ours(self, command: Command) -> bool:
         if isinstance(command, StartSession):
             return True
         session = self.sessions.get(getattr(command, "session", ""))
-        return session is None or session.state in OVER
+        return session is None or session.state in OVER or session.state is SessionState.SUSPENDED
 
     def decide(self, command: Command, sequence: int) -> Outcome:
         """The one answer to a command, and what follows from it."""
+        session = self._suspended(command)
         known = self.answers.get(command.key)
         if known is not None:
-            return Outcome(msgspec.structs.replace(known, cause=sequence, **_unchanged(known)))
+            again = msgspec.structs.replace(known, cause=sequence, **_unchanged(known))
+            return Outcome(again, suspended=session)
         if isinstance(command, StartSession):
             return self._start(command, sequence)
+        if session is not None:
+            found = release(command, session, sequence)
+            return Outcome(found.answer, suspended=session, release=found)
         return self._late(command, sequence)
+
+    def _suspended(self, command: Command) -> Session | None:
+        session = self.sessions.get(getattr(command, "session", ""))
+        return session if session is not None and session.state is SessionState.SUSPENDED else None
 
     def _start(self, command: StartSession, sequence: int) -> Outcome:
         spec = command.spec
@@ -114,8 +127,9 @@ class Desk:
         if spec.session in self.sessions:
             return Outcome(_refused(command, sequence, "CONFLICT", f"Session {spec.session} exists.", "session"))
         replaced = tuple(self._replaced(command, sequence))
-        if len(self.running) - len(replaced) >= self.limits.sessions_max:
-            message = f"{len(self.running)} sessions run; sessions_max is {self.limits.sessions_max}. Stop one first."
+        running = sum(self.sessions[name].state is not SessionState.SUSPENDED for name in self.running)
+        if running - len(replaced) >= self.limits.sessions_max:
+            message = f"{running} sessions run; sessions_max is {self.limits.sessions_max}. Stop one first."
             return Outcome(_refused(command, sequence, "LIMIT_REACHED", message, None))
         return Outcome(
             CommandAccepted(key=command.key, cause=sequence, session=spec.session),
@@ -133,6 +147,8 @@ class Desk:
 
     def _same(self, command: StartSession) -> str | None:
         for session in self._of_user(command):
+            if session.state is SessionState.SUSPENDED:
+                continue  # it does not run
             if session.spec.body_hash and session.spec.body_hash == command.spec.body_hash:
                 return session.spec.session
         return None
@@ -142,7 +158,7 @@ class Desk:
             return []
         return [
             StopSession(
-                key=f"replace-{sequence}-{session.spec.session}", user=command.user, session=session.spec.session
+                key=f"{REPLACING}{sequence}-{session.spec.session}", user=command.user, session=session.spec.session
             )
             for session in self._of_user(command)
         ]

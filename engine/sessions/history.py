@@ -8,6 +8,7 @@ from engine.sessions.outputs import Held
 from events import codec, subjects
 from events.errors import Unknown
 from events.facts import (
+    CodeChanged,
     Command,
     CommandAccepted,
     CommandRefused,
@@ -36,6 +37,7 @@ class History(msgspec.Struct):
     scheduled: list[Scheduled]
     answered: dict[int, CommandAccepted | CommandRefused]  # by the command's sequence
     ended: SessionEnded | None = None
+    changes: list[CodeChanged] = msgspec.field(default_factory=list)
     failed: SessionFailed | None = None
 
 
@@ -94,6 +96,8 @@ def _note(history: History, fact: Fact, commands: dict[int, Command]) -> None:
             if isinstance(fact, CommandAccepted) and fact.changed and fact.effective_input is not None:
                 command = commands[fact.cause]
                 history.scheduled.append(Scheduled(fact.effective_input, fact.cause, command))
+        case CodeChanged():
+            history.changes.append(fact)
         case SessionEnded():
             history.ended = fact
         case SessionFailed():

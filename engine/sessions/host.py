@@ -15,10 +15,20 @@ from engine.claims import Claims, SignOfLife
 from engine.sessions.broken import BrokenRuns
 from engine.sessions.desk import Desk, Outcome
 from engine.sessions.life import OVER, Session, SessionState
+from engine.sessions.suspended_end import end_of
 from events import codec, subjects
 from events.clock import Clock
 from events.errors import Bug, FenceLost, OperatingError
-from events.facts import Command, Fact, SessionClaimed, SessionFailed, SessionSpec, SessionStarted, StepOverran
+from events.facts import (
+    Command,
+    Fact,
+    SessionClaimed,
+    SessionFailed,
+    SessionSpec,
+    SessionStarted,
+    StepOverran,
+    StopSession,
+)
 from events.tape import Append, Keys, Message, Tail, Tape
 
 log = structlog.get_logger(__name__)
@@ -132,6 +142,10 @@ class Host:
             sequence, command = due[0]
             outcome = self.desk.decide(command, sequence)
             try:
+                if outcome.suspended is not None:
+                    if not await self._append_release(outcome, outcome.suspended, command, sequence):
+                        return  # its newest fact is not folded yet
+                    continue
                 await self._append_outcome(outcome, sequence)
             except FenceLost:
                 self._changed.set()
@@ -153,6 +167,21 @@ class Host:
         if started is not None:
             self.desk.note_fact(started, last + len(appends) - 1)
         log.info("command_answered", sequence=sequence, answer=type(outcome.answer).__name__, at=last)
+
+    async def _append_release(self, outcome: Outcome, session: Session, command: Command, sequence: int) -> bool:
+        """Answer for a suspended session, on its own subject; False where it is another's by now."""
+        name, found = session.spec.session, outcome.release
+        facts: list[tuple[Fact, str]] = [(outcome.answer, f"answer:{sequence}")]
+        if found is not None and found.changed is not None:
+            facts.append((found.changed, f"{name}:code:{sequence}"))
+        if found is not None and found.ends:
+            assert isinstance(command, StopSession), "nothing else ends a session"
+            facts.append((await end_of(self._tape, self._clock, session, command), f"{name}:ended"))
+        last = await self._append_fenced(session, *facts)
+        if last is not None:
+            self.desk.note_fact(outcome.answer, last)
+            log.info("command_answered", sequence=sequence, answer=type(outcome.answer).__name__, at=last)
+        return last is not None
 
     def _started(self, outcome: Outcome, sequence: int) -> SessionStarted | None:
         if outcome.started is None:
@@ -191,10 +220,10 @@ class Host:
     async def _take(self, session: Session) -> None:
         spec = session.spec
         if (step := session.poison) is not None:
-            await self._append_fenced(session, self._poisoned(step), f"{spec.session}:failed")
+            await self._append_fenced(session, (self._poisoned(step), f"{spec.session}:failed"))
             return
         claim = SessionClaimed(session=spec.session, engine=self._engine, epoch=session.epoch + 1)
-        sequence = await self._append_fenced(session, claim, f"{spec.session}:claim:{claim.epoch}")
+        sequence = await self._append_fenced(session, (claim, f"{spec.session}:claim:{claim.epoch}"))
         if sequence is None:
             return
         session = msgspec.structs.replace(
@@ -208,21 +237,25 @@ class Host:
         fact = SessionFailed(
             session=name, code=Bug.code, message=reason[:2_000], at=session.place, ended_ns=self._clock.now_ns()
         )
-        if await self._append_fenced(session, fact, f"{name}:failed") is not None:
+        if await self._append_fenced(session, (fact, f"{name}:failed")) is not None:
             self._broken.forget(name)
             log.error("session_failed", session=name, code=fact.code, error=reason)
 
-    async def _append_fenced(self, session: Session, fact: Fact, message_id: str) -> int | None:
-        """Append a fact of a session that nobody runs; None where another wrote to it that is not folded yet."""
+    async def _append_fenced(self, session: Session, *facts: tuple[Fact, str]) -> int | None:
+        """Append facts, with their message ids, of a session that nobody runs: the sequence of the last of them.
+
+        None where another wrote to it that is not folded yet.
+        """
         spec = session.spec
         root = subjects.session_fence(spec.session, research=spec.research)
         subject = subjects.session_fact(spec.session, research=spec.research)
         last = await self._tape.last(root)
         if not await self._knows(session, subject):
             return None  # its newest fact may be its end: fold that first
-        expected = last.sequence if last else 0
+        appends = [codec.to_append(fact, subject, message_id) for fact, message_id in facts]
+        appends[0] = msgspec.structs.replace(appends[0], expected=last.sequence if last else 0, fence=root)
         try:
-            return await self._tape.append(codec.to_append(fact, subject, message_id, expected=expected, fence=root))
+            return (await self._tape.append_atomic(appends))[-1]
         except FenceLost:
             return None  # another engine was faster, or its old one still writes
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -69,6 +70,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     engine: str = ""
     epoch: int = 0
     code_hash: str = ""
+    found_hash: str = ""  # of the code that suspended it
     last: int = 0  # sequence of the last fact folded
     place: Place = Place()
     inputs: int = 0
@@ -108,10 +110,17 @@ def evolve(session: Session, fact: Fact, sequence: int) -> Session:
         raise Bug(
             f"Session {session.spec.session} is {session.state} and met {type(fact).__name__} at sequence {sequence}."
         ) from None
-    changes: dict[str, object] = {"state": state, "last": sequence}
+    changes: dict[str, Any] = {"state": state, "last": sequence, **_changes(session, fact)}
+    return msgspec.structs.replace(session, **changes)
+
+
+def _changes(session: Session, fact: Fact) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
     match fact:
         case SessionClaimed():
             changes |= {"engine": fact.engine, "epoch": fact.epoch}
+        case SessionSuspended():
+            changes |= {"found_hash": fact.found_hash}
         case CodeChanged():
             changes |= {"code_hash": fact.code_hash}
         case SessionProgressed():
@@ -125,4 +134,4 @@ def evolve(session: Session, fact: Fact, sequence: int) -> Session:
                 changes |= {"engine": ""}  # it is known to have ended
         case SessionFailed():
             changes |= {"place": fact.at}
-    return msgspec.structs.replace(session, **changes)
+    return changes

@@ -7,12 +7,13 @@ is new is appended under the session's fence. A command's answer is confirmed be
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
-import msgspec
 import structlog
 
+from engine.claims import finished
 from engine.loop.bars import ROWS_PER_BAR
 from engine.recordings.reading import RowsInput, Window
 from engine.sessions import history as histories
@@ -21,15 +22,16 @@ from engine.sessions.answers import Answers
 from engine.sessions.broken import RunBroke
 from engine.sessions.cutting import careful, cut, last_input
 from engine.sessions.decider import Decider
+from engine.sessions.endings import closes, reason_of
 from engine.sessions.history import History, Scheduled
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
 from engine.sessions.life import Session
 from engine.sessions.outputs import Diverged, Ledger, Produced
 from engine.sessions.pace import Pace, event_times
+from engine.sessions.snapshot_times import SnapshotTimes
 from engine.sessions.surroundings import RunnerSettings, Surroundings
 from engine.sessions.watchdog import Step
 from events import codec, subjects
-from events.clock import NS_PER_SECOND
 from events.decisions import Decision
 from events.errors import Bug, FenceLost, OperatingError, TapedeckError
 from events.facts import (
@@ -75,7 +77,8 @@ class Runner:
         self._stop: StopSession | None = None
         self._inputs: Inputs | None = None
         self._recovered = False
-        self._snapshot_at = (0, 0, 0)  # inputs, messages, elapsed ns of the last snapshot
+        self._settled = False  # all inputs so far are decided, and all that was decided is put
+        self._snapshot_times = SnapshotTimes(around.settings, around.clock)
 
     async def run(self) -> None:
         """Recover, then read to the end.
@@ -96,6 +99,9 @@ class Runner:
                 raise
             except TapedeckError as error:
                 await self._fail(error)
+            except asyncio.CancelledError:
+                await self._leave()
+                raise
             except Exception as error:
                 raise RunBroke(self._inputs_read(), error) from error
             finally:
@@ -119,19 +125,19 @@ class Runner:
             log.warning("session_suspended", code_hash=fact.code_hash, found_hash=fact.found_hash)
             return False
         info = await around.tape.info()
-        snapshot = await snapshots.newest(
-            around.blobs, spec.session, tape_epoch=info.epoch, code_hash=self._decider.code_hash, tape_last=info.last
-        )
+        code_hash = self._decider.code_hash
+        snapshot = await snapshots.to_go_on_from(around.blobs, spec, info, code_hash)
         written = snapshot.written if snapshot else 0
         history = await histories.read(around.tape, spec.session, decided_after=written)
         self._ledger = Ledger(history.held, snapshot.hash_state if snapshot else None)
         if snapshot is not None:
-            self._decider.restore(snapshot.records)
+            self._decider.restore(snapshot.records, any_code=True)
             self._place, self._answered = snapshot.place, snapshot.answered
             self._keys.note(snapshot.keys)
         self._recall(history, fresh=snapshot is None)
         self._epoch = info.epoch
-        self._snapshot_at = (self._decider.inputs, 0, around.clock.monotonic_ns())
+        other_code = snapshot is not None and snapshot.code_hash != code_hash
+        self._snapshot_times.begin(self._decider.inputs, due_at_once=other_code)
         self._recovered = True
         log.info(
             "session_recovered",
@@ -154,12 +160,15 @@ class Runner:
     async def _read(self) -> None:
         self._inputs = self._open()
         async for item in self._inputs.read():
+            self._settled = False
             if isinstance(item, RowsInput):
                 await self._rows(item)
             else:
                 await self._command(item)
             if self._stop is not None:
                 break
+            self._settled = True
+        self._settled = False
         if self._stop is None:
             await self._carry_out_scheduled(None)
             await self._meet_deferred()
@@ -181,7 +190,9 @@ class Runner:
         while at < total and self._stop is None:
             due = total - at if self._pace.free else self._pace.due(event_times(item.rows[at:]))
             if due == 0:
+                self._settled = True
                 await self._pace.wait(int(event_times(item.rows[at : at + 1])[0]))
+                self._settled = False
             else:
                 size = min(due, STEP_ROWS_MAX)
                 await self._stretch(item, at, at + size)
@@ -285,11 +296,9 @@ class Runner:
 
     def _answer(self, item: CommandInput) -> tuple[CommandAccepted | CommandRefused, bool]:
         command, name = item.command, self.spec.session
-        known = self._keys.get(command.key)
-        if isinstance(known, CommandAccepted):
-            return msgspec.structs.replace(known, cause=item.sequence, changed=False, effective_input=None), False
-        if isinstance(known, CommandRefused):
-            return msgspec.structs.replace(known, cause=item.sequence), False
+        known = self._keys.again(command.key, item.sequence)
+        if known is not None:
+            return known, False
         refusal = self._decider.refusal(command)
         if refusal is not None:
             code, message, field = refusal
@@ -306,16 +315,12 @@ class Runner:
 
     async def _end(self) -> None:
         stop, spec = self._stop, self.spec
-        close = spec.limits.close_on_stop
-        if stop is not None and stop.close_positions is not None:
-            close = stop.close_positions
-        await self._offer(self._decider.close(close))
+        await self._offer(self._decider.close(closes(stop, spec)))
         if difference := self._ledger.leftover():
             raise Diverged(difference)
-        replaced = stop is not None and stop.key.startswith("replace-")
         fact = SessionEnded(
             session=spec.session,
-            reason="completed" if stop is None else "replaced" if replaced else "stopped",
+            reason=reason_of(stop),
             inputs=self._decider.inputs,
             place=self._place,
             decision_hash=self._ledger.hash.hexdigest(),
@@ -360,15 +365,20 @@ class Runner:
     # --- snapshots ------------------------------------------------------------------------------------------------
 
     async def _maybe_snapshot(self) -> None:
-        inputs, messages, at_ns = self._snapshot_at
-        limits, clock = self._around.settings, self._around.clock
-        due = (
-            self._decider.inputs - inputs >= limits.snapshot_rows
-            or self._writer.messages - messages >= limits.snapshot_messages
-            or clock.monotonic_ns() - at_ns >= limits.snapshot_seconds * NS_PER_SECOND
-        )
-        if due and not self._ledger.pending and not self._scheduled and self._decider.inputs > inputs:
+        due = self._snapshot_times.due(self._decider.inputs, self._writer.messages)
+        if due and not self._ledger.pending and not self._scheduled:
             await self.snapshot()
+
+    async def _leave(self) -> None:
+        """A last snapshot: whoever goes on has nothing to decide again, which other code might do differently."""
+        seconds = self._around.settings.leave_seconds_max
+        if seconds and self._settled and not (self._ledger.pending or self._scheduled):
+            await finished(self._save_within(seconds))
+
+    async def _save_within(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError, OperatingError):
+            async with asyncio.timeout(seconds):
+                await self.snapshot()
 
     async def snapshot(self) -> str:
         """Write a snapshot once everything decided so far is confirmed; returns its name."""
@@ -386,5 +396,5 @@ class Runner:
             written=written,
         )
         name = await snapshots.save(self._around.blobs, snapshot)
-        self._snapshot_at = (self._decider.inputs, self._writer.messages, self._around.clock.monotonic_ns())
+        self._snapshot_times.taken(self._decider.inputs, self._writer.messages)
         return name

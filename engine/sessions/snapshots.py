@@ -11,8 +11,9 @@ import hashlib
 import msgspec
 
 from engine.sessions.decision_hash import ChainState
-from events.facts import CommandAccepted, CommandRefused, Place
-from events.tape import Blobs
+from events.errors import Conflict
+from events.facts import CommandAccepted, CommandRefused, Place, SessionSpec
+from events.tape import Blobs, TapeInfo
 
 KEPT = 2  # snapshots kept per session
 VERSION = 2
@@ -54,17 +55,40 @@ async def save(blobs: Blobs, snapshot: Snapshot) -> str:
     return name
 
 
-async def newest(blobs: Blobs, session: str, *, tape_epoch: str, code_hash: str, tape_last: int) -> Snapshot | None:
-    """The newest good snapshot; None where there is none."""
+async def newest(
+    blobs: Blobs, session: str, *, tape_epoch: str, code_hash: str | None, tape_last: int
+) -> Snapshot | None:
+    """The newest good snapshot, of any code where `code_hash` is None; None where there is none."""
     for name in reversed(await blobs.names(f"snapshots/{session}/")):
         snapshot = _open(await blobs.get(name))
         if snapshot is None or snapshot.session != session or snapshot.version != VERSION:
             continue
-        if (snapshot.tape_epoch, snapshot.code_hash) != (tape_epoch, code_hash):
+        if snapshot.tape_epoch != tape_epoch or snapshot.code_hash != (code_hash or snapshot.code_hash):
             continue
         if max(snapshot.place.sequence, snapshot.written, snapshot.answered) <= tape_last:
             return snapshot
     return None
+
+
+async def to_go_on_from(blobs: Blobs, spec: SessionSpec, info: TapeInfo, code_hash: str) -> Snapshot | None:
+    """The snapshot that recovery begins with; None where the session is decided from its first row.
+
+    Under another code than the session began with, and for the first time, it is one of the code before.
+
+    Raises:
+        Conflict: then there is none, and the log cannot be decided again.
+    """
+    name, where = spec.session, {"tape_epoch": info.epoch, "tape_last": info.last}
+    found = await newest(blobs, name, code_hash=code_hash, **where)  # type: ignore[arg-type]
+    if found is None and code_hash != spec.code_hash:
+        found = await newest(blobs, name, code_hash=None, **where)  # type: ignore[arg-type]
+        if found is None:
+            raise Conflict(
+                f"Session {name} has no snapshot to go on from under code {code_hash}.",
+                code="NO_SNAPSHOT",
+                hint="Fork it: a fork decides the same rows under the code of now.",
+            )
+    return found
 
 
 async def forget(blobs: Blobs, session: str) -> None:

@@ -22,6 +22,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snapshot_messages: int = 20_000
     snapshot_seconds: float = 30.0
     keys_max: int = 10_000  # answers by idempotency key that a session remembers
+    leave_seconds_max: float = 3.0  # for a last snapshot when the process ends in order; 0: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from events.facts.recordings import (
 )
 from events.facts.sessions import (
     CancelOrder,
+    ChangeCode,
     CodeChanged,
     HaltLane,
     ResearchCompleted,
@@ -65,6 +66,7 @@ __all__ = [
     "COMMANDS",
     "FACTS",
     "CancelOrder",
+    "ChangeCode",
     "CodeChanged",
     "Command",
     "CommandAccepted",

@@ -64,6 +64,15 @@ class HaltLane(Command, frozen=True, tag="HaltLane"):
     halted: bool
 
 
+class ChangeCode(Command, frozen=True, tag="ChangeCode"):
+    """Let a suspended session go on under the code that was found; `code_hash` names it."""
+
+    aggregate: ClassVar[str] = "session"
+
+    session: str
+    code_hash: str
+
+
 class SessionStarted(Fact, frozen=True, tag="SessionStarted"):
     """The session exists; engines may claim it. `after` is where a tail's window opens."""
 
@@ -136,7 +145,7 @@ class SessionSuspended(Fact, frozen=True, tag="SessionSuspended"):
 
 
 class CodeChanged(Fact, frozen=True, tag="CodeChanged"):
-    """Somebody allowed the session to go on under another code from this input on."""
+    """Somebody allowed the session to go on under another code: `inputs` at least were read under the one before."""
 
     session: str
     code_hash: str
@@ -162,7 +171,7 @@ class ResearchCompleted(Fact, frozen=True, tag="ResearchCompleted"):
     body: msgspec.Raw
 
 
-COMMANDS: tuple[type[Command], ...] = (StartSession, StopSession, SubmitOrder, CancelOrder, HaltLane)
+COMMANDS: tuple[type[Command], ...] = (StartSession, StopSession, SubmitOrder, CancelOrder, HaltLane, ChangeCode)
 FACTS: tuple[type[Fact], ...] = (
     SessionStarted,
     SessionClaimed,

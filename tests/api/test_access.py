@@ -56,6 +56,7 @@ TABLE: dict[tuple[str, str], Needs] = {
     ("GET", "/api/sessions/{session}"): "open",
     ("POST", "/api/sessions/{session}/stop"): "trader",
     ("POST", "/api/sessions/{session}/halt"): "trader",
+    ("POST", "/api/sessions/{session}/code"): "trader",
     ("GET", "/api/sessions/{session}/signals"): "open",
     ("GET", "/api/sessions/{session}/orders"): "open",
     ("POST", "/api/sessions/{session}/orders"): "trader",

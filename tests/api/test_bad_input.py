@@ -37,6 +37,7 @@ POSTS = {
     "/api/sessions": WISH,
     f"/api/sessions/{SESSION}/stop": {"close_positions": True},
     f"/api/sessions/{SESSION}/halt": {"strategy": "pump_v2", "symbol": "BTC_USDT", "halted": True},
+    f"/api/sessions/{SESSION}/code": {"code_hash": "719b108d"},
     f"/api/sessions/{SESSION}/orders": ORDER,
     f"/api/sessions/{SESSION}/fork": {"limits": {}},
     "/api/strategies/": {"name": "Mine", "type": "ema_cross", "params": {"fast": 5}, "tags": ["a"]},

@@ -142,6 +142,7 @@ async def test_an_order_by_hand_is_filled_and_cancelled(running: World) -> None:
     assert (await running.client.delete(f"{path}/orders", headers=running.bearer())).status_code == 200
     halted = await running.post(f"{path}/halt", {"strategy": "breakout", "symbol": "ETH_USDT", "halted": True})
     assert halted.status_code == 200, halted.text
+    assert (await running.post(f"{path}/code", {})).json()["message"].endswith("is not suspended.")
     stopped = await running.post(f"{path}/stop", {"close_positions": True})
     assert stopped.status_code == 200
     ended = await until_state(running, session, "stopped")

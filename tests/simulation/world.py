@@ -75,7 +75,7 @@ class World:
         )
         spec = await house.plan(wish)
         await self.send(StartSession(key="start", user="ann", spec=spec), subjects.DESK_COMMANDS)
-        settings = RunnerSettings(snapshot_rows=500, snapshot_messages=20, snapshot_seconds=0.05)
+        settings = RunnerSettings(snapshot_rows=500, snapshot_messages=20, snapshot_seconds=0.05, leave_seconds_max=0)
         for life in range(int(self.chance.integers(1, 4))):
             async with self.engine(f"engine-{life}", settings):
                 for _ in range(int(self.chance.integers(0, 4))):

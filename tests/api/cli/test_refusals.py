@@ -16,6 +16,7 @@ NAMED = (
     ("recordings", "NAME"),
     ("session", "show", "NAME"),
     ("session", "stop", "NAME"),
+    ("session", "go-on", "NAME"),
     ("verify", "NAME"),
     ("export", "fills", "NAME"),
     ("export", "ticks", "NAME"),

@@ -14,7 +14,7 @@ from tests.engine.sessions.memory_house import MemoryHouse, until, walk
 
 EMA = (StrategyWish(strategy="ema_cross", params={"fast": 5, "slow": 20}),)
 QUICK = RunnerSettings(snapshot_seconds=0.05)
-SLOW = RunnerSettings(snapshot_seconds=3_600)
+SLOW = RunnerSettings(snapshot_seconds=3_600, leave_seconds_max=0)
 
 
 async def started(house: MemoryHouse) -> SessionSpec:

@@ -108,7 +108,7 @@ async def test_a_killed_session_goes_on_to_the_same_hash(house: MemoryHouse) -> 
     async with house.host():
         reference = await house.start_session(msgspec.structs.replace(wish, mode="backtest", acceleration=0.0))
         expected = await house.ended(reference.session)
-    quick = RunnerSettings(snapshot_rows=5_000, snapshot_messages=50, snapshot_seconds=0.2)
+    quick = RunnerSettings(snapshot_rows=5_000, snapshot_messages=50, snapshot_seconds=0.2, leave_seconds_max=0)
     async with house.host("first", quick):
         spec = await house.start_session(wish)
         await asyncio.sleep(0.4)
