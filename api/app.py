@@ -27,6 +27,7 @@ from api.errors import answer
 from api.front import EXPOSED, Front
 from api.house import House
 from api.pages import routes as pages
+from api.panel import instruments as panel_instruments
 from api.platform import strategies as platform_strategies
 from api.reading.asking import dependencies
 from api.strict_request import StrictRequest
@@ -39,6 +40,7 @@ ROOMS = (
     market,
     orders,
     pages,
+    panel_instruments,
     platform_strategies,
     session_control,
     session_results,

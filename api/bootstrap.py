@@ -210,11 +210,13 @@ def process_name() -> str:
 
 def aggregates(registry: Registry) -> list[Aggregate]:
     """Every aggregate beside the desk, as of nothing."""
+    from engine.aggregates.instruments import Instruments
     from engine.aggregates.jobs import Jobs
     from engine.aggregates.strategies import Strategies
     from engine.jobs.kinds import KINDS
 
     return [
+        Instruments(),
         Strategies(registry),
         Jobs(KINDS),
     ]

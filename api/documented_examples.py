@@ -27,6 +27,23 @@ FILL = {
     "input": 18250,
 }
 COMMAND = {"session": SESSION, "changed": True}
+INSTRUMENT = {
+    "id": 7,
+    "symbol": "CHK_USDT",
+    "name": "Example coin",
+    "exchange": "mexc",
+    "type": "crypto",
+    "base": "CHK",
+    "quote": "USDT",
+    "price_step": 0.0001,
+    "quantity_step": 0.1,
+    "notional_min": 5.0,
+    "maker_fee_ratio": 0.0,
+    "taker_fee_ratio": 0.0005,
+    "primary_source": "",
+    "status": "active",
+    "updated_at": "2025-11-18T12:00:00Z",
+}
 STRATEGY = {
     "id": "quick-crossings-1",
     "name": "Quick crossings",
@@ -58,6 +75,8 @@ EXAMPLES: dict[str, Any] = {
         "idempotent": True,
     },
     "POST /sessions/stop": {"session_id": SESSION},
+    "POST /api/instruments": {"symbol": "CHK_USDT", "name": "Example coin", "exchange": "mexc", "type": "crypto"},
+    "PUT /api/instruments/{instrument_id}": {"name": "Example coin", "taker_fee_ratio": 0.0005},
     "POST /api/strategies": {
         "name": "Quick crossings",
         "type": "ema_cross",
@@ -156,6 +175,11 @@ RESPONSES: dict[str, Any] = {
         "offset": 0,
         "next_offset": None,
     },
+    "GET /api/instruments": [INSTRUMENT],
+    "GET /api/instruments/{instrument_id}": INSTRUMENT,
+    "POST /api/instruments": INSTRUMENT,
+    "PUT /api/instruments/{instrument_id}": INSTRUMENT,
+    "DELETE /api/instruments/{instrument_id}": INSTRUMENT | {"status": "deleted"},
     "GET /api/strategies/{strategy_id}": STRATEGY,
     "POST /api/strategies": STRATEGY,
     "PUT /api/strategies/{strategy_id}": STRATEGY,

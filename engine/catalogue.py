@@ -7,8 +7,9 @@ import contextlib
 import msgspec
 
 from events import codec, subjects
-from events.errors import FenceLost, InvalidInput, Unknown
-from events.facts import InstrumentRegistered, InstrumentTerms
+from events.errors import Conflict, FenceLost, InvalidInput, Unknown
+from events.facts import Fact, InstrumentRegistered, InstrumentTerms
+from events.facts.catalogue import InstrumentChanged, InstrumentRemoved
 from events.tape import Tape
 
 REGISTER_TRIES_MAX = 10
@@ -31,29 +32,55 @@ class InstrumentForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalogue:
-    """Fold of `InstrumentRegistered`."""
+    """Fold of the facts of instruments. One that was removed keeps its number and its place."""
 
     def __init__(self) -> None:
         self.instruments: list[InstrumentRegistered] = []
-        self._by_key: dict[tuple[str, str], InstrumentRegistered] = {}
-        self._by_symbol: dict[str, list[InstrumentRegistered]] = {}
+        self.removed: set[int] = set()
+        self._by_key: dict[tuple[str, str], int] = {}
+        self._by_symbol: dict[str, list[int]] = {}
         self.last = 0
 
-    def evolve(self, fact: InstrumentRegistered, sequence: int) -> None:
-        """One more instrument."""
-        self.instruments.append(fact)
-        self._by_key[fact.symbol, fact.venue] = fact
-        self._by_symbol.setdefault(fact.symbol, []).append(fact)
+    def evolve(self, fact: Fact, sequence: int) -> None:
+        """One more fact; those of others change nothing."""
+        match fact:
+            case InstrumentRegistered():
+                self._register(fact)
+            case InstrumentChanged(number=number, details=details) if self._has(number):
+                changes = msgspec.structs.asdict(details)
+                self.instruments[number - 1] = msgspec.structs.replace(self.instruments[number - 1], **changes)
+            case InstrumentRemoved(number=number):
+                self.removed.add(number)
+            case _:
+                pass
         self.last = sequence
+
+    def _register(self, fact: InstrumentRegistered) -> None:
+        if self._has(fact.number):
+            self.instruments[fact.number - 1] = fact
+            self.removed.discard(fact.number)
+            return
+        self.instruments.append(fact)
+        self._by_key[fact.symbol, fact.venue] = fact.number
+        self._by_symbol.setdefault(fact.symbol, []).append(fact.number)
+
+    def _has(self, number: int) -> bool:
+        return 0 < number <= len(self.instruments)
+
+    def at(self, symbol: str, venue: str) -> InstrumentRegistered | None:
+        """The instrument of a symbol and venue, also one that was removed."""
+        number = self._by_key.get((symbol, venue))
+        return None if number is None else self.instruments[number - 1]
 
     def find(self, symbol: str, venue: str = "") -> InstrumentRegistered:
         """The instrument of a symbol; the venue may be left out where only one has the symbol.
 
         Raises:
-            Unknown: no such instrument.
+            Unknown: no such instrument, or no more.
             InvalidInput: several venues have it and none was named.
         """
-        found = [one for one in self._by_symbol.get(symbol, []) if venue in ("", one.venue)]
+        numbers = [number for number in self._by_symbol.get(symbol, []) if number not in self.removed]
+        found = [one for one in (self.instruments[number - 1] for number in numbers) if venue in ("", one.venue)]
         if not found:
             known = ", ".join(sorted(self._by_symbol)[:8]) or "none yet"
             raise Unknown(f"There is no instrument {symbol!r}. Known: {known}.", field="symbols")
@@ -62,9 +89,21 @@ class Catalogue:
             raise InvalidInput(f"{symbol} is traded at {venues}; name one as SYMBOL@VENUE.", field="symbols")
         return found[0]
 
+    def tradable(self, number: int) -> InstrumentRegistered:
+        """The instrument of a number, for a new session. Raises Unknown; Conflict: it was removed."""
+        found = self.number(number)
+        if number in self.removed:
+            raise Conflict(
+                f"{found.symbol} of {found.venue} was removed; no new session trades it.",
+                code="INSTRUMENT_REMOVED",
+                field="symbols",
+                hint="Create it again: it comes back under its number.",
+            )
+        return found
+
     def number(self, number: int) -> InstrumentRegistered:
         """The instrument of a number. Raises Unknown."""
-        if not 0 < number <= len(self.instruments):
+        if not self._has(number):
             raise Unknown(f"There is no instrument number {number}.", field="instrument")
         return self.instruments[number - 1]
 
@@ -80,7 +119,7 @@ class Catalogue:
 
     def numbers(self, forms: list[InstrumentForm]) -> list[int]:
         """Their numbers; every form must be registered."""
-        return [self._by_key[form.symbol, form.venue].number for form in forms]
+        return [self._by_key[form.symbol, form.venue] for form in forms]
 
 
 async def load(tape: Tape, catalogue: Catalogue | None = None) -> Catalogue:
@@ -88,9 +127,8 @@ async def load(tape: Tape, catalogue: Catalogue | None = None) -> Catalogue:
     catalogue = catalogue or Catalogue()
     async for message in tape.read(catalogue.last + 1, subjects=(subjects.CATALOGUE,)):
         fact = codec.decode(message.body, message.sequence)
-        if isinstance(fact, InstrumentRegistered):
-            catalogue.evolve(fact, message.sequence)
-        catalogue.last = message.sequence  # answers to commands stand on the subject as well
+        assert isinstance(fact, Fact), "facts and answers alone stand on the subject"
+        catalogue.evolve(fact, message.sequence)
     return catalogue
 
 

@@ -21,6 +21,7 @@ RECORDINGS = "tape.recording.>"
 SESSIONS = "tape.session.>"
 RESEARCH = "tape.research.>"
 JOB_FACTS = "tape.job.>"
+SESSION_FACTS = ("tape.session.*.fact", "tape.research.*.fact")
 
 # Subjects of the aggregates beside the desk: their answers and facts.
 AGGREGATES = (CATALOGUE, STRATEGIES, CONFIGURATION, JOBS)

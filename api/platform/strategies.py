@@ -34,6 +34,7 @@ from projections.read_models.strategies import strategy
 
 OPEN = {"elsewhere": "trader"}
 WHOLE_MAX = 2**63 - 1
+SWITCHES = "POST .../activate and .../deactivate switch a strategy."
 
 StrategyId = Annotated[str, PathParameter(description="id of a configured strategy", max_length=TEXT_MAX)]
 Text = Annotated[str, Meta(max_length=2_000)]
@@ -56,7 +57,7 @@ class NewStrategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChangedStrategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to change; what is left out stays, also within `params`."""
+    """What to change; what is left out stays, also within `params`. A whole item as it was read may be sent back."""
 
     name: Word | None = None
     type: Annotated[str, Meta(max_length=TEXT_MAX)] | None = None
@@ -65,6 +66,11 @@ class ChangedStrategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     category: Word | None = None
     tags: Words | None = None
     description: Text | None = None
+    id: Word | None = None
+    status: Annotated[str, Meta(max_length=TEXT_MAX, description="as read")] | None = None
+    user: Word | None = None
+    created_at: Word | None = None
+    updated_at: Word | None = None
 
 
 @get("/api/strategies/available")
@@ -101,7 +107,11 @@ async def change(
 ) -> Response[StrategyItem]:
     """Change a configured strategy. Sessions that run keep what they started with."""
     given = StrategyChanges(kind=data.type, **_common(data))
-    return await _told(house, await configured_strategies.change(house, name_of(request), key, strategy_id, given))
+    row = await configured_strategies.known(house, strategy_id)
+    for field, there in (("id", row.strategy), ("status", row.state)):
+        if getattr(data, field) not in (None, there):
+            raise InvalidInput(f"{field} is {there}; it is not changed here.", field=field, hint=SWITCHES)
+    return await _told(house, await configured_strategies.change(house, name_of(request), key, row, given))
 
 
 @delete("/api/strategies/{strategy_id:str}", status_code=200, opt=OPEN)

@@ -33,12 +33,13 @@ async def create(house: House, user: str, key: str | None, given: StrategyChange
     return await act(house, user, key, lambda made: CreateStrategy(key=made, user=user, form=form))
 
 
-async def change(house: House, user: str, key: str | None, name: str, changes: StrategyChanges) -> Done:
-    """Change one. Raises as `create`, and Unknown."""
-    row = await known(house, name)
+async def change(house: House, user: str, key: str | None, row: StrategyRow, changes: StrategyChanges) -> Done:
+    """Change one. Raises as `create`, and Unknown: it was removed."""
     if row.state != "removed":
         check_form(changed(_form(row), changes, house.lookups.registry), house.lookups.registry)
-    return await act(house, user, key, lambda made: ChangeStrategy(key=made, user=user, strategy=name, changes=changes))
+    return await act(
+        house, user, key, lambda made: ChangeStrategy(key=made, user=user, strategy=row.strategy, changes=changes)
+    )
 
 
 async def switch(house: House, user: str, key: str | None, name: str, what: Switch) -> Done:

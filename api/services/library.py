@@ -14,6 +14,7 @@ from engine.strategies.registry import Registry
 from events import codec, subjects
 from events.errors import ReadModelUnavailable
 from events.facts import Fact, InstrumentRegistered, RecordingAbandoned, RecordingCompleted, RecordingOpened
+from events.facts.catalogue import InstrumentChanged, InstrumentRemoved
 from events.tape import Message, Tail, Tape
 
 FOLDED = (subjects.CATALOGUE, subjects.RECORDINGS, subjects.STRATEGIES)
@@ -60,7 +61,7 @@ class Lookups:
     async def _note(self, message: Message) -> None:
         fact = codec.decode(message.body, message.sequence)
         match fact:
-            case InstrumentRegistered():
+            case InstrumentRegistered() | InstrumentChanged() | InstrumentRemoved():
                 self.catalogue.evolve(fact, message.sequence)
             case RecordingOpened() | RecordingCompleted() | RecordingAbandoned():
                 self.shelf.evolve(fact, message.sequence)

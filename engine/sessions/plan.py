@@ -226,7 +226,7 @@ def _symbols(wish: SessionWish, recording: Recording | None, source: str, librar
 def _terms(symbol: str, recording: Recording | None, library: Library) -> InstrumentTerms:
     if recording:
         number = recording.opened.instruments[recording.opened.symbols.index(symbol)]
-        return terms(library.catalogue.number(number))
+        return terms(library.catalogue.tradable(number))
     return terms(library.catalogue.find(symbol))
 
 

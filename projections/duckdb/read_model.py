@@ -14,7 +14,6 @@ from events.decisions import Decision
 from events.errors import ReadModelUnavailable
 from events.facts import (
     Fact,
-    InstrumentRegistered,
     RecordingAbandoned,
     RecordingCompleted,
     RecordingOpened,
@@ -47,6 +46,7 @@ def plain_keepers() -> tuple[Plain, ...]:
     """One of each; order does not matter."""
     return (
         ConfiguredStrategies(),
+        Instruments(),
         Jobs(),
     )
 
@@ -62,7 +62,6 @@ class DuckReadModel:
 
     def __init__(self, path: Path, settings: DuckSettings | None = None) -> None:
         self._sessions = Sessions()
-        self._instruments = Instruments()
         self._recordings = Recordings()
         self._results = Results()
         self._orders = Orders()
@@ -74,7 +73,7 @@ class DuckReadModel:
         }
         self._keeping: tuple[Keeper, ...] = (
             *self._plain,
-            *(self._sessions, self._instruments, self._recordings, self._results),
+            *(self._sessions, self._recordings, self._results),
             *(self._orders, self._positions),
         )
         tables = [table for keeper in self._keeping for table in keeper.tables]
@@ -206,8 +205,6 @@ class DuckReadModel:
         elif isinstance(fact, LIFE):
             if self._sessions.live(self._number(fact.session, sequence), fact, sequence):
                 self._results.apply(fact, sequence)
-        elif isinstance(fact, InstrumentRegistered):
-            self._instruments.register(fact, sequence)
         elif isinstance(fact, _RECORDING):
             self._recordings.apply(fact, sequence)
         elif (apply := self._by_fact.get(type(fact))) is not None:

@@ -1,19 +1,19 @@
-"""Instruments: the catalogue as registered."""
+"""Instruments: the catalogue, and what was changed in it."""
 
 from __future__ import annotations
 
 import msgspec
 
 from events.errors import Unknown
-from events.facts import InstrumentRegistered
+from events.facts import Fact, InstrumentRegistered
+from events.facts.catalogue import FACTS, InstrumentChanged, InstrumentRemoved
+from projections.batch import Event, TapeGap
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Writer
 from projections.read_models.answers import Listed, Page, Where, listed
 from projections.read_models.versions import Versions
 
-_VALUES = (
-    ("symbol", "VARCHAR"),
-    ("venue", "VARCHAR"),
+_DETAILS = (
     ("asset_type", "VARCHAR"),
     ("base", "VARCHAR"),
     ("quote", "VARCHAR"),
@@ -25,31 +25,63 @@ _VALUES = (
     ("name", "VARCHAR"),
     ("primary_source", "VARCHAR"),
 )
+_VALUES = (
+    ("symbol", "VARCHAR"),
+    ("venue", "VARCHAR"),
+    *_DETAILS,
+    ("state", "VARCHAR"),  # registered or removed
+    ("changed_ns", "BIGINT"),  # when its last fact was appended
+)
+_NAMES = tuple(name for name, _ in _VALUES)
 
 
 class Instruments:
-    """Applies `InstrumentRegistered`; a number registered again is another version of it."""
+    """Applies the facts of instruments; a number registered again is another version of it."""
+
+    facts: tuple[type[Fact], ...] = FACTS
 
     def __init__(self) -> None:
         self._versions = Versions("instruments", (("number", "INTEGER"),), _VALUES)
         self.tables = (self._versions.table,)
+        self._there: dict[int, dict[str, object]] = {}  # values by number
 
     def restore(self, writer: Writer) -> None:
-        """Nothing is kept between batches."""
-        self.clear()
+        """Read back the newest versions."""
+        rows = writer.execute(
+            f"SELECT number, {', '.join(_NAMES)} FROM instruments WHERE sequence_to IS NULL"
+        ).fetchall()
+        self._there = {row[0]: dict(zip(_NAMES, row[1:], strict=True)) for row in rows}
+        self._versions.clear()
 
-    def register(self, fact: InstrumentRegistered, sequence: int) -> None:
-        """An instrument has a number."""
-        values = tuple(getattr(fact, name) for name, _ in _VALUES)
-        self._versions.put((fact.number,), values, sequence)
+    def apply(self, fact: Fact, event: Event) -> None:
+        """One more fact.
+
+        Raises:
+            TapeGap: it is of a number that was never given.
+        """
+        match fact:
+            case InstrumentRegistered(number=number):
+                values = {name: getattr(fact, name) for name in ("symbol", "venue", *(name for name, _ in _DETAILS))}
+                self._put(number, self._there.get(number, {}) | values | {"state": "registered"}, event)
+            case InstrumentChanged(number=number, details=details):
+                self._put(number, self._of(number, event) | msgspec.structs.asdict(details), event)
+            case InstrumentRemoved(number=number):
+                self._put(number, self._of(number, event) | {"state": "removed"}, event)
+
+    def _of(self, number: int, event: Event) -> dict[str, object]:
+        if number not in self._there:
+            raise TapeGap(
+                f"Event {event.sequence} is of instrument {number}, which has no fact.", sequence=event.sequence
+            )
+        return self._there[number]
+
+    def _put(self, number: int, values: dict[str, object], event: Event) -> None:
+        self._there[number] = values | {"changed_ns": event.appended_ns}
+        self._versions.put((number,), tuple(self._there[number][name] for name in _NAMES), event.sequence)
 
     def flush(self, writer: Writer) -> None:
         """Write what was gathered."""
         self._versions.flush(writer)
-
-    def clear(self) -> None:
-        """Forget what was gathered."""
-        self._versions.clear()
 
 
 # --- queries ------------------------------------------------------------------------------------------------------
@@ -71,18 +103,21 @@ class InstrumentRow(msgspec.Struct, frozen=True, kw_only=True):
     taker_fee_ratio: float
     name: str
     primary_source: str
+    state: str
+    changed_ns: int
     sequence: int  # of the fact that says so
 
 
-_COLUMNS = "number, " + ", ".join(name for name, _ in _VALUES) + ", sequence_from"
+_COLUMNS = f"number, {', '.join(_NAMES)}, sequence_from"
 
 
 class InstrumentFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which instruments; all where nothing is named."""
+    """Which instruments; all that are not removed where nothing is named."""
 
     symbol: str | None = None
     venue: str | None = None
     asset_type: str | None = None
+    state: str | None = "registered"
 
 
 def instruments(
@@ -100,7 +135,7 @@ def instruments(
 
 
 def instrument(snapshot: Snapshot, number: int) -> InstrumentRow:
-    """The instrument of a number. Raises Unknown."""
+    """The instrument of a number, also one that was removed. Raises Unknown."""
     where = Where(snapshot.current("instruments"))
     where.add("number = ?", number)
     row = snapshot.one(f"SELECT {_COLUMNS} FROM instruments WHERE {where}", where.values)

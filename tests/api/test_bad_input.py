@@ -40,6 +40,7 @@ POSTS = {
     f"/api/sessions/{SESSION}/code": {"code_hash": "719b108d"},
     f"/api/sessions/{SESSION}/orders": ORDER,
     f"/api/sessions/{SESSION}/fork": {"limits": {}},
+    "/api/instruments": {"symbol": "AAA_USDT", "exchange": "mexc"},
     "/api/strategies/": {"name": "Mine", "type": "ema_cross", "params": {"fast": 5}, "tags": ["a"]},
 }
 TEXTS = (

@@ -24,6 +24,7 @@ from events.facts import (
     SessionSuspended,
     SessionVerified,
 )
+from events.facts.catalogue import InstrumentChanged, InstrumentDetails, InstrumentRemoved
 from events.facts.strategies import (
     StrategyActivated,
     StrategyChanged,
@@ -224,7 +225,9 @@ class _Play:
     async def _catalogue(self) -> None:
         self._count += 1
         draw = self._rng.random()
-        if draw < 0.4:
+        if draw < 0.2 and self._instruments:
+            await self._script.fact(self._change_of_instrument(), subjects.CATALOGUE)
+        elif draw < 0.4:
             self._instruments += 1
             symbol = SYMBOLS[self._instruments % 3]
             await self._script.fact(
@@ -271,6 +274,13 @@ class _Play:
                     findings=("a gap",),
                 )
             await self._script.fact(fact, subjects.recording(name))
+
+    def _change_of_instrument(self) -> Fact:
+        number = int(self._rng.integers(1, self._instruments + 1))
+        if self._rng.random() < 0.4:
+            return InstrumentRemoved(number=number, user="ann")
+        details = InstrumentDetails(name=f"Changed {self._count}", taker_fee_ratio=self._count / 1e4)
+        return InstrumentChanged(number=number, details=details, user="ann")
 
     async def _configure(self) -> None:
         """One more step in the life of a configured strategy."""
