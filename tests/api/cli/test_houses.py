@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ import pytest
 
 from tests.api.cli.children import Child, left_behind
 
+ROOT = Path(__file__).resolve().parents[3]
 ANY_PORT = {"TAPEDECK_API_PORT": "0", "TAPEDECK_ENGINE_WORKERS": "1"}
 DEMO_SECONDS_MAX = 150.0
 SHELL_SECONDS_MAX = 60.0
@@ -31,6 +34,20 @@ def verb(data: Path, *arguments: str, code: int = 0) -> str:
         child.close()
     assert ended.code == code, (arguments, ended)
     return ended.out if code == 0 else ended.err
+
+
+def shell(block: str, url: str, data: Path) -> str:
+    """What the lines of a page give, on this house instead of the usual one."""
+    if shutil.which("curl") is None:
+        pytest.skip("this machine has no curl")
+    program = f"{sys.executable} -m api.cli --data {data}"
+    script = block.replace("http://127.0.0.1:8080", url).replace("tapedeck token", f"{program} token")
+    env = {"PATH": os.environ["PATH"], "HOME": str(data), "TAPEDECK_MARKET_STORE": "duckdb"}
+    done = subprocess.run(
+        ["bash", "-c", script], env=env, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.stdout, (script, done.stderr)
+    return done.stdout
 
 
 def nobody_listens(url: str) -> bool:
@@ -80,6 +97,9 @@ def test_a_house_serves_verbs_until_ctrl_c(tmp_path: Path, children: list[Child]
     assert waiting.interrupt().code == 130
     listed = msgspec.json.decode(verb(data, "session", "list", "--json"))
     assert {one["state"] for one in listed} == {"stopped"}
+
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL):
+        assert "error_code" not in shell(block, url, data)
 
     ended = house.interrupt()
     assert ended.code == 130, ended
