@@ -15,6 +15,7 @@ class Projection(Protocol):
 
     name: str
     subjects: tuple[str, ...]
+    left_out: int  # rows since the start that its store cannot hold: legal on the tape, so nothing stops
 
     def checkpoint(self) -> Checkpoint:
         """How far it has applied; the empty checkpoint where it has nothing."""

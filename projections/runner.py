@@ -51,6 +51,7 @@ class RunnerStatus(msgspec.Struct, frozen=True, kw_only=True):
     events: int  # applied since the start
     batches: int
     retries: int
+    left_out: int = 0  # rows that a store cannot hold
     error: str = ""
     error_code: str = ""
     halted_at: int | None = None  # the event that could not be read or applied
@@ -373,6 +374,7 @@ class ProjectionRunner:
             events=self._events,
             batches=self._batches,
             retries=self._retries,
+            left_out=sum(projection.left_out for projection in self._projections),
             error="" if error is None else str(error),
             error_code="" if error is None else getattr(error, "code", type(error).__name__),
             halted_at=self._halted_at,

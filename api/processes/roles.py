@@ -15,14 +15,13 @@ import structlog
 
 from api import bootstrap
 from api.places import Places
-from api.processes.signs import State, shown
+from api.processes.signs import STATES, State, shown, told_left_out
 from api.processes.telling import until_told
 from api.settings import Settings
 from events.clock import SystemClock
 
 if TYPE_CHECKING:
     from engine.sessions.host import Host
-    from projections.market_projection import MarketProjection
     from projections.runner import ProjectionRunner
 
 log = structlog.get_logger(__name__)
@@ -96,18 +95,17 @@ async def projector(settings: Settings, name: str = "") -> None:
         runner = ProjectionRunner(connection.tape, [market], clock=clock)
         await runner.start()
         stack.push_async_callback(runner.close)
-        await stack.enter_async_context(
-            shown(connection.keys, clock, "projector", name, partial(_projected, runner, market))
-        )
+        await stack.enter_async_context(shown(connection.keys, clock, "projector", name, partial(_projected, runner)))
         await until_told(runner.ended())
 
 
-async def _projected(runner: ProjectionRunner, market: MarketProjection) -> State:
+async def _projected(runner: ProjectionRunner) -> State:
     status = runner.status()
-    left_out = f"{market.left_out} rows of impossible event times left out" if market.left_out else ""
-    detail = "; ".join(part for part in (status.error, left_out) if part)
     return State(
-        status="ok" if status.state == "ready" else status.state, detail=detail, sequence=status.visible, lag=status.lag
+        status=STATES[status.state],
+        detail=status.error or told_left_out(status.left_out),
+        sequence=status.visible,
+        lag=status.lag,
     )
 
 

@@ -18,7 +18,7 @@ from api.app import create_app
 from api.auth.tokens import secret_file
 from api.house import Ground, House, build
 from api.places import Places
-from api.processes.signs import State, shown
+from api.processes.signs import STATES, State, shown
 from api.processes.telling import until_told
 from api.reading.reader import is_ready
 from api.servers import market_store_of
@@ -67,7 +67,9 @@ async def serve(settings: Settings, name: str = "") -> None:
 
 async def _served(house: House) -> State:
     status = house.runner.status()
-    return State(status="ok" if is_ready(house.runner) else status.state, sequence=status.visible, lag=status.lag)
+    return State(
+        status="ok" if is_ready(house.runner) else STATES[status.state], sequence=status.visible, lag=status.lag
+    )
 
 
 async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Ground:

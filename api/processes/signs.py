@@ -25,7 +25,7 @@ PROCESSES_MAX = 256  # shown
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """How a process is."""
 
-    status: str = "ok"
+    status: str = "ok"  # or behind, failed, down
     detail: str = ""
     sequence: int | None = None  # how far it has come
     lag: int | None = None  # messages behind the end
@@ -42,12 +42,20 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True):
     state: State = State()
 
 
+# words of a projection's runner in those of health
+STATES = {"ready": "ok", "catching_up": "behind", "halted": "failed", "stopped": "down"}
+
 Ask = Callable[[], Awaitable[State]]
 
 
 async def well() -> State:
     """The state of a process that has no more to say than that it runs."""
     return State()
+
+
+def told_left_out(rows: int) -> str:
+    """What is said of rows that the market store cannot hold; nothing where there are none."""
+    return f"{rows} rows with an event time not within 1970 to 2261 left out" if rows else ""
 
 
 def host_name() -> str:

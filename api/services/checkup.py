@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Meta
 
 from api.house import House
+from api.processes.signs import Sign, all_signs, told_left_out
 from api.reading.reader import is_ready
-from events.clock import NS_PER_SECOND
+from events.clock import NS_PER_SECOND, iso
 from events.errors import TapedeckError
 from projections.read_models.answers import PAGE_ROWS_MAX, Page
 from projections.read_models.sessions import SessionFilter, sessions
@@ -32,6 +33,18 @@ class Component(msgspec.Struct, frozen=True):
     lag_seconds: float | None = None
 
 
+class Process(msgspec.Struct, frozen=True):
+    """One process of the house."""
+
+    name: str
+    role: Annotated[str, Meta(description="seal, engine, worker, projector, api or supervisor")]
+    status: Annotated[str, Meta(description="as of a component")]
+    started: Annotated[str, Meta(description="ISO 8601, UTC")]
+    detail: str = ""
+    sequence: int | None = None
+    lag: int | None = None
+
+
 class Health(msgspec.Struct, frozen=True):
     """The whole. `ready` says whether reads are answered."""
 
@@ -39,6 +52,7 @@ class Health(msgspec.Struct, frozen=True):
     version: str
     ready: bool
     components: dict[str, Component]
+    processes: Annotated[list[Process], Meta(description="all that show signs of life, by name")] = []
 
 
 def version_of() -> str:
@@ -72,15 +86,46 @@ class Checkup:
 
 
 async def _ask(house: House) -> Health:
+    signs = await _signs(house)
     components = {
         "tape": await _tape(house),
+        "processes": _processes(house, signs),
         "read_model": _read_model(house),
         "market": await _market(house),
         "engines": await _engines(house),
         "streams": _streams(house),
     }
     well = all(one.status == "ok" for one in components.values())
-    return Health("ok" if well else "degraded", VERSION, is_ready(house.runner), components)
+    processes = [_process(one) for one in signs or ()]
+    return Health("ok" if well else "degraded", VERSION, is_ready(house.runner), components, processes)
+
+
+async def _signs(house: House) -> list[Sign] | None:
+    """Signs of life; None where the tape does not answer."""
+    try:
+        return await all_signs(house.liveness)
+    except TapedeckError:
+        return None
+
+
+def _process(sign: Sign) -> Process:
+    state = sign.state
+    return Process(sign.name, sign.role, state.status, iso(sign.started_ns), state.detail, state.sequence, state.lag)
+
+
+def _processes(house: House, signs: list[Sign] | None) -> Component:
+    """Whether each role that the house needs is there, and what a process says of itself where it is not well."""
+    if signs is None:
+        return Component("down", "signs of life cannot be read")
+    needed = ("seal", "engine", "worker", *(("projector",) if not house.beside else ()))
+    missing = [role for role in needed if role not in {sign.role for sign in signs}]
+    if missing:
+        return Component("down", f"no sign of life of {', '.join(missing)}")
+    unwell = [sign for sign in signs if sign.state.status != "ok"]
+    words = {sign.state.status for sign in unwell}
+    detail = "; ".join(f"{sign.name} {sign.state.status}: {sign.state.detail}".rstrip(": ") for sign in unwell)
+    word = next((word for word in ("failed", "down", "behind") if word in words), "ok")
+    return Component(word, detail or f"{len(signs)} processes")
 
 
 async def _tape(house: House) -> Component:
@@ -114,7 +159,8 @@ async def _market(house: House) -> Component:
         return Component("failed", "; ".join(halted), visible, lag)
     if troubles:
         return Component("failed", "; ".join(f"{one.table}: {one.reason}" for one in troubles), visible, lag)
-    return Component("behind" if lag > LAG_EVENTS_MAX else "ok", "", visible, lag)
+    left_out = told_left_out(sum(one.status().left_out for one in house.beside))
+    return Component("behind" if lag > LAG_EVENTS_MAX else "ok", left_out, visible, lag)
 
 
 async def _engines(house: House) -> Component:
