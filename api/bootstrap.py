@@ -210,6 +210,7 @@ def process_name() -> str:
 
 def aggregates(registry: Registry) -> list[Aggregate]:
     """Every aggregate beside the desk, as of nothing."""
+    from engine.aggregates.house import House
     from engine.aggregates.instruments import Instruments
     from engine.aggregates.jobs import Jobs
     from engine.aggregates.strategies import Strategies
@@ -217,6 +218,7 @@ def aggregates(registry: Registry) -> list[Aggregate]:
 
     return [
         Instruments(),
+        House(),
         Strategies(registry),
         Jobs(KINDS),
     ]

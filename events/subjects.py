@@ -14,6 +14,7 @@ SESSION_COMMANDS = "tape.command.session.*"  # Commands to any session.
 STRATEGIES = "tape.strategies"  # Configured strategies.
 CONFIGURATION = "tape.configuration"  # Sections of the configuration, and templates.
 JOBS = "tape.jobs"  # Answers to commands about jobs.
+HOUSE = "tape.house"  # Restarts of processes and rebuilds of read models.
 AUDIT = "tape.audit"  # Who did what, where no other fact says so.
 COMMANDS = "tape.command.>"
 MARKET = "tape.market.>"
@@ -24,7 +25,7 @@ JOB_FACTS = "tape.job.>"
 SESSION_FACTS = ("tape.session.*.fact", "tape.research.*.fact")
 
 # Subjects of the aggregates beside the desk: their answers and facts.
-AGGREGATES = (CATALOGUE, STRATEGIES, CONFIGURATION, JOBS)
+AGGREGATES = (CATALOGUE, STRATEGIES, CONFIGURATION, JOBS, HOUSE)
 
 TOKEN_MAX = 64
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")

@@ -155,9 +155,11 @@ class ProjectionRunner:
             ReadModelUnavailable: it halted on the way.
         """
         await self._stop()
-        for projection in self._projections:
-            await self._call(projection.reset)
-        await self.start()
+        async with self._working:
+            self._state, self._checkpoint, self._visible = "catching_up", 0, 0  # nothing is read meanwhile
+            for projection in self._projections:
+                await self._call(projection.reset)
+            await self.start()
         last = self._target
         while self._visible < last:
             await self._advance(last)
@@ -276,17 +278,18 @@ class ProjectionRunner:
             TapeUnavailable: it does not answer.
         """
         async with self._refreshing:
+            checkpoint = self._checkpoint
             info = await self._tape.info()
             for name, sequence in self._checkpoints.items():
                 check_info(name, Checkpoint(self._epoch, sequence), info)
             self._tape_last = max(info.last, self._checkpoint)
             if self._visible >= info.last or len(self._queue) or self._pending_ns:
                 return
-            page = await self._tape.page(self._checkpoint + 1, subjects=self._subjects, limit=1)
+            page = await self._tape.page(checkpoint + 1, subjects=self._subjects, limit=1)
             seen = page.messages[0].sequence - 1 if page.messages else info.last
             self._waiting_ns = page.messages[0].appended_ns if page.messages else 0
             async with self._working:
-                if seen <= self._visible:
+                if seen <= self._visible or self._checkpoint < checkpoint:  # it is rebuilt
                     return
                 for projection in self._projections:
                     await self._call(projection.seen, seen)

@@ -15,6 +15,7 @@ from api.settings import Settings
 
 if TYPE_CHECKING:
     from api.bootstrap import Connection
+    from events.clock import Clock
     from projections.duckdb.read_model import DuckReadModel
     from projections.duckdb.slots import Slot
     from projections.market_store import MarketStore
@@ -38,7 +39,8 @@ class Rebuilt(NamedTuple):
 def rebuild(settings: Settings, as_json: bool) -> None:
     """Throw the read models away and build them from the tape.
 
-    The house must not run. The hashes printed are the same whenever the same tape is rebuilt.
+    Where a house runs, its processes rebuild what they keep, and answer with 503 until they have. The hashes printed
+    are the same whenever the same tape is rebuilt.
     """
     from api.cli.running import run
 
@@ -53,23 +55,33 @@ def rebuild(settings: Settings, as_json: bool) -> None:
 
 async def _rebuild(settings: Settings) -> Rebuilt:
     from api import bootstrap
+    from api.cli.rebuild_running import keepers, rebuilt_running
     from api.cli.running import tape_server
-    from api.places import Places, running_house
     from api.processes.signs import all_signs
     from api.servers import market_store_of
     from events.clock import SystemClock
+
+    clock, store = SystemClock(), market_store_of(settings)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(tape_server(settings, market=True))
+        connection = await bootstrap.connect(settings, "admin", clock)
+        stack.push_async_callback(connection.close)
+        if not keepers(await all_signs(connection.keys), store):
+            return await _alone(settings, connection, clock)
+        said = await rebuilt_running(connection, clock, store, settings.api.answer_seconds_max)
+        hashes = [said[model].content_hash if model in said else "" for model in ("read_model", "market")]
+        return Rebuilt(min(fact.sequence for fact in said.values()), hashes[0], store, hashes[1])
+
+
+async def _alone(settings: Settings, connection: Connection, clock: Clock) -> Rebuilt:
+    """Where no process keeps a read model."""
+    from api.servers import market_store_of
     from projections.duckdb.publish import Publisher
     from projections.market_projection import MarketProjection
     from projections.projection import Projection
     from projections.runner import ProjectionRunner
 
-    _check_alone(running_house(Places(settings.folder)) is not None)
-    clock = SystemClock()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(tape_server(settings, market=True))
-        connection = await bootstrap.connect(settings, "admin", clock)
-        stack.push_async_callback(connection.close)
-        _check_alone(any(sign.role == "projector" for sign in await all_signs(connection.keys)))
         slot = _only_slot(settings)
         stack.callback(slot.release)
         model = await _read_model(connection, slot)
@@ -99,13 +111,6 @@ async def _both(runners: list[ProjectionRunner]) -> None:
             bar(min(reached), total)
 
         await asyncio.gather(*(runner.rebuild(partial(told, at)) for at, runner in enumerate(runners)))
-
-
-def _check_alone(taken: bool) -> None:
-    from events.errors import Conflict
-
-    if taken:
-        raise Conflict("A house runs on this tape and uses its read models.", hint="Stop it, then rebuild.")
 
 
 def _only_slot(settings: Settings) -> Slot:

@@ -17,6 +17,7 @@ import msgspec
 from api import bootstrap
 from api.cli.opened import run
 from api.places import HouseFile, Places, forget_house, read_mark, running_house, write_house
+from api.processes.restarting import attended
 from api.processes.supervisor import ChildSpec, Supervisor, SupervisorSettings
 from api.sealing import owner_of
 from api.servers import NO_JAR, Servers, market_store_of
@@ -80,11 +81,12 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
         await _introduced(settings, clock)
         for child in children(settings, store):
             supervisor.start(child)
-        running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store)
-        await _ready(running)
-        supervisor.settled()
-        write_house(places, HouseFile(os.getpid(), running.url, store))
-        yield running
+        async with attended(settings, supervisor, clock):
+            running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store)
+            await _ready(running)
+            supervisor.settled()
+            write_house(places, HouseFile(os.getpid(), running.url, store))
+            yield running
     finally:
         forget_house(places)
         supervisor.stop()

@@ -15,7 +15,7 @@ import structlog
 
 from api import bootstrap
 from api.places import Places
-from api.processes.signs import STATES, State, shown, told_left_out
+from api.processes.signs import STATES, State, host_name, shown, told_left_out
 from api.processes.telling import until_told
 from api.settings import Settings
 from events.clock import SystemClock
@@ -83,6 +83,8 @@ async def _sessions(host: Host) -> State:
 
 async def projector(settings: Settings, name: str = "") -> None:
     """Keep QuestDB at the tape."""
+    from api.processes.attending import Attending
+    from api.processes.rebuilding import Rebuilding, market_content
     from projections.market_projection import MarketProjection
     from projections.runner import ProjectionRunner
 
@@ -95,6 +97,11 @@ async def projector(settings: Settings, name: str = "") -> None:
         runner = ProjectionRunner(connection.tape, [market], clock=clock)
         await runner.start()
         stack.push_async_callback(runner.close)
+        me = name or "projector"
+        rebuilding = Rebuilding("market", me, runner, partial(market_content, store))
+        attending = Attending(connection.tape, f"{host_name()}-{me}", rebuilding.carry)
+        await attending.start()
+        stack.push_async_callback(attending.close)
         await stack.enter_async_context(shown(connection.keys, clock, "projector", name, partial(_projected, runner)))
         await until_told(runner.ended())
 

@@ -18,7 +18,9 @@ from api.app import create_app
 from api.auth.tokens import secret_file
 from api.house import Ground, House, build
 from api.places import Places
-from api.processes.signs import STATES, State, shown
+from api.processes.attending import Attending
+from api.processes.rebuilding import Rebuilding, market_content
+from api.processes.signs import STATES, State, host_name, shown
 from api.processes.telling import until_told
 from api.reading.reader import is_ready
 from api.servers import market_store_of
@@ -46,6 +48,10 @@ async def serve(settings: Settings, name: str = "") -> None:
         await house.start()
         stack.push_async_callback(house.close)
         await stack.enter_async_context(shown(ground.liveness, clock, "api", name, partial(_served, house)))
+        for rebuilding in _rebuildings(house, ground, name or "api"):
+            attending = Attending(ground.tape, f"{host_name()}-{name or 'api'}", rebuilding.carry)
+            await attending.start()
+            stack.push_async_callback(attending.close)
         server = Server(
             create_app(house),
             address=settings.api.host,
@@ -63,6 +69,17 @@ async def serve(settings: Settings, name: str = "") -> None:
             server.stop()  # type: ignore[no-untyped-call]
             with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(serving, 3)
+
+
+def _rebuildings(house: House, ground: Ground, name: str) -> list[Rebuilding]:
+    """The read models that this process keeps."""
+
+    async def content(sequence: int) -> str:
+        return await asyncio.to_thread(ground.read_model.store.content_hash)
+
+    found = [Rebuilding("read_model", name, house.runner, content)]
+    found += [Rebuilding("market", name, runner, partial(market_content, ground.market)) for runner in house.beside]
+    return found
 
 
 async def _served(house: House) -> State:

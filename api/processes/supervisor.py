@@ -1,7 +1,7 @@
 """A small supervisor: starts our own processes, starts one again that ended by itself, stops all by pid.
 
 A child dies with the thread that started it (the kernel's parent-death signal), so nothing is left behind when the
-parent is killed. So `start`, `restart` and `watch` are called from the main thread only.
+parent is killed. So `start` and `watch` are called from the main thread only.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Supervisor:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._specs: dict[str, ChildSpec] = {}
         self._restarts: dict[str, deque[int]] = {}
+        self._asked: dict[str, int] = {}  # to be started again when it has ended; killed at this time, ns
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._settled = False
@@ -102,6 +103,7 @@ class Supervisor:
         with self._lock:
             if self._stopping.is_set():
                 return
+            self._asked_again()
             for name, child in list(self._children.items()):
                 if child.poll() is not None:
                     self._again(name, child.returncode)
@@ -127,11 +129,29 @@ class Supervisor:
         """Everything has started: from now on a child is started again more often."""
         self._settled = True
 
-    def restart(self, name: str) -> int:
-        """Stop one child and start it again; returns the new pid. Raises KeyError for an unknown name."""
+    def ask_restart(self, name: str) -> int:
+        """Tell a child to stop; `watch` starts it again, and kills it past the bound. Returns the pid that it had.
+
+        Does not wait, and is no end by itself: it counts for no limit. Raises KeyError for an unknown name.
+        """
         with self._lock:
-            self._end([self._children[name]])
-            return self._spawn(self._specs[name])
+            child = self._children[name]
+            if name not in self._asked and child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+            bound_ns = round(self._settings.stop_seconds_max * NS_PER_SECOND)
+            self._asked.setdefault(name, self._clock.monotonic_ns() + bound_ns)
+            return child.pid
+
+    def _asked_again(self) -> None:
+        now = self._clock.monotonic_ns()
+        for name, bound_ns in list(self._asked.items()):
+            child = self._children[name]
+            if child.poll() is not None:
+                del self._asked[name]
+                self._spawn(self._specs[name])
+            elif now >= bound_ns:
+                log.warning("process_killed", process=name, pid=child.pid)
+                child.kill()
 
     def stop(self) -> None:
         """Stop all: SIGTERM, and after the limit SIGKILL. Returns when none runs."""

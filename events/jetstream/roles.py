@@ -31,14 +31,28 @@ class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _MARKET = ("tape.market.>", "tape.recording.>", "tape.catalogue")
 _SESSIONS = ("tape.session.>", "tape.research.>")
-_AGGREGATES = ("tape.desk", "tape.strategies", "tape.configuration", "tape.jobs", "tape.job.>", "tape.audit")
+_AGGREGATES = (
+    "tape.desk",
+    "tape.strategies",
+    "tape.configuration",
+    "tape.jobs",
+    "tape.job.>",
+    "tape.audit",
+    "tape.house",
+)
 
 ROLES: Mapping[str, Role] = {
     "engine": Role(("tape.command.>", *_AGGREGATES, *_SESSIONS, *_MARKET), keys=(LIVENESS,), blobs=True),
     "worker": Role(("tape.command.>", *_AGGREGATES, *_SESSIONS, *_MARKET), keys=(LIVENESS,), blobs=True),
     "recorder": Role(_MARKET, keys=(LIVENESS,), blobs=True),
-    "projector": Role(keys=(LIVENESS,), blobs=True),
-    "api": Role(("tape.command.>", "tape.catalogue", "tape.audit"), vault=True, keys=(LIVENESS, COUNTERS), blobs=True),
+    "projector": Role(("tape.house",), keys=(LIVENESS,), blobs=True),
+    "api": Role(
+        ("tape.command.>", "tape.catalogue", "tape.audit", "tape.house"),
+        vault=True,
+        keys=(LIVENESS, COUNTERS),
+        blobs=True,
+    ),
+    "supervisor": Role(("tape.house",), keys=(LIVENESS,)),
     "seal": Role(vault_reading=True, keys=(LIVENESS,)),
     "admin": Role(("tape.>",), vault=True, keys=(LIVENESS, COUNTERS), blobs=True, creates=True),
 }

@@ -35,7 +35,7 @@ class Noted:
 
     def __init__(self, name: str = "noted", patterns: tuple[str, ...] = (subjects.SESSIONS,)) -> None:
         self.name = name
-        self.subjects = patterns
+        self.subjects, self.left_out = patterns, 0
         self.events: list[Event] = []
         self.sizes: list[int] = []
         self.visible = 0

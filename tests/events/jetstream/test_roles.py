@@ -35,6 +35,7 @@ MAY = {
     "recorder": "nnnnyyynyny",
     "projector": "nnnnnnnnyny",
     "api": "ynnnnnyyyyy",
+    "supervisor": "nnnnnnnnynn",
     "seal": "nnnnnnnnynn",
     "admin": "yyyyyyyyyyy",
 }
