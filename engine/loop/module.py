@@ -165,7 +165,13 @@ def loop_source(strategies: Sequence[Strategy]) -> str:
     ]
     names = {function: function.__name__ for function in CORE}
     imports = f"from {_module_name('core', core_source())} import {', '.join(names.values())}\n\n\n"
-    return HEADER + imports + _loop_body(strategies, names) + _entry("advance", arguments)
+    return HEADER + imports + _declared(strategies) + _loop_body(strategies, names) + _entry("advance", arguments)
+
+
+def _declared(strategies: Sequence[Strategy]) -> str:
+    """What strategies declare beside their kernels and decides: in the text, and so in the hash."""
+    lines = [f"# {one.id}: kinds {one.kinds}, direction {one.direction}" for one in strategies]
+    return "\n".join(lines) + "\n\n\n"
 
 
 @functools.cache

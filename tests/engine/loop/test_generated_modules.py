@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from engine.loop.source import Inliner, inlined
 from engine.loop.spec import LaneSpec
 from engine.strategies.ema_cross import STRATEGY
 from engine.strategies.registry import discover, load
-from engine.strategies.strategy import Strategy
+from engine.strategies.strategy import QUOTES, TRADES, Strategy
 from events.errors import InvalidInput, ProcessFailed, Unknown
 from tests.engine.loop.driving import ROOT, limits, market, spec_of, terms, trade
 from tests.engine.loop.kernels import SCRIPTED
@@ -30,7 +32,7 @@ FILE = '''
 from typing import Annotated, Any
 import msgspec
 import numpy as np
-from engine.strategies.strategy import Strategy
+from engine.strategies.strategy import QUOTES, TRADES, Strategy
 LEVEL = {level}
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: float = 1.0
@@ -51,6 +53,7 @@ STRATEGY = Strategy(id="mine", name="m", description="m", params=Params, state=S
 RUN = """
 import sys
 from pathlib import Path
+from typing import Any
 from engine.loop.module import load_loop
 from engine.strategies.registry import load
 loop = load_loop([load(Path(sys.argv[1])).STRATEGY])
@@ -142,6 +145,12 @@ def test_words_are_no_code(tmp_path: Path) -> None:
     assert one.kernel is not other.kernel
     assert code_hash_of([one]) == code_hash_of([other])
     assert code_hash_of([one]) != code_hash_of([mine(write(tmp_path, 106.0))])
+
+
+@pytest.mark.parametrize("change", [{"kinds": QUOTES | TRADES}, {"direction": "long"}])
+def test_what_a_strategy_declares_is_code(change: dict[str, Any]) -> None:
+    """On which rows a kernel is called, and which side it may trade, change the code hash: both decide."""
+    assert code_hash_of([STRATEGY]) != code_hash_of([dataclasses.replace(STRATEGY, **change)])
 
 
 def test_the_module_holds_all_it_needs() -> None:
