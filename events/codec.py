@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Union
 
 import msgspec
 
-from events.errors import Undecodable
+from events.errors import Bug, Undecodable
 from events.facts import COMMANDS, FACTS, Command, Fact
 from events.frames import MAGIC
 from events.tape import CONTENT_TYPE, FACT_TYPE, Append
@@ -28,8 +29,31 @@ _TAG = msgspec.json.Decoder(_Tag)
 
 
 def encode(fact: Fact | Command) -> bytes:
-    """JSON of a fact or command, its type first."""
-    return _ENCODER.encode(fact)
+    """JSON of a fact or command, its type first.
+
+    Raises:
+        Bug: a number in it is not finite: JSON has no word for it, and null would be read by nobody.
+    """
+    body = _ENCODER.encode(fact)
+    if b"null" in body:
+        check_finite(fact, type(fact).__name__)
+    return body
+
+
+def check_finite(value: object, name: str) -> None:
+    """Every float in a value is finite, but in what is JSON already; `name` says what it is. Raises Bug."""
+    _check_finite(msgspec.to_builtins(value, enc_hook=lambda raw: None), name)
+
+
+def _check_finite(value: object, name: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Bug(f"{name} is {value}; a fact holds finite numbers only.")
+    if isinstance(value, dict):
+        for key, each in value.items():
+            _check_finite(each, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
+        for at, each in enumerate(value):
+            _check_finite(each, f"{name}[{at}]")
 
 
 def decode(body: bytes, sequence: int = 0) -> Fact | Command:

@@ -105,7 +105,11 @@ class Sweep:
         self._failed[at] = loop.failed
 
     def results(self) -> list[SweepRow]:
-        """One row a run, in the order of the grid, after the end of data. Raises Bug where a kernel failed."""
+        """One row a run, in the order of the grid, after the end of data.
+
+        Raises:
+            Bug: a kernel failed, or a result is no finite number.
+        """
         found = []
         for at, (loop, digest) in enumerate(zip(self._loops, self._hashes, strict=True)):
             if self._failed[at]:
@@ -129,6 +133,7 @@ class Sweep:
                     decision_hash=digest.hexdigest(),
                 )
             )
+        codec.check_finite(found, "A sweep's row")
         return found
 
 

@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 
 from events import codec, decisions, frames
 from events.decisions import Decision
-from events.errors import Undecodable
-from events.facts import CommandAccepted, Place
+from events.errors import Bug, Undecodable
+from events.facts import (
+    CommandAccepted,
+    CommandRefused,
+    Place,
+    SessionEnded,
+    SessionSpec,
+    StartSession,
+    StrategySetting,
+)
 from events.frames import Section
 from events.rows import MARK_DTYPE, MARKET_DTYPE, SectionKind
 from events.tape import CONTENT_TYPE, FACT_TYPE, MESSAGE_ID, Message
@@ -68,6 +76,22 @@ def test_random_fields_are_no_fact(value: Any) -> None:
         assert not isinstance(value, str)
     else:
         assert fact == CommandAccepted(key=value, cause=1)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_json_has_no_word_for_are_refused(wrong: float) -> None:
+    """A number that is not finite is refused where it would be written, with its field, in any depth."""
+    ended = SessionEnded(
+        session="s", reason="stopped", inputs=1, place=Place(), decision_hash="", counts={}, equity=wrong
+    )
+    with pytest.raises(Bug, match=r"SessionEnded\.equity is "):
+        codec.encode(ended)
+    start = StartSession(key="k", user="u", spec=samples.sample_of(SessionSpec))
+    setting = StrategySetting(strategy="x", params={"fast": wrong})
+    deep = msgspec.structs.replace(start, spec=msgspec.structs.replace(start.spec, strategies=(setting,)))
+    with pytest.raises(Bug, match=r"StartSession\.spec\.strategies\[0\]\.params\.fast is "):
+        codec.encode(deep)
+    assert codec.decode(codec.encode(CommandRefused(key="null", cause=1, code="c", message="null", field=None)))
 
 
 def test_unknown_fields_of_a_later_release_are_left_out() -> None:

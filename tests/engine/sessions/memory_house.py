@@ -48,10 +48,12 @@ KEEPING = KeepingSettings(lease=LeaseTimes(0.2, 1.0), look_seconds=0.05, pause_s
 class ArrayFeed:
     """Rows at hand as a feed of one instrument a number in `rows["instrument"]` (0, 1, ...)."""
 
-    def __init__(self, rows: Rows, symbols: tuple[str, ...] = ("AAA", "BBB")) -> None:
+    def __init__(
+        self, rows: Rows, steps: tuple[float, float] = (0.01, 0.001), symbols: tuple[str, ...] = ("AAA", "BBB")
+    ) -> None:
         self._rows = rows
         self._forms = tuple(
-            InstrumentForm(symbol=symbol, venue="TEST", quote="USD", price_step=0.01, quantity_step=0.001)
+            InstrumentForm(symbol=symbol, venue="TEST", quote="USD", price_step=steps[0], quantity_step=steps[1])
             for symbol in symbols
         )
 
@@ -135,10 +137,10 @@ class MemoryHouse:
         finally:
             await host.close()
 
-    async def record(self, rows: Rows, content: str = "c0ffee") -> Imported:
-        """Import rows as a complete recording."""
+    async def record(self, rows: Rows, content: str = "c0ffee", steps: tuple[float, float] = (0.01, 0.001)) -> Imported:
+        """Import rows as a complete recording; `steps` of price and quantity."""
         importer = Importer(self.tape, self.clock, self.segments)
-        return await importer.run(ArrayFeed(rows), content.ljust(32, "0"), "test rows")  # type: ignore[arg-type]
+        return await importer.run(ArrayFeed(rows, steps), content.ljust(32, "0"), "test rows")  # type: ignore[arg-type]
 
     async def library(self) -> Library:
         """What plans look things up in."""

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from engine.research.forking import ForkWish, fork
@@ -19,6 +20,7 @@ from events.facts import (
     HaltLane,
     SessionClaimed,
     SessionFailed,
+    SessionLimits,
     SessionSpec,
     StartSession,
     StopSession,
@@ -158,3 +160,23 @@ async def test_a_run_that_breaks_twice_fails_the_session(house: MemoryHouse) -> 
         assert kinds.count(SessionClaimed) == 2
         assert kinds[-1] is SessionFailed
         assert host.desk.sessions[spec.session].spec.session == spec.session
+
+
+async def test_a_result_that_is_no_number_fails_the_session(house: MemoryHouse) -> None:
+    """Where one absurd price makes the equity infinite, the session fails and says so; the host goes on."""
+    rows = walk(3_000, instruments=1)
+    rows["price"] = np.maximum(rows["price"] * 1e-12, 1e-12)  # a coin of a trillionth
+    rows["quantity"] *= 1e14
+    rows["ts_event_ns"] = rows["ts_event_ns"][0] + np.arange(3_000) * 1_000
+    rows["price"][-1] = 1e300
+    recording = (await house.record(rows, steps=(0.0, 0.0))).recording
+    limits = SessionLimits(cash=10_000, global_cap=1e15, order_notional=5_000)
+    async with house.host() as host:
+        wish = SessionWish(mode="backtest", recording=recording.id, strategies=EMA, symbols=("AAA",), limits=limits)
+        spec = await house.start_session(wish)
+        history = await house.ended(spec.session)
+        assert host._tail is not None
+        assert host._tail.failed is None
+    assert history.failed is not None
+    assert history.failed.code == "BUG"
+    assert "equity" in history.failed.message
