@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.loop import snapshot
-from engine.loop.bars import expand_bars
+from engine.loop.bar_path import BarPath
 from engine.loop.commands import CommandKind
 from engine.loop.module import Loop, code_hash_of, load_loop
 from engine.loop.outputs import COUNTS, COUNTS_SIZE, ROOM, TOTAL
@@ -117,7 +117,11 @@ class DecisionLoop:
         self._ordinal_words = _words(self._memory.account, ORDINALS)
         self._command = np.zeros(1, COMMAND_DTYPE)
         self._first = (0, 0, 0, 0, 0)
+        self._path = BarPath(len(spec.instruments))
         self.consumed = 0  # rows that the last `advance` read, those of other instruments among them
+        self.read_with = np.zeros(
+            0, np.intp
+        )  # of each input of the last `advance_bars`: the bar with which it was read
 
     # --- what it is -----------------------------------------------------------------------------------------------
 
@@ -191,8 +195,28 @@ class DecisionLoop:
         return self._decisions(self._drained() if self._counts[TOTAL] else NOTHING)
 
     def advance_bars(self, bars: Rows) -> Decisions:
-        """Read BAR_DTYPE rows, each as four inputs; see `engine.loop.bars`. `consumed` counts market rows."""
-        return self.advance(expand_bars(bars))
+        """Read BAR_DTYPE rows, each as four inputs, in order of time; see `engine.loop.bar_path`.
+
+        `waiting` inputs are left for later bars. `consumed` counts bars, up to that with which a kernel failed.
+        """
+        lookup = self._memory.lookup
+        numbers = np.minimum(bars["instrument"], len(lookup) - 1).astype(np.intp)
+        places = np.where(bars["instrument"] < len(lookup), lookup[numbers], -1)
+        mine = np.flatnonzero(places >= 0)
+        rows, read_with = self._path.take(bars[mine], places[mine])
+        self.read_with = mine[read_with]
+        decisions = self.advance(rows)
+        self.consumed = int(self.read_with[self.consumed]) if self.consumed < len(rows) else len(bars)
+        return decisions
+
+    @property
+    def waiting(self) -> int:
+        """Inputs of bars that were taken in and are not read yet."""
+        return self._path.waiting
+
+    def catch_up(self) -> Decisions:
+        """Read what waits: before a command acts, before rows that are no bars, and at the end."""
+        return self.advance(self._path.rest())
 
     # --- between rows ---------------------------------------------------------------------------------------------
 
@@ -252,7 +276,7 @@ class DecisionLoop:
 
     def snapshot(self) -> bytes:
         """All that decides, with the code hash and a checksum."""
-        return snapshot.pack(self.code_hash, self._memory.arrays())
+        return snapshot.pack(self.code_hash, self._arrays(), self._path.rows())
 
     def restore(self, data: bytes, *, any_code: bool = False) -> None:
         """Go on from a snapshot of a loop of the same spec and code, or of other code with records of the same shape.
@@ -260,13 +284,16 @@ class DecisionLoop:
         Raises:
             Conflict: it is of other code, of another shape, or damaged; nothing was changed.
         """
-        snapshot.unpack(data, None if any_code else self.code_hash, self._memory.arrays())
+        self._path.restore(snapshot.unpack(data, None if any_code else self.code_hash, self._arrays()))
         self._counts[:ROOM] = 0
         self._first = self._ordinals()
 
     def state_hash(self) -> str:
         """Hash of the records: 64 hexadecimal digits, equal where all later decisions are."""
-        return snapshot.state_hash(self._memory.arrays())
+        return snapshot.state_hash([*self._arrays(), self._path.rows()])
+
+    def _arrays(self) -> list[Rows]:
+        return [*self._memory.arrays(), *self._path.reached]
 
     # --- outputs --------------------------------------------------------------------------------------------------
 

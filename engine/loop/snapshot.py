@@ -15,21 +15,25 @@ CHECKSUM_BYTES = 32
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):
-    """What a snapshot says: the code, and per array its length, size of one record, and bytes."""
+    """What a snapshot says: the code, and per array its length, size of one record, and bytes; rows that wait."""
 
     code_hash: str
     arrays: tuple[tuple[int, int, bytes], ...]
+    waiting: bytes
 
 
-def pack(code_hash: str, arrays: Sequence[Rows]) -> bytes:
-    """The records as one message behind its checksum."""
-    packed = Packed(code_hash, tuple((len(rows), rows.dtype.itemsize, rows.tobytes()) for rows in arrays))
+def pack(code_hash: str, arrays: Sequence[Rows], waiting: Rows) -> bytes:
+    """The records, and rows of any number that wait to be read, as one message behind its checksum."""
+    shaped = tuple((len(rows), rows.dtype.itemsize, rows.tobytes()) for rows in arrays)
+    packed = Packed(code_hash, shaped, waiting.tobytes())
     body = msgspec.msgpack.encode(packed)
     return _checksum(body) + body
 
 
-def unpack(data: bytes, code_hash: str | None, arrays: Sequence[Rows]) -> None:
-    """Fill the arrays from a snapshot, all or none; one of any code where `code_hash` is None.
+def unpack(data: bytes, code_hash: str | None, arrays: Sequence[Rows]) -> bytes:
+    """Fill the arrays from a snapshot, all or none; give the bytes of the rows that wait.
+
+    One of any code where `code_hash` is None.
 
     Raises:
         Conflict: damaged, or of another code or shape.
@@ -45,6 +49,7 @@ def unpack(data: bytes, code_hash: str | None, arrays: Sequence[Rows]) -> None:
         raise Conflict("The snapshot is of a session with other lanes, instruments or limits.")
     for rows, (_, _, content) in zip(arrays, packed.arrays, strict=True):
         rows[:] = np.frombuffer(content, rows.dtype)
+    return packed.waiting
 
 
 def state_hash(arrays: Sequence[Rows]) -> str:

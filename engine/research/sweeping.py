@@ -15,10 +15,10 @@ from contextlib import AbstractContextManager, nullcontext
 import msgspec
 import structlog
 
-from engine.loop.bars import expand_bars
-from engine.loop.decision_loop import DecisionLoop, loop_for
+from engine.loop.bars import ROWS_PER_BAR
+from engine.loop.decision_loop import DecisionLoop, Decisions, loop_for
 from engine.loop.spec import loop_spec
-from engine.recordings.reading import RowsInput, Window
+from engine.recordings.reading import Window
 from engine.sessions import history as histories
 from engine.sessions.decision_hash import DecisionHash
 from engine.sessions.life import Session
@@ -39,7 +39,7 @@ from events.facts import (
     SessionSpec,
     StopSession,
 )
-from events.rows import DECISION_KINDS, Rows, SectionKind
+from events.rows import BAR_DTYPE, DECISION_KINDS, Rows
 from events.tape import Message
 
 log = structlog.get_logger(__name__)
@@ -87,10 +87,10 @@ class Sweep:
     @property
     def inputs(self) -> int:
         """Input rows read so far."""
-        return self._loops[0].inputs if self._loops else 0
+        return self._loops[0].inputs + self._loops[0].waiting if self._loops else 0
 
     def advance(self, rows: Rows, pool: ThreadPoolExecutor, around: Around = nullcontext) -> None:
-        """Give the rows to every run, each within a context of its own."""
+        """Give market or bar rows to every run, each within a context of its own."""
         list(pool.map(lambda at: self._one(at, rows, around), range(len(self._loops))))
 
     def _one(self, at: int, rows: Rows, around: Around) -> None:
@@ -98,11 +98,14 @@ class Sweep:
         if self._failed[at] or self._halted.is_set():
             return
         with around():
-            decisions = loop.advance(rows)
+            decisions = loop.advance_bars(rows) if rows.dtype == BAR_DTYPE else loop.advance(rows)
+        self._take(at, decisions)
+
+    def _take(self, at: int, decisions: Decisions) -> None:
         for kind, found in zip(DECISION_KINDS, decisions.kinds(), strict=True):
             if len(found):
                 self._hashes[at].add(kind, found)
-        self._failed[at] = loop.failed
+        self._failed[at] = self._loops[at].failed
 
     def results(self) -> list[SweepRow]:
         """One row a run, in the order of the grid, after the end of data.
@@ -112,6 +115,7 @@ class Sweep:
         """
         found = []
         for at, (loop, digest) in enumerate(zip(self._loops, self._hashes, strict=True)):
+            self._take(at, loop.catch_up())
             if self._failed[at]:
                 raise Bug(f"The kernel of run {at} failed with code {self._failed[at]}.", code="KERNEL_FAILED")
             decisions = loop.close(flatten=self.spec.limits.close_on_stop)
@@ -229,7 +233,7 @@ class SweepRunner:
         place = Place()
         async for item in self._around.reader.read(Window(given.source, given.first, given.last)):
             for at in range(0, len(item.rows), CHUNK_ROWS_MAX):
-                rows = _market_rows(item, at)
+                rows = item.rows[at : at + CHUNK_ROWS_MAX]
                 await asyncio.to_thread(sweep.advance, rows, pool, self._watched(sweep, rows, item.place(at)))
                 self._progress(sweep.inputs)
                 await self._answer(sweep.inputs)
@@ -243,7 +247,8 @@ class SweepRunner:
         if watchdog is None:
             return nullcontext
         first = sweep.inputs
-        step = Step(spec.session, spec.research, session.engine, session.epoch, first, first + len(rows), place)
+        last = first + len(rows) * (ROWS_PER_BAR if rows.dtype == BAR_DTYPE else 1)
+        step = Step(spec.session, spec.research, session.engine, session.epoch, first, last, place)
         return lambda: watchdog.step(step)
 
     async def _end(self, sweep: Sweep, rows: list[SweepRow] | None, place: Place) -> None:
@@ -274,8 +279,3 @@ class SweepRunner:
         self._last = await self._around.tape.append(
             codec.to_append(fact, subject, message_id, expected=self._last, fence=fence)
         )
-
-
-def _market_rows(item: RowsInput, at: int) -> Rows:
-    rows = item.rows[at : at + CHUNK_ROWS_MAX]
-    return expand_bars(rows) if item.kind is SectionKind.BAR else rows

@@ -50,7 +50,12 @@ class Decider:
 
     @property
     def inputs(self) -> int:
-        """Input rows read so far."""
+        """Input rows taken in so far; of bars, `waiting` of them are not read yet."""
+        return self._loop.inputs + self._loop.waiting
+
+    @property
+    def decided(self) -> int:
+        """Input rows read so far: the ordinal that what is decided next carries."""
         return self._loop.inputs
 
     @property
@@ -65,10 +70,12 @@ class Decider:
 
     @property
     def consumed(self) -> int:
-        """Rows read of the last stretch: market rows, or whole bars."""
+        """Rows read of the last stretch, up to that with which a kernel failed."""
         return self._consumed
 
     _consumed = 0
+    _caught_up = 0
+    _read_with: np.ndarray | None = None
 
     def failure(self, at: Place) -> KernelFailed:
         """What to say of a failed kernel."""
@@ -84,11 +91,25 @@ class Decider:
         """Read market or bar rows; stops before the row at which a kernel fails."""
         if kind is SectionKind.BAR:
             decisions = self._loop.advance_bars(rows)
-            self._consumed = self._loop.consumed // ROWS_PER_BAR
-        else:
-            decisions = self._loop.advance(rows)
+            self._read_with = self._loop.read_with
+            self._caught_up = 0
             self._consumed = self._loop.consumed
-        return _by_kind(decisions)
+            return _by_kind(decisions)
+        self._read_with, self._caught_up = None, self._loop.waiting
+        rest = self._catch_up()
+        decisions = self._loop.advance(rows)
+        self._consumed = self._loop.consumed
+        return _joined(rest, decisions)
+
+    def _catch_up(self) -> Decisions | None:
+        """Read the rows that wait: before rows of another kind, before a command, at the end of the data."""
+        return self._loop.catch_up() if self._loop.waiting else None
+
+    def read_at(self, rows: Rows, wanted: int, kind: SectionKind) -> int:
+        """Index of the row with which the `wanted`-th input (from 1) of the last stretch, `rows`, was read."""
+        if self._read_with is None:
+            return self.row_of(rows, max(wanted - self._caught_up, 1), kind)
+        return int(self._read_with[wanted - 1]) if wanted <= len(self._read_with) else len(rows) - 1
 
     def rows_until(self, rows: Rows, inputs: int, kind: SectionKind) -> int:
         """How many of the rows to read so that `inputs` were read in all; all where they do not suffice."""
@@ -106,7 +127,17 @@ class Decider:
     # --- commands -------------------------------------------------------------------------------------------------
 
     def refusal(self, command: Command) -> Refusal | None:
-        """Why a command cannot be carried out now; None where it can."""
+        """Why a command cannot be carried out now; None where it can. Nothing is read for it."""
+        if not self._loop.waiting:
+            return self._refusal(command)
+        before = self._loop.snapshot()  # only a command that is carried out makes the rows that wait be read
+        self._loop.catch_up()
+        try:
+            return self._refusal(command)
+        finally:
+            self._loop.restore(before)
+
+    def _refusal(self, command: Command) -> Refusal | None:
         match command:
             case SubmitOrder():
                 return self._refusal_of_order(command)
@@ -135,19 +166,22 @@ class Decider:
         return None
 
     def carry_out(self, command: Command) -> Produced:
-        """Do what an accepted command asks for; a stop is the caller's."""
+        """Do what an accepted command asks for, behind every row taken in; a stop is the caller's."""
+        if isinstance(command, StopSession):
+            return {}
+        rest = self._catch_up()
+        return _by_kind(rest) if rest is not None and self.failed else _joined(rest, self._act(command)[1])
+
+    def _act(self, command: Command) -> tuple[Answer, Decisions]:
         match command:
             case SubmitOrder():
-                return self._done(self._loop.submit(self._hand_order(command)))
+                return self._loop.submit(self._hand_order(command))
             case CancelOrder():
-                done = self._loop.cancel(command.order) if command.order else self._loop.cancel_all()
-                return self._done(done)
+                return self._loop.cancel(command.order) if command.order else self._loop.cancel_all()
             case HaltLane():
                 lane = self._lane(command)
                 assert lane is not None, "refused before"
-                return self._done(self._loop.halt(lane, command.halted))
-            case StopSession():
-                return {}
+                return self._loop.halt(lane, command.halted)
             case _:
                 raise AssertionError(f"no session carries out a {type(command).__name__}")
 
@@ -162,13 +196,13 @@ class Decider:
             time_in_force=TimeInForce[order.time_in_force],
         )
 
-    @staticmethod
-    def _done(done: tuple[Answer, Decisions]) -> Produced:
-        return _by_kind(done[1])
-
     def close(self, flatten: bool) -> Produced:
-        """The end: working orders are cancelled, positions closed where `flatten`."""
-        return _by_kind(self._loop.close(flatten=flatten))
+        """The end, behind every row taken in: working orders are cancelled, positions closed where `flatten`.
+
+        Nothing is closed where a kernel fails at the rows that waited.
+        """
+        rest = self._catch_up()
+        return _by_kind(rest) if rest is not None and self.failed else _joined(rest, self._loop.close(flatten=flatten))
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -183,3 +217,10 @@ class Decider:
 
 def _by_kind(decisions: Decisions) -> Produced:
     return dict(zip(DECISION_KINDS, decisions.kinds(), strict=True))
+
+
+def _joined(first: Decisions | None, then: Decisions) -> Produced:
+    if first is None:
+        return _by_kind(then)
+    pairs = zip(DECISION_KINDS, first.kinds(), then.kinds(), strict=True)
+    return {kind: np.concatenate([before, behind]) for kind, before, behind in pairs}

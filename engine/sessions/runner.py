@@ -224,10 +224,10 @@ class Runner:
             self._answered = max(self._answered, one.sequence)
             self._act(one.command)
             if self._stop is None:
-                await self._offer(self._decider.carry_out(one.command))
+                await self._offer_checked(self._decider.carry_out(one.command))
 
     async def _step(self, item: RowsInput, at: int, end: int) -> None:
-        rows, before = item.rows[at:end], self._decider.inputs
+        rows, before = item.rows[at:end], self._decider.decided
         if len(rows) >= THREAD_ROWS_MIN:
             produced = await asyncio.to_thread(self._decide, item, at, end)
         else:
@@ -235,7 +235,7 @@ class Runner:
         begun = self._place
         if not self._decider.failed:
             self._place = item.place(end - 1)
-        await self._offer(produced, lambda inputs: self._place_of(item, at, inputs, before, begun))
+        await self._offer(produced, lambda inputs: self._place_of(item, (at, end), inputs - before, begun))
         if self._decider.failed:
             raise self._decider.failure(item.place(min(at + self._decider.consumed, end - 1)))
         await self._maybe_snapshot()
@@ -251,11 +251,18 @@ class Runner:
         ):
             return self._decider.rows(rows, item.kind)
 
-    def _place_of(self, item: RowsInput, at: int, inputs: int, before: int, begun: Place) -> Place:
-        """Place of the row with which `inputs` rows were read, out of the stretch that began at row `at`."""
-        if inputs <= before:
+    def _place_of(self, item: RowsInput, stretch: tuple[int, int], read: int, begun: Place) -> Place:
+        """Place of the row with which `read` rows of the stretch were read."""
+        if read <= 0:
             return begun
-        return item.place(at + self._decider.row_of(item.rows[at:], inputs - before, item.kind))
+        at, end = stretch
+        return item.place(at + self._decider.read_at(item.rows[at:end], read, item.kind))
+
+    async def _offer_checked(self, produced: Produced) -> None:
+        """Hand over what was decided between rows; rows that waited may have made a kernel fail."""
+        await self._offer(produced)
+        if self._decider.failed:
+            raise self._decider.failure(self._place)
 
     async def _offer(self, produced: Produced, place_of: Callable[[int], Place] | None = None) -> None:
         """Hand over what was decided: one message, or several cut between rows where it is long."""
@@ -292,7 +299,7 @@ class Runner:
         if act:
             self._act(item.command)
             if self._stop is None:
-                await self._offer(self._decider.carry_out(item.command))
+                await self._offer_checked(self._decider.carry_out(item.command))
 
     def _answer(self, item: CommandInput) -> tuple[CommandAccepted | CommandRefused, bool]:
         command, name = item.command, self.spec.session
@@ -315,7 +322,7 @@ class Runner:
 
     async def _end(self) -> None:
         stop, spec = self._stop, self.spec
-        await self._offer(self._decider.close(closes(stop, spec)))
+        await self._offer_checked(self._decider.close(closes(stop, spec)))
         if difference := self._ledger.leftover():
             raise Diverged(difference)
         fact = SessionEnded(
