@@ -19,7 +19,7 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
 
     code_hash: str
     arrays: tuple[tuple[int, int, bytes], ...]
-    waiting: bytes
+    waiting: bytes = b""
 
 
 def pack(code_hash: str, arrays: Sequence[Rows], waiting: Rows) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 from engine.recordings.reading import RowsInput
 from engine.sessions.decider import Decider
 from events.errors import Bug
-from events.facts import StepOverran
+from events.facts import Place, StepOverran
 from events.frames import Section
 
 BYTES_MAX = 393_216  # of the rows of one message; the tape's bound of a body is far above
@@ -54,6 +54,12 @@ def careful(item: RowsInput, at: int, end: int, decider: Decider, overruns: Sequ
         elif inputs < overrun.last_input:
             size = min(size, 1)
     return size
+
+
+def read_with(decider: Decider, item: RowsInput, stretch: tuple[int, int], read: int) -> Place | None:
+    """Place of the row with which `read` inputs of the last stretch were read; None where that is before it."""
+    at, end = stretch
+    return item.place(at + decider.read_at(item.rows[at:end], read, item.kind)) if read > 0 else None
 
 
 def _side(sections: tuple[Section, ...], border: int, *, below: bool) -> tuple[Section, ...]:

@@ -20,7 +20,7 @@ from engine.sessions import history as histories
 from engine.sessions import snapshots
 from engine.sessions.answers import Answers
 from engine.sessions.broken import RunBroke
-from engine.sessions.cutting import careful, cut, last_input
+from engine.sessions.cutting import careful, cut, last_input, read_with
 from engine.sessions.decider import Decider
 from engine.sessions.endings import closes, reason_of
 from engine.sessions.history import History, Scheduled
@@ -235,7 +235,7 @@ class Runner:
         begun = self._place
         if not self._decider.failed:
             self._place = item.place(end - 1)
-        await self._offer(produced, lambda inputs: self._place_of(item, (at, end), inputs - before, begun))
+        await self._offer(produced, lambda inputs: read_with(self._decider, item, (at, end), inputs - before) or begun)
         if self._decider.failed:
             raise self._decider.failure(item.place(min(at + self._decider.consumed, end - 1)))
         await self._maybe_snapshot()
@@ -250,13 +250,6 @@ class Runner:
             Step(spec.session, spec.research, session.engine, session.epoch, first, last, item.place(at))
         ):
             return self._decider.rows(rows, item.kind)
-
-    def _place_of(self, item: RowsInput, stretch: tuple[int, int], read: int, begun: Place) -> Place:
-        """Place of the row with which `read` rows of the stretch were read."""
-        if read <= 0:
-            return begun
-        at, end = stretch
-        return item.place(at + self._decider.read_at(item.rows[at:end], read, item.kind))
 
     async def _offer_checked(self, produced: Produced) -> None:
         """Hand over what was decided between rows; rows that waited may have made a kernel fail."""

@@ -11,6 +11,7 @@ import pytest
 from engine.research.forking import ForkWish, fork
 from engine.research.outcome import outcome
 from engine.research.verify import verify
+from engine.sessions import history as histories
 from engine.sessions.plan import SessionWish, StrategyWish
 from engine.sessions.runner import RunnerSettings
 from engine.sources.introducing import introduce
@@ -128,9 +129,16 @@ async def test_a_killed_session_goes_on_to_the_same_hash(house: MemoryHouse) -> 
 async def test_orders_by_hand_act_where_their_answer_says(house: MemoryHouse) -> None:
     """A hand-made order is filled, is replayed by verify, and a fork with commands repeats it."""
     recording = (await house.record(walk(40_000))).recording
-    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, limits=LIMITS, acceleration=200.0)
+    limits = msgspec.structs.replace(LIMITS, order_notional=1_000)  # leaves budget for the order by hand at any moment
+    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, limits=limits, acceleration=200.0)
     async with house.host():
         spec = await house.start_session(wish)
+
+        async def priced() -> bool:
+            fills = (await histories.read(house.tape, spec.session)).held.rows(SectionKind.FILL, 0)
+            return len(fills) > 0  # without a price an order is denied
+
+        await until(priced)
         order = SubmitOrder(key="o1", user="ann", session=spec.session, symbol="AAA", side="buy", quantity=1.5)
         answer = await house.send(order)
         again = await house.send(order)
