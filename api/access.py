@@ -3,7 +3,7 @@
 A route declares `opt={"role": "trader", "csrf": True}`. Bound to anything but loopback, every route that declares
 nothing asks for a token, but those with `opt={"public": True}` (health, login and the page); `"elsewhere"` is the role
 that a route asks for there and on loopback does not. Of a path that two contracts share, `"slash": "open"` is the form
-with the slash, which asks for no role.
+with the slash, which asks for no role. `"forbidden": 401` is the status where a role does not suffice (C13).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from api.settings import LOOPBACK
 from events.errors import Forbidden, Unauthenticated, UnsupportedMedia
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+EVENT_STREAMS = frozenset({"/api/system/task-events"})  # whose contract has the token in the query
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 LOCAL = "local"  # who uses a route without a token
 _CALLER = "tapedeck_caller"
@@ -67,14 +68,14 @@ def caller_of(connection: Connection) -> Caller:
 
 
 def _token(scope: Scope, headers: Headers) -> str | None:
-    """The token that a request carries; of a WebSocket also in its query, because browsers cannot set its headers."""
+    """The token that a request carries; of what browsers open without headers of ours, also in its query."""
     header = headers.get("authorization")
     if header is not None:
         kind, _, text = header.partition(" ")
         if kind.lower() != "bearer" or not text.strip():
             raise Unauthenticated("The Authorization header must be 'Bearer' and a token.", code="BAD_TOKEN")
         return text.strip()
-    if scope["type"] == ScopeType.WEBSOCKET:
+    if scope["type"] == ScopeType.WEBSOCKET or scope["path"] in EVENT_STREAMS:
         return parse_qs(scope["query_string"].decode("latin-1")).get("token", [None])[-1]
     return None
 
@@ -117,7 +118,13 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     if handler.opt.get("public"):
         return
     house: House = connection.app.state.house
-    identity = check_access(caller_of(connection), role_for(handler.opt, connection.scope, house), house)
+    role = role_for(handler.opt, connection.scope, house)
+    try:
+        identity = check_access(caller_of(connection), role, house)
+    except Forbidden as error:
+        if handler.opt.get("forbidden") == 401:
+            raise Unauthenticated(error.message, code=error.code) from None
+        raise
     if identity is not None and handler.opt.get("csrf"):
         house.tokens.check_csrf(identity, connection.headers.get("x-csrf-token"))
 

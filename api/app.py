@@ -11,6 +11,7 @@ from litestar.di import Provide
 
 from api import (
     health,
+    jobs,
     login,
     market,
     orders,
@@ -28,7 +29,9 @@ from api.front import EXPOSED, Front
 from api.house import House
 from api.pages import routes as pages
 from api.panel import instruments as panel_instruments
+from api.platform import backtests as platform_backtests
 from api.platform import strategies as platform_strategies
+from api.platform import system as platform_system
 from api.reading.asking import dependencies
 from api.strict_request import StrictRequest
 from api.unknown_parameters import known_parameters, refuse_unknown
@@ -36,12 +39,15 @@ from api.unknown_parameters import known_parameters, refuse_unknown
 # Modules with `HANDLERS`, one a line: the tape and sessions, then each contract's.
 ROOMS = (
     health,
+    jobs,
     login,
     market,
     orders,
     pages,
     panel_instruments,
+    platform_backtests,
     platform_strategies,
+    platform_system,
     session_control,
     session_results,
     session_rows,

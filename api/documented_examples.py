@@ -58,6 +58,36 @@ STRATEGY = {
     "created_at": "2025-11-18T12:00:00Z",
     "updated_at": "2025-11-18T12:00:00Z",
 }
+BACKTEST = "01kb9x4c6s8e3d5r7t9v1w3y5z"
+TASKS = {
+    "running_count": 1,
+    "queued_count": 1,
+    "running_tasks": [
+        {
+            "task_id": BACKTEST,
+            "task_type": "backtest",
+            "estimated_cpu_cores": 1.0,
+            "estimated_ram_gb": 0.5,
+            "description": "Running backtest for BTC_USDT...",
+            "progress": 0.4,
+            "user": "trader",
+            "worker": "host-4711",
+            "started_at": "2025-11-18T15:02:11Z",
+        }
+    ],
+    "queued_tasks": [
+        {
+            "task_id": "01kb9x4c6s8e3d5r7t9v1w3y60",
+            "task_type": "backtest",
+            "queue_position": 1,
+            "estimated_cpu_cores": 1.0,
+            "estimated_ram_gb": 0.5,
+            "queued_at": "2025-11-18T15:02:12Z",
+            "description": "Running backtest for ETH_USDT...",
+            "user": "trader",
+        }
+    ],
+}
 
 # bodies of requests
 EXAMPLES: dict[str, Any] = {
@@ -83,6 +113,14 @@ EXAMPLES: dict[str, Any] = {
         "params": {"symbols": ["BTC_USDT"], "timeframe": "5m", "fast": 20},
     },
     "PUT /api/strategies/{strategy_id}": {"name": "Quicker crossings", "params": {"fast": 10}},
+    "POST /api/backtests/run": {
+        "strategy": "ema_cross",
+        "symbol": "BTC_USDT",
+        "start_date": "2025-01-01T00:00:00Z",
+        "end_date": "2025-01-15T00:00:00Z",
+        "initial_capital": 10_000.0,
+        "params": {"fast": 50, "slow": 200, "position_size": 0.1, "stop_loss_pct": 0.02},
+    },
     "POST /api/sessions": {
         "mode": "backtest",
         "recording": "rec_01hf",
@@ -145,6 +183,14 @@ RESPONSES: dict[str, Any] = {
         "total_count": 10,
         "limit": 50,
     },
+    "POST /api/backtests/run": {
+        "status": "queued",
+        "backtest_id": BACKTEST,
+        "message": "Backtest queued. Position in queue: 1",
+        "task_id": BACKTEST,
+        "queue_position": 1,
+    },
+    "GET /api/system/queue": TASKS,
     "GET /symbols": ["BTC_USDT", "ETH_USDT"],
     "POST /sessions/start": {
         "type": "response",

@@ -19,6 +19,7 @@ from api.services.verification import Verifications, Verify
 from api.settings import Settings
 from api.streams.broadcast import Broadcast
 from api.streams.hub import Hub, HubSettings
+from api.streams.jobs import JobFeed
 from engine.strategies.registry import Registry
 from events.clock import Clock
 from events.tape import Keys, Tail, Tape
@@ -77,6 +78,7 @@ class House:
     tokens: Tokens
     hub: Hub
     broadcast: Broadcast
+    jobs: JobFeed
     commands: Commands
     lookups: Lookups
     runner: ProjectionRunner  # of the read model
@@ -100,7 +102,7 @@ class House:
             self._open.push_async_callback(self.users.close)
             await self.lookups.start(self.tape)
             self._open.push_async_callback(self.lookups.close)
-            following: list[Follower] = [self.hub, self.broadcast, self.commands, self.runner, *self.beside]
+            following: list[Follower] = [self.hub, self.broadcast, self.jobs, self.commands, self.runner, *self.beside]
             for each in following:
                 await each.start()
                 self._open.push_async_callback(each.close)
@@ -112,6 +114,7 @@ class House:
         """End the streams and sockets of clients: a server that stops waits for them otherwise."""
         self.hub.release()
         self.broadcast.release()
+        self.jobs.release()
 
     async def close(self) -> None:
         """Stop following. The tape and the stores belong to whoever laid the ground."""
@@ -125,6 +128,7 @@ class House:
             "library": self.lookups.tail,
             "events": self.hub.tail,
             "broadcast": self.broadcast.tail,
+            "jobs": self.jobs.tail,
             "answers": self.commands.tail,
         }
 
@@ -150,6 +154,7 @@ def build(ground: Ground) -> House:
         tokens=Tokens(ground.token_secret, ground.clock),
         hub=Hub(ground.tape, hub),
         broadcast=Broadcast(ground.tape, api.stream_clients_max, api.stream_queue_max),
+        jobs=JobFeed(ground.tape, reader, api.stream_clients_max, api.stream_queue_max),
         commands=Commands(ground.tape, api.answer_seconds_max, ground.clock),
         lookups=Lookups(settings, ground.registry, ground.code_hash),
         runner=runner,

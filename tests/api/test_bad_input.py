@@ -269,16 +269,18 @@ async def test_every_parameter_of_every_route_takes_hostile_text(made: World) ->
     """Junk in any parameter of any GET is answered with 200, 400 or 404, and at once."""
     wrong = []
     for route in made.app.routes:
-        if not isinstance(route, HTTPRoute) or "GET" not in route.route_handler_map or "stream" in route.path:
+        if not isinstance(route, HTTPRoute) or "GET" not in route.route_handler_map:
             continue
-        _, model = route.route_handler_map["GET"]
+        handler, model = route.route_handler_map["GET"]
+        if handler.media_type == "text/event-stream":
+            continue
         path = filled(route.path_format, session=SESSION)
         for parameter in sorted(one.field_alias for one in model.expected_query_params):
             for text in TEXTS:
-                answer = await made.client.get(f"{path}?{parameter}={text}", headers=made.bearer("viewer"))
+                answer = await made.client.get(f"{path}?{parameter}={text}", headers=made.bearer("admin"))
                 if answer.status_code not in (200, 400, 404):
                     wrong.append((path, parameter, text, answer.status_code))
-        unknown = await made.client.get(f"{path}?surely_unknown=1", headers=made.bearer("viewer"))
+        unknown = await made.client.get(f"{path}?surely_unknown=1", headers=made.bearer("admin"))
         if unknown.status_code != 400 or unknown.json()["field"] != "surely_unknown":
             wrong.append((path, "surely_unknown", "1", unknown.status_code))
     assert wrong == []
@@ -312,6 +314,8 @@ async def test_every_parameter_of_every_route_takes_hostile_text(made: World) ->
         ("/api/tape/events?session=tape.%3E", "session"),
         ("/api/tape/events?as_of=999999", "as_of"),
         ("/api/tape/stream?after=999999", "after"),
+        ("/api/backtests?limit=1001", "limit"),
+        ("/api/backtests/stream?strategy=x&start_date=2024&end_date=2025&initial_capital=1", "symbol"),
     ],
 )
 async def test_parameters_name_themselves(made: World, path: str, field: str) -> None:

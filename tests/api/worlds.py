@@ -19,6 +19,7 @@ from api.app import create_app
 from api.auth import users
 from api.bootstrap import aggregates
 from api.house import Ground, House, build
+from api.processes.machine import Machine
 from api.services.verification import in_place
 from api.settings import ApiSettings, LimitsSettings, Settings
 from engine.aggregates.answering import Answering
@@ -220,7 +221,7 @@ def job_runner_of(around: Surroundings, liveness: MemoryKeys, house: House) -> J
         rest_seconds=0.05,
         progress_seconds=0.05,
     )
-    return JobRunner(tools, KINDS, liveness, settings)
+    return JobRunner(tools, KINDS, liveness, settings, Machine(settings, around.clock, Path("/")).describe)
 
 
 async def until_state(made: World, session: str, *states: str, seconds: float = 30.0) -> dict[str, Any]:

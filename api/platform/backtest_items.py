@@ -1,0 +1,182 @@
+"""Backtests as contract 001 words them: of jobs of the kind `backtest`, those of other contracts included."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from api.reading.wording import instant
+from engine.jobs.backtest import BacktestBody, BacktestResult
+from projections.read_models.jobs import JobRow
+
+SUCCESS, FAILED = "success", "failed"
+STATUSES = {"completed": SUCCESS, "failed": FAILED, "stopped": FAILED}
+
+Figure = Annotated[float | None, Meta(description="null where it is not defined; `reasons` says why")]
+
+
+class Performance(msgspec.Struct, frozen=True):
+    """Of the account. Shares of one; ratios as documented under docs/metrics.md."""
+
+    total_return: Figure
+    sharpe_ratio: Figure
+    max_drawdown: Figure
+    win_rate: Figure
+
+
+class WholePerformance(Performance, frozen=True):
+    """Of the account, all of it."""
+
+    sortino_ratio: Figure
+    calmar_ratio: Figure
+
+
+class Trading(msgspec.Struct, frozen=True):
+    """Of the trades that ended. Money in quote currency, after fees."""
+
+    total_trades: Figure
+    winning_trades: Figure
+    losing_trades: Figure
+    avg_win: Figure
+    avg_loss: Figure
+
+
+class WholeTrading(Trading, frozen=True):
+    """Of the trades that ended, all of it."""
+
+    avg_trade_duration: Annotated[float | None, Meta(description="seconds")]
+    profit_factor: Figure
+
+
+class BacktestItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A backtest in the list: its figures, or the `error` of a failed one."""
+
+    id: str
+    status: Annotated[str, Meta(description="success or failed")]
+    strategy: str
+    symbol: str
+    start_date: str | None
+    end_date: str | None
+    created_at: str | None
+    performance: Performance | UnsetType = UNSET
+    trading: Trading | UnsetType = UNSET
+    reasons: dict[str, str] | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+class BacktestWhole(msgspec.Struct, frozen=True, kw_only=True):
+    """One backtest. One that waits or runs has its `progress`, one that is over its figures or its `error`."""
+
+    id: str
+    status: Annotated[str, Meta(description="queued, running, success or failed")]
+    strategy: str
+    symbol: str
+    start_date: str | None
+    end_date: str | None
+    created_at: str | None
+    initial_capital: float
+    progress: float
+    description: str
+    performance: WholePerformance | UnsetType = UNSET
+    trading: WholeTrading | UnsetType = UNSET
+    reasons: dict[str, str] | UnsetType = UNSET
+    final_equity: float | UnsetType = UNSET
+    rows: int | UnsetType = UNSET
+    data_start: Annotated[str | UnsetType | None, Meta(description="time of the first row that was read")] = UNSET
+    data_end: str | UnsetType | None = UNSET
+    session: Annotated[str | UnsetType, Meta(description="its session: everything it decided")] = UNSET
+    decision_hash: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+# the contract's name of a figure -> the metric's
+PERFORMANCE = ("total_return", "sharpe_ratio", "max_drawdown", "win_rate")
+WHOLE_PERFORMANCE = (*PERFORMANCE, "sortino_ratio", "calmar_ratio")
+TRADING = ("total_trades", "winning_trades", "losing_trades", "avg_winner", "avg_loser")
+WHOLE_TRADING = (*TRADING, "avg_trade_duration", "profit_factor")
+CONTRACT_NAMES = {"avg_winner": "avg_win", "avg_loser": "avg_loss"}
+
+
+def item(row: JobRow) -> BacktestItem:
+    """A backtest that is over."""
+    common = _common(row)
+    if row.result is None:
+        return BacktestItem(**common, status=FAILED, error=_error(row))
+    result = result_of(row)
+    return BacktestItem(
+        **common,
+        status=SUCCESS,
+        performance=Performance(*_values(result, PERFORMANCE)),
+        trading=Trading(*_values(result, TRADING)),
+        reasons=_reasons(result, (*PERFORMANCE, *TRADING)),
+    )
+
+
+def whole(row: JobRow) -> BacktestWhole:
+    """One backtest, wherever it is in its life."""
+    common = {
+        **_common(row),
+        "status": STATUSES.get(row.state, row.state),
+        "initial_capital": _body(row).wish.limits.cash,
+        "progress": row.ratio,
+        "description": row.description,
+    }
+    if row.result is None:
+        return BacktestWhole(**common, error=_error(row) if row.state in STATUSES else UNSET)
+    result = result_of(row)
+    return BacktestWhole(
+        **common,
+        performance=WholePerformance(*_values(result, WHOLE_PERFORMANCE)),
+        trading=WholeTrading(*_values(result, WHOLE_TRADING)),
+        reasons=_reasons(result, (*WHOLE_PERFORMANCE, *WHOLE_TRADING)),
+        final_equity=result.equity,
+        rows=result.rows,
+        data_start=instant(result.first_ns),
+        data_end=instant(result.last_ns),
+        session=result.session,
+        decision_hash=result.decision_hash,
+    )
+
+
+def result_of(row: JobRow) -> BacktestResult:
+    """The result of a completed backtest."""
+    assert row.result is not None, "asked of completed ones only"
+    return msgspec.json.decode(row.result, type=BacktestResult)
+
+
+def _common(row: JobRow) -> dict[str, Any]:
+    body = _body(row)
+    symbols = (body.symbol,) if body.symbol else body.wish.symbols
+    result = result_of(row) if row.result is not None else None
+    first = body.span.first_ns if body.span.first_ns is not None else result.first_ns if result else 0
+    until = body.span.until_ns if body.span.until_ns is not None else result.last_ns if result else 0
+    return {
+        "id": row.job,
+        "strategy": ", ".join(one.strategy for one in body.wish.strategies),
+        "symbol": ", ".join(symbols or (result.symbols if result else ())),
+        "start_date": instant(first),
+        "end_date": instant(until),
+        "created_at": instant(row.queued_ns),
+    }
+
+
+def _body(row: JobRow) -> BacktestBody:
+    return msgspec.json.decode(row.body, type=BacktestBody)
+
+
+def _error(row: JobRow) -> str:
+    return row.error_message or "It was stopped."
+
+
+def _values(result: BacktestResult, names: tuple[str, ...]) -> list[float | None]:
+    return [result.measurements.value(name) for name in names]
+
+
+def _reasons(result: BacktestResult, names: tuple[str, ...]) -> dict[str, str]:
+    return {
+        CONTRACT_NAMES.get(one.name, one.name): one.reason
+        for one in result.measurements.metrics
+        if one.name in names and one.value is None
+    }

@@ -1,0 +1,125 @@
+"""Backtests of contract 001: from its body to a job, checked against what is recorded before anything is appended."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from api.house import House
+from api.reading.asking import ns_of
+from api.services.acting import Done
+from api.services.jobs import Asked, submit
+from engine.jobs.backtest import BacktestBody
+from engine.recordings.stretches import Span, covering
+from engine.sessions.plan import Library, SessionWish, StrategyWish, plan
+from events.errors import InvalidInput, Unknown
+from events.facts import SessionLimits
+
+KIND = "backtest"
+NAME_MAX = 128
+
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
+Day = Annotated[str, Meta(max_length=64, description="ISO 8601")]
+
+
+class BacktestAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to replay."""
+
+    strategy: Annotated[Name, Meta(description="a kind of strategy, or the id of a configured one")]
+    symbol: Name
+    start_date: Annotated[Day, Meta(description="from this event time on")]
+    end_date: Annotated[Day, Meta(description="before this event time")]
+    initial_capital: Annotated[float, Meta(gt=0, le=1e15)] = 10_000.0
+    params: Annotated[
+        dict[str, Any],
+        Meta(
+            description="parameters of the strategy, and of the account: position_size (share of the capital of an "
+            "entry), stop_loss_pct, take_profit_pct, trailing_stop_pct (shares of the price)"
+        ),
+    ] = {}
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+
+
+# parameters that are the account's, not the strategy's: (field of the limits, largest)
+ACCOUNT: dict[str, tuple[str, float]] = {
+    "position_size": ("order_notional", 1.0),
+    "stop_loss_pct": ("stop_loss_ratio", 1.0),
+    "take_profit_pct": ("take_profit_ratio", 100.0),
+    "trailing_stop_pct": ("trailing_ratio", 1.0),
+}
+# where an error of the plan lies in this body
+FIELDS = {"strategies": "strategy", "strategy_config.strategies": "strategy", "symbols": "symbol"}
+
+
+async def run(house: House, asked: BacktestAsked, user: str, key: str | None) -> Done:
+    """Queue a backtest; `Done.id` is its id.
+
+    Raises:
+        InvalidInput: with the field at fault; of a range, what is recorded. LimitReached: too many jobs wait.
+    """
+    await house.lookups.current(house.tape)
+    body = body_of(asked)
+    check(body, house.lookups.library())
+    title = f"Running backtest for {asked.symbol}..."
+    return await submit(house, user, key, Asked(KIND, body, title))
+
+
+def body_of(asked: BacktestAsked) -> BacktestBody:
+    """The job that a body asks for. Raises InvalidInput."""
+    first, until = ns_of(asked.start_date, "start_date"), ns_of(asked.end_date, "end_date")
+    account = {name: _share(name, asked.params[name]) for name in ACCOUNT if name in asked.params}
+    wish = SessionWish(
+        mode="backtest",
+        symbols=(asked.symbol,),
+        strategies=(StrategyWish(strategy=asked.strategy, params=_params(asked.params)),),
+        limits=_limits(asked.initial_capital, account),
+        seed=asked.seed,
+    )
+    return BacktestBody(wish=wish, symbol=asked.symbol, span=Span(first, until))
+
+
+def check(body: BacktestBody, library: Library) -> None:
+    """Whether it can be planned as of now. Raises InvalidInput with the contract's name of the field."""
+    recording = covering(library.shelf, body.symbol, body.span)
+    try:
+        plan(msgspec.structs.replace(body.wish, recording=recording.id), "check", "check", library)
+    except Unknown as error:
+        raise InvalidInput(error.message, field=_field(error.field), hint=error.hint) from None
+    except InvalidInput as error:
+        raise InvalidInput(error.message, code=error.code, field=_field(error.field), hint=error.hint) from None
+
+
+def _field(field: str | None) -> str:
+    known = FIELDS.get(field or "", field or "strategy")
+    return known if known in BacktestAsked.__struct_fields__ or "." in known else f"params.{known}"
+
+
+def _limits(capital: float, account: dict[str, float]) -> SessionLimits:
+    given: dict[str, Any] = {ACCOUNT[name][0]: value for name, value in account.items()}
+    if "order_notional" in given:
+        given["order_notional"] *= capital
+    return SessionLimits(cash=capital, global_cap=capital, **given)
+
+
+def _share(name: str, value: Any) -> float:
+    most = ACCOUNT[name][1]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise InvalidInput(f"params.{name} must be a number from 0 to {most:g}.", field=f"params.{name}")
+    return float(value)
+
+
+def _params(params: dict[str, Any]) -> dict[str, float | int | bool]:
+    """Those of the strategy. Raises InvalidInput."""
+    found = {name: value for name, value in params.items() if name not in ACCOUNT}
+    for name, value in found.items():
+        if isinstance(value, float):
+            fits = math.isfinite(value)
+        else:
+            fits = isinstance(value, bool | int) and abs(value) < 2**63
+        if not fits:
+            field = f"params.{name[:NAME_MAX]}"
+            raise InvalidInput(f"{field} must be a number, true or false.", field=field)
+    return found

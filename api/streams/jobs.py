@@ -1,0 +1,129 @@
+"""Jobs as they happen: one tail of their facts in this process, each event with the job as of then, for all clients.
+
+A client has a bounded queue. One that does not keep up is let go, not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import NamedTuple
+
+import structlog
+
+from api.reading.reader import Moment, Reader
+from events import codec, subjects
+from events.errors import LimitReached, OperatingError, Undecodable
+from events.facts import Fact
+from events.tape import Message, Tail, Tape
+from projections.read_models.jobs import JobRow, job
+
+log = structlog.get_logger(__name__)
+
+
+class JobEvent(NamedTuple):
+    """A fact of a job, and the job as of that fact."""
+
+    fact: Fact
+    job: JobRow
+    sequence: int
+
+
+class JobListener:
+    """One client's queue."""
+
+    def __init__(self, queue_max: int) -> None:
+        self._queue: asyncio.Queue[JobEvent | None] = asyncio.Queue(queue_max + 1)
+        self._queue_max = queue_max
+        self.over = False  # behind, or nothing follows
+
+    def offer(self, event: JobEvent) -> None:
+        """Queue an event; one that does not fit is the end of this client."""
+        if self._queue.qsize() >= self._queue_max:
+            self.end()
+        elif not self.over:
+            self._queue.put_nowait(event)
+
+    def end(self) -> None:
+        """Nothing follows."""
+        if not self.over:
+            self.over = True
+            with contextlib.suppress(asyncio.QueueFull):
+                self._queue.put_nowait(None)
+
+    async def next(self, seconds: float) -> JobEvent | None:
+        """The next event; None after `seconds` without one, or when `over`."""
+        if self.over:
+            return None
+        try:
+            return await asyncio.wait_for(self._queue.get(), seconds)
+        except TimeoutError:
+            return None
+
+
+class JobFeed:
+    """All clients of this process over one tail."""
+
+    def __init__(self, tape: Tape, reader: Reader, clients_max: int, queue_max: int) -> None:
+        self._tape = tape
+        self._reader = reader
+        self._clients_max = clients_max
+        self._queue_max = queue_max
+        self._listeners: set[JobListener] = set()
+        self.sequence = 0  # of the newest event that listeners were told of; those who join hear what is behind it
+        self.tail: Tail | None = None
+
+    async def start(self) -> None:
+        """Follow the tape from its end on."""
+        info = await self._tape.info()
+        self.sequence = info.last
+        self.tail = await self._tape.tail(info.last + 1, self._note, subjects=(subjects.JOB_FACTS,))
+
+    async def close(self) -> None:
+        """Stop following."""
+        if self.tail is not None:
+            await self.tail.close()
+
+    def release(self) -> None:
+        """End every stream, so that the server can stop."""
+        for listener in self._listeners:
+            listener.end()
+
+    @property
+    def clients(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
+
+    def check_room(self) -> None:
+        """Raises LimitReached when no more clients fit."""
+        if len(self._listeners) >= self._clients_max:
+            raise LimitReached(f"{len(self._listeners)} clients listen; stream_clients_max is reached.")
+
+    def join(self) -> JobListener:
+        """A new client. Raises LimitReached."""
+        self.check_room()
+        listener = JobListener(self._queue_max)
+        self._listeners.add(listener)
+        return listener
+
+    def leave(self, listener: JobListener) -> None:
+        """A client is gone."""
+        self._listeners.discard(listener)
+
+    async def _note(self, message: Message) -> None:
+        if self._listeners:
+            try:
+                await self._tell(message)
+            except (Undecodable, OperatingError) as error:
+                log.warning("job_event_untold", sequence=message.sequence, error=str(error))
+                self.release()  # they come back and see what is so then
+        self.sequence = message.sequence
+
+    async def _tell(self, message: Message) -> None:
+        fact = codec.decode(message.body, message.sequence)
+        assert isinstance(fact, Fact), "facts stand on subjects of jobs"
+        await self._reader.wait_until(message.sequence)
+        name = message.subject.rpartition(".")[2]
+        row = (await self._reader.run(lambda snapshot: job(snapshot, name), Moment(message.sequence))).value
+        for listener in list(self._listeners):
+            listener.offer(JobEvent(fact, row, message.sequence))

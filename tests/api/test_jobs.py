@@ -1,0 +1,126 @@
+"""Jobs over HTTP: one's own, listed, read as of before, stopped; asked for once under one key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from api.services.jobs import Asked, submit
+from engine.jobs.backtest import BacktestBody
+from engine.sessions.plan import SessionWish, StrategyWish
+from events.errors import InvalidInput
+from tests.api.recordings import simulated_recording
+from tests.api.sse import listening
+from tests.api.worlds import World, until_state, world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RECORDING = "rec_" + "a" * 16
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A house with a worker of two cores and a recording of an hour."""
+    async with world(tmp_path_factory.mktemp("jobs"), engine=True) as found:
+        await simulated_recording(found.tape)
+        await found.caught_up()
+        yield found
+
+
+def body(acceleration: float = 0.0, **changes: Any) -> BacktestBody:
+    """A backtest of the whole hour."""
+    strategies = (StrategyWish(strategy="ema_cross", params={"fast": 5, "slow": 20}),)
+    wish = SessionWish(mode="backtest", recording=RECORDING, strategies=strategies, acceleration=acceleration)
+    return BacktestBody(wish=msgspec.structs.replace(wish, **changes))
+
+
+async def begin(made: World, user: str = "trader", key: str | None = None, acceleration: float = 0.0) -> str:
+    """Ask for a backtest; its id."""
+    done = await submit(made.house, user, key, Asked("backtest", body(acceleration), "an hour again"))
+    return done.id
+
+
+async def until(made: World, name: str, *states: str) -> dict[str, Any]:
+    """Wait until a job is in one of these states; its body."""
+    async with asyncio.timeout(30):
+        while True:
+            found: dict[str, Any] = (await made.get(f"/api/jobs/{name}", "admin")).json()
+            if found["job"]["state"] in states:
+                return found
+            await asyncio.sleep(0.02)
+
+
+async def test_a_job_is_asked_for_once_under_one_key(made: World) -> None:
+    """The same key gives the same job, and it is done once; another user's key is another job."""
+    first, again = await begin(made, key="once"), await begin(made, key="once")
+    other = await begin(made, user="admin", key="once")
+    assert first == again != other
+    done = await until(made, first, "completed")
+    assert done["job"]["claim"] == 1
+    assert done["result"]["session"] == first
+    assert (await until_state(made, first, "completed"))["research"] is True
+
+
+async def test_jobs_are_listed_to_their_owner_and_to_admins(made: World) -> None:
+    """A list shows one's own, an admin's everybody's; somebody else's job is not there, and cannot be stopped."""
+    name = await begin(made, user="admin")
+    await until(made, name, "completed")
+    assert name in [one["job"] for one in (await made.get("/api/jobs", "admin")).json()["rows"]]
+    assert name not in [one["job"] for one in (await made.get("/api/jobs?limit=1000", "trader")).json()["rows"]]
+    assert (await made.get(f"/api/jobs/{name}", "trader")).status_code == 404
+    assert (await made.post(f"/api/jobs/{name}/stop", name="trader")).status_code == 404
+    missing = await made.get("/api/jobs/nosuch", "admin")
+    assert (missing.status_code, missing.json()["field"]) == (404, "job")
+    wrong = await made.get("/api/jobs?state=gone", "trader")
+    assert (wrong.status_code, wrong.json()["field"]) == (400, "state")
+
+
+async def test_a_stop_breaks_off_job_and_session(made: World) -> None:
+    """A stopped job has no result and its session stops; stopping it again changes nothing; it was running before."""
+    name = await begin(made, acceleration=1.0)
+    running = (await until(made, name, "running"))["job"]
+    await until_state(made, name, "running")
+    answer = await made.post(f"/api/jobs/{name}/stop")
+    assert answer.json() == {"job": name, "changed": True}
+    found = (
+        await made.get(f"/api/jobs/{name}", "trader", **{"Tape-Min-Sequence": answer.headers["Tape-Sequence"]})
+    ).json()
+    assert (found["job"]["state"], found["result"]) == ("stopped", None)
+    assert (await until_state(made, name, "stopped"))["reason"] == "stopped"
+    assert (await made.post(f"/api/jobs/{name}/stop")).json()["changed"] is False
+    before = (await made.get(f"/api/jobs/{name}?as_of={running['changed_at']}", "trader")).json()
+    assert (before["job"]["state"], before["job"]["worker"]) == ("running", "worker-1")
+
+
+async def test_a_range_that_ends_before_it_begins_is_refused_for_good(made: World) -> None:
+    """What a worker cannot plan fails the job with the reason; it is not tried for ever."""
+    done = await submit(made.house, "trader", None, Asked("backtest", body(symbols=("DOGE_USDT",)), "no such symbol"))
+    failed = (await until(made, done.id, "failed"))["job"]
+    assert failed["error_code"] == InvalidInput.code
+    assert "DOGE_USDT" in failed["error_message"]
+    assert failed["claim"] == 1
+
+
+async def test_a_listener_that_does_not_keep_up_is_let_go(made: World) -> None:
+    """A client whose queue is full ends; others hear everything."""
+    feed = made.house.jobs
+    slow = feed.join()
+    slow._queue_max = 1
+    async with listening(made.app, "/api/system/task-events", headers=made.bearer("admin")) as events:
+        await events.next()
+        name = await begin(made)
+        kinds = []
+        while "task_completed" not in kinds:
+            kind, found = await events.next()
+            if kind != "heartbeat" and found["data"]["task_id"] == name:
+                kinds.append(kind)
+        assert kinds[:2] == ["task_queued", "task_running"]
+    assert slow.over
+    assert await slow.next(0.1) is None
+    feed.leave(slow)
+    assert feed.clients == 0
