@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,16 @@ import numpy as np
 
 from api.cli.up import Running, house, initialised
 from api.places import Places
+from api.processes.signs import all_signs
 from api.settings import ApiSettings, EngineSettings, ProcessesSettings, Settings, SourceSettings
+from events.errors import OperatingError
+from events.tape import Keys
 from tests.fixtures.waiting import until
 
 ANSWER_SECONDS_MAX = 600.0  # everything may be down at once, and start anew on a busy machine
 USER = "admin"
+WORK_SECONDS_MAX = 30.0  # after which it is killed all the same
+STARTING_RATIO = 0.5  # of kills that meet a process while it starts
 SYMBOLS = ("BTC_USDT", "ETH_USDT")
 FINAL = frozenset({400, 401, 403, 404, 409, 415, 422})  # a refusal; everything else is asked again
 
@@ -60,11 +65,30 @@ def pid_of(running: Running, kind: str) -> int | None:
     return running.supervisor.pids().get(kind)
 
 
-async def kill_often(find: Callable[[], int | None], times: int, seconds: float, chance: np.random.Generator) -> None:
-    """SIGKILL, so many times, each so many seconds (a mean) after it was started: now while it starts, now at work."""
+async def at_work(keys: Keys, pid: int) -> bool:
+    """Whether a process of ours has begun its work: it shows a sign of life."""
+    with suppress(OperatingError):
+        return any(sign.pid == pid for sign in await all_signs(keys))
+    return False
+
+
+async def kill_often(
+    find: Callable[[], int | None],
+    works: Callable[[int], Awaitable[bool]],
+    times: int,
+    seconds: float,
+    chance: np.random.Generator,
+) -> None:
+    """SIGKILL, so many times: one time in two while it starts, else so many seconds (a mean) after it works again."""
     killed: int | None = None
     for _ in range(times):
         await until(lambda: find() not in (None, killed), 60)
+        pid = find()
+        if chance.random() > STARTING_RATIO and pid is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WORK_SECONDS_MAX):
+                    while find() == pid and not await works(pid):  # noqa: ASYNC110 - another process
+                        await asyncio.sleep(0.1)
         await asyncio.sleep(float(chance.exponential(seconds)))
         if (killed := find()) is not None:
             with suppress(ProcessLookupError):

@@ -24,9 +24,9 @@ PAUSE_SECONDS = 0.02  # between two events
 SLOW_EVERY = 8  # clients of which one sleeps over its events
 SLOW_SECONDS_MAX = 60.0
 LEAVES_PER_CLIENT = 12  # over the whole time, a mean
-PADDING = "k" * 2_000  # of an event, so that who sleeps has more to take than its buffers hold
+PADDING = "k" * 1_000  # of an event, so that who sleeps has more to take than its buffers hold
 SLOW_BUFFER_BYTES = 8_192
-CATCH_UP_SECONDS = 60.0
+CATCH_UP_SECONDS = 240.0
 
 
 class Listener:
@@ -53,7 +53,9 @@ class Listener:
     async def _stay(self, writer: Writer, seconds: float) -> None:
         if self.slow:
             self.stream.pause()
-            await asyncio.sleep(min(SLOW_SECONDS_MAX, seconds))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(SLOW_SECONDS_MAX, seconds)):
+                    await writer.over.wait()
             self.stream.resume()
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
@@ -81,7 +83,12 @@ class Writer:
     def __init__(self, tape: Tape, last: int) -> None:
         self._tape = tape
         self.last = last
-        self.ended = False
+        self.over = asyncio.Event()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes."""
+        return self.over.is_set()
 
     async def write(self, seconds: float) -> None:
         """One fact after the other, on the tape's aggregate of recordings, which nobody's session reads."""
@@ -92,7 +99,7 @@ class Writer:
             fact = CommandAccepted(key=f"{PADDING}{number}", cause=0)
             self.last = await self._tape.append(codec.to_append(fact, subjects.recording("load"), f"load:{number}"))
             await asyncio.sleep(PAUSE_SECONDS)
-        self.ended = True
+        self.over.set()
 
 
 async def test_streams_resumed_under_load(tmp_path: Path, stream_clients: int, stream_seconds: int) -> None:

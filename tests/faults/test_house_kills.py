@@ -34,14 +34,15 @@ from projections.projection import Projection
 from projections.questdb.java import cached_jar
 from projections.runner import ProjectionRunner
 from tests.api.recordings import simulated_recording
-from tests.faults.houses import SYMBOLS, Client, client_of, kill_often, pid_of, real_house, settings_of
+from tests.faults.houses import SYMBOLS, Client, at_work, client_of, kill_often, pid_of, real_house, settings_of
 from tests.simulation import checkers
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(7_200)]
 
 # Killed together, while the others go on: sessions are traded by hand, replayed and backtested in both halves.
 HALVES = (("nats-server", "engine", "projector"), ("api", "worker-0", "questdb", "seal"))
-LIFE_SECONDS = 2.0  # of a process until it is killed, a mean: some still start, some have worked for long
+SERVERS = ("nats-server", "questdb")
+LIFE_SECONDS = 1.0  # of a process that works until it is killed, a mean
 STRATEGIES = [
     {"strategy": "ema_cross", "params": {"fast": 20, "slow": 80}},
     {"strategy": "mean_reversion"},
@@ -108,15 +109,24 @@ class Load:
                 await asyncio.sleep(0.2)
 
 
-async def kill_all(running: Running, times: int) -> None:
+async def kill_all(running: Running, connection: Connection, times: int) -> None:
     """Every kind, so many times."""
+
+    async def ours_works(pid: int) -> bool:
+        return await at_work(connection.keys, pid)
+
+    async def server_works(_: int) -> bool:
+        return True
+
     found = [kind for half in HALVES for kind in half if pid_of(running, kind) is not None]
     assert {"nats-server", "engine", "worker-0", "api", "seal"} <= set(found)
     for half in HALVES:
         async with asyncio.TaskGroup() as group:
             for kind in set(half) & set(found):
                 chance = np.random.Generator(np.random.Philox(key=times + 1_000 * found.index(kind)))
-                group.create_task(kill_often(partial(pid_of, running, kind), times, LIFE_SECONDS, chance))
+                works = server_works if kind in SERVERS else ours_works
+                find = partial(pid_of, running, kind)
+                group.create_task(kill_often(find, works, times, LIFE_SECONDS, chance))
 
 
 async def acknowledged_stand_once(tape: Tape, keys: list[str]) -> None:
@@ -192,7 +202,7 @@ async def under_kills(running: Running, load: Load, connection: Connection, kill
         group.create_task(load.replays("paper"))
         group.create_task(load.replays("backtest"))
         group.create_task(load.trade(live, seen))
-        await kill_all(running, kills)
+        await kill_all(running, connection, kills)
         load.stopping = True
     await load.client.post(f"/api/sessions/{live}/stop", None, "stop", seen)
     assert (await load.ended(live))["state"] == "stopped"
