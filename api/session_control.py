@@ -23,17 +23,16 @@ from api.services.acting import IDEMPOTENCY_KEY, Done, Start, act, start
 from api.services.prices import SymbolPrice
 from api.services.strategy_items import StrategyItem, items
 from api.services.strategy_list import StrategyEntry, strategy_list
+from api.services.symbols import symbols_of
 from api.session_request import StartRequest, wish_of
 from events.clock import NS_PER_SECOND
 from events.facts import StopSession
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
-from projections.read_models.instruments import instruments
 from projections.read_models.recordings import RecordingRow, recordings
 
 T = TypeVar("T")
 
-SYMBOLS_MAX = 1_000
 DATA_TYPES = {"trade": "tick_prices", "bid": "quotes", "ask": "quotes", "book_set": "orderbook"}
 DATA_TYPES |= {"book_delete": "orderbook", "bar": "candles"}
 STATUSES = {"open": "running", "complete": "completed", "abandoned": "failed"}
@@ -142,7 +141,8 @@ async def strategies(
 async def exchange_symbols(house: NamedDependency[House], at: NamedDependency[Moment]) -> Response[Enveloped[Symbols]]:
     """Every registered symbol with its newest price and its last 24 hours; kept for five minutes.
 
-    A symbol without a price is listed with zeros and `price_time` null. `timestamp` is when the prices were fetched.
+    A symbol that was not traded yet is listed with zeros. `timestamp` is when the prices were fetched; while the market
+    store is away that is the last time it answered, or prices are null with the reason.
     """
     found = await house.prices.find(at)
     return answered(Enveloped(Symbols(found.symbols)), found.sequence, found.epoch)
@@ -167,11 +167,7 @@ async def recorded_sessions(
 async def symbols(house: NamedDependency[House], at: NamedDependency[Moment]) -> Response[list[str]]:
     """Every registered symbol, as a bare list."""
 
-    def work(snapshot: Snapshot) -> list[str]:
-        rows = instruments(snapshot, page=Page(limit=SYMBOLS_MAX)).rows
-        return list(dict.fromkeys(row.symbol for row in rows))
-
-    return await house.reader.one(work, at)
+    return await house.reader.one(lambda snapshot: symbols_of(snapshot, "all"), at)
 
 
 @post("/sessions/start", status_code=200, opt={"role": "trader", "csrf": True})

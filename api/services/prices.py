@@ -16,8 +16,7 @@ from events.clock import NS_PER_SECOND, Clock
 from events.errors import InvalidInput, ReadModelUnavailable
 from projections.duckdb.store import Snapshot
 from projections.market_store import MarketStore
-from projections.read_models.answers import PAGE_ROWS_MAX, Page
-from projections.read_models.instruments import InstrumentRow, instruments
+from projections.read_models.instruments import InstrumentRow, every
 
 log = structlog.get_logger(__name__)
 
@@ -27,18 +26,22 @@ WITHOUT_PRICES_SECONDS = 5.0  # how long an answer without the market store is k
 
 
 class SymbolPrice(msgspec.Struct, frozen=True):
-    """One symbol. Prices and volume in quote currency; the 24 hours end with the newest trade of its source."""
+    """One symbol. Prices and volume in quote currency; the 24 hours end with the newest trade of its source.
+
+    All are 0 where nothing was traded yet, and null where that is not known; `reason` says why.
+    """
 
     symbol: str
     name: str
-    price: Annotated[float, Meta(description="0 where there is none yet")]
-    volume24h: float
-    change24h: Annotated[float, Meta(description="percent")]
-    high24h: float
-    low24h: float
+    price: float | None
+    volume24h: float | None
+    change24h: Annotated[float | None, Meta(description="percent")]
+    high24h: float | None
+    low24h: float | None
     exchange: str
     timestamp: Annotated[str, Meta(description="when the prices were fetched")]
     price_time: Annotated[str | None, Meta(description="of the newest trade; null: there is no price")]
+    reason: Annotated[str | None, Meta(description="why there is no price")] = None
 
 
 class Found(NamedTuple):
@@ -69,6 +72,7 @@ class Prices:
         self._fetching = asyncio.Lock()
         self._kept: Found | None = None
         self._kept_until_ns = 0
+        self._whole: Found | None = None  # the newest answer that the market store took part in
 
     async def find(self, moment: Moment) -> Found:
         """The symbols as kept, or fetched anew; a moment of its own is never answered with what is kept."""
@@ -79,6 +83,10 @@ class Prices:
             if kept and self._clock.monotonic_ns() < self._kept_until_ns and kept.sequence >= moment.least:
                 return kept
             found, whole = await self._fetch(moment)
+            if whole:
+                self._whole = found
+            elif self._whole is not None and self._whole.sequence >= moment.least:
+                found = self._whole  # with its old timestamp: better than no prices
             seconds = self._cache_seconds if whole else min(WITHOUT_PRICES_SECONDS, self._cache_seconds)
             self._kept = found
             self._kept_until_ns = self._clock.monotonic_ns() + round(seconds * NS_PER_SECOND)
@@ -87,7 +95,7 @@ class Prices:
     async def _fetch(self, moment: Moment) -> tuple[Found, bool]:
         answer = await self._reader.run(_registered, moment)
         figures: dict[int, _Figures] = {}
-        sequence, whole = answer.sequence, True
+        sequence, why = answer.sequence, ""
         try:
             as_of = await self._reader.market_as_of(moment)
             for rank in range(SOURCES_TRIED):
@@ -95,10 +103,10 @@ class Prices:
                     sequence = min(sequence, await self._of_source(source, numbers, as_of, figures))
         except (ReadModelUnavailable, InvalidInput) as error:
             log.warning("prices_unavailable", error=str(error), code=error.code)
-            whole = False
+            why = f"The market store gave no answer: {error.message}"
         fetched = instant_of(self._clock.now_ns())
-        listed = [_worded(row, figures.get(row.number, _Figures()), fetched) for row, _ in answer.value]
-        return Found(listed, sequence, answer.epoch), whole
+        listed = [_worded(row, figures.get(row.number), fetched, why) for row, _ in answer.value]
+        return Found(listed, sequence, answer.epoch), not why
 
     async def _of_source(self, source: str, numbers: set[int], as_of: int | None, figures: dict[int, _Figures]) -> int:
         """Fill in the figures of one source's instruments; the sequence they are complete up to."""
@@ -128,8 +136,7 @@ Registered = list[tuple[InstrumentRow, list[str]]]
 def _registered(snapshot: Snapshot) -> Registered:
     """Every instrument with its sources, the primary one first."""
     found = newest_recordings(snapshot)
-    rows = instruments(snapshot, page=Page(limit=PAGE_ROWS_MAX)).rows
-    return [(row, sources_of(row, found)) for row in rows]
+    return [(row, sources_of(row, found)) for row in every(snapshot)]
 
 
 def _without(registered: Registered, figures: dict[int, _Figures], rank: int) -> dict[str, set[int]]:
@@ -141,17 +148,23 @@ def _without(registered: Registered, figures: dict[int, _Figures], rank: int) ->
     return wanted
 
 
-def _worded(row: InstrumentRow, figures: _Figures, fetched: str) -> SymbolPrice:
-    change = 100.0 * (figures.price / figures.open - 1.0) if figures.open > 0 else 0.0
+def _worded(row: InstrumentRow, figures: _Figures | None, fetched: str, why: str) -> SymbolPrice:
+    """`why` the market store did not answer: then what it did not say before is null."""
+    name = row.name or row.symbol.replace("_", "/")
+    if figures is None and why:
+        return SymbolPrice(row.symbol, name, None, None, None, None, None, row.venue, fetched, None, why)
+    known = figures or _Figures()
+    change = 100.0 * (known.price / known.open - 1.0) if known.open > 0 else 0.0
     return SymbolPrice(
         symbol=row.symbol,
-        name=row.name or row.symbol.replace("_", "/"),
-        price=figures.price,
-        volume24h=figures.turnover,
+        name=name,
+        price=known.price,
+        volume24h=known.turnover,
         change24h=round(change, 6),
-        high24h=figures.high,
-        low24h=figures.low,
+        high24h=known.high,
+        low24h=known.low,
         exchange=row.venue,
         timestamp=fetched,
-        price_time=instant(figures.ts_ns),
+        price_time=instant(known.ts_ns),
+        reason=None if figures else "Nothing of it was traded yet.",
     )

@@ -13,6 +13,8 @@ from projections.duckdb.tables import Writer
 from projections.read_models.answers import Listed, Page, Where, listed
 from projections.read_models.versions import Versions
 
+EVERY_MAX = 10_000  # instruments of one answer that is no page
+
 _DETAILS = (
     ("asset_type", "VARCHAR"),
     ("base", "VARCHAR"),
@@ -111,6 +113,9 @@ class InstrumentRow(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = f"number, {', '.join(_NAMES)}, sequence_from"
 
 
+_LETTERS = "upper(regexp_replace(symbol, '[^A-Za-z0-9]', '', 'g'))"
+
+
 class InstrumentFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which instruments; all that are not removed where nothing is named."""
 
@@ -118,6 +123,7 @@ class InstrumentFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     venue: str | None = None
     asset_type: str | None = None
     state: str | None = "registered"
+    letters: str | None = None  # the symbol in capitals without what parts it: BTCUSDT of BTC_USDT and BTC/USDT
 
 
 def instruments(
@@ -128,10 +134,17 @@ def instruments(
     where = Where(snapshot.current("instruments"))
     for name in filter.__struct_fields__:
         if (value := getattr(filter, name)) is not None:
-            where.add(f"{name} = ?", value)
+            where.add(f"{_LETTERS if name == 'letters' else name} = ?", value)
     total = snapshot.count(f"SELECT count(*) FROM instruments WHERE {where}", where.values)
     rows = snapshot.rows(f"SELECT {_COLUMNS} FROM instruments WHERE {where} {page.sql('number')}", where.values)
     return listed([_row(row) for row in rows], total, page)
+
+
+def every(snapshot: Snapshot) -> list[InstrumentRow]:
+    """All that are not removed in order of number, `EVERY_MAX` at most."""
+    where = Where(snapshot.current("instruments"), "state = 'registered'")
+    rows = snapshot.rows(f"SELECT {_COLUMNS} FROM instruments WHERE {where} ORDER BY number LIMIT {EVERY_MAX}")
+    return [_row(row) for row in rows]
 
 
 def instrument(snapshot: Snapshot, number: int) -> InstrumentRow:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
+from engine import catalogue
+from engine.catalogue import InstrumentForm
 from engine.feeds.simulated import SimulatedFeed
+from events import frames, subjects
 from events.clock import iso
 from events.errors import ReadModelUnavailable
-from events.rows import MarketKind
+from events.frames import Section
+from events.rows import BAR_DTYPE, MarketKind, SectionKind
+from events.tape import Append
 from tests.api.recordings import MARKET, LiveSource, simulated_recording
 from tests.api.worlds import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MINUTE_NS = 60 * 1_000_000_000
+HOUR_NS = 60 * MINUTE_NS
 FIRST_MINUTE = (MARKET.start_ns // MINUTE_NS + 1) * MINUTE_NS
 
 
@@ -102,7 +110,7 @@ async def test_a_symbol_at_two_venues_is_named_with_its_venue(made: World) -> No
 
 async def test_too_many_candles_are_refused_by_name(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A range over the maximum says so; it is not cut silently."""
-    monkeypatch.setattr("api.market.CANDLES_MAX", 10)
+    monkeypatch.setattr("api.services.candles.CANDLES_MAX", 10)
     start = iso(FIRST_MINUTE)
     answer = await made.get(f"/api/market/data?symbol=BTC_USDT&timeframe=1m&start={start}")
     assert (answer.status_code, answer.json()["field"]) == (400, "start")
@@ -127,20 +135,106 @@ async def test_prices_come_from_the_source_that_has_them(made: World) -> None:
     assert bitcoin["price_time"] >= candles[-1]["timestamp"]
 
 
-async def test_without_the_market_store_every_symbol_is_still_listed(
-    made: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A market store that does not answer leaves the list, with zeros and no time of a price."""
+async def hourly_bars(made: World, symbol: str, source: str, count: int = 30) -> None:
+    """A source that gives bars of an hour and no trades."""
+    await LiveSource(made.tape, (symbol,), source, "FX").open()
+    number = (await catalogue.load(made.tape)).find(symbol).number
+    rows = np.zeros(count, BAR_DTYPE)
+    rows["ts_event_ns"] = HOUR_NS * (MARKET.start_ns // HOUR_NS) + HOUR_NS * np.arange(count)
+    rows["ts_received_ns"] = rows["ts_event_ns"] + HOUR_NS
+    rows["open"], rows["high"], rows["low"], rows["close"] = 1.1, 1.3, 1.0, 1.2
+    rows["volume"], rows["interval_ns"], rows["instrument"] = 2.0, HOUR_NS, number
+    body = frames.encode([Section(SectionKind.BAR, rows)])
+    await made.tape.append(Append(subjects.market(source), body, f"{source}:bars"))
+    await made.caught_up()
 
-    async def down(*_: object, **__: object) -> None:
-        raise ReadModelUnavailable("The market store does not answer.")
 
-    monkeypatch.setattr(made.house.market, "prices", down)
-    monkeypatch.setattr(made.house.prices, "_kept", None)
+async def test_bars_make_every_longer_timeframe_and_no_shorter(made: World) -> None:
+    """Candles of hours and more come from bars of an hour; a shorter timeframe is refused with what there is."""
+    await hourly_bars(made, "EURUSD", "fx-hours")
+    hours = (await made.get("/api/market/data?symbol=EURUSD&timeframe=1h")).json()
+    four = (await made.get("/api/market/data?symbol=EURUSD&timeframe=4h")).json()
+    days = (await made.get("/api/market/data?symbol=EURUSD&timeframe=1d")).json()
+    assert len(hours) == 30
+    assert sum(one["volume"] for one in four) == sum(one["volume"] for one in days) == 60
+    assert len(days) < len(four) < len(hours)
+    answer = await made.get("/api/market/data?symbol=EURUSD&timeframe=15m")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "TIMEFRAME_TOO_SHORT")
+    assert answer.json()["field"] == "timeframe"
+    assert "source fx-hours from 1h on" in answer.json()["error_message"]
+
+
+async def test_a_symbol_is_found_as_others_write_it(made: World) -> None:
+    """What parts a symbol and small letters do not matter where nothing has that very symbol."""
+    wanted = await made.get("/api/market/data?symbol=BTC_USDT&timeframe=1h")
+    for text in ("BTCUSDT", "BTC/USDT", "btc-usdt", "BTCUSDT@SIM"):
+        assert (await made.get(f"/api/market/data?symbol={text}&timeframe=1h")).json() == wanted.json(), text
+    assert (await made.get("/api/market/data?symbol=BTCUSDT@NOWHERE&timeframe=1h")).status_code == 404
+    await LiveSource(made.tape, ("DOGE_USDT", "DOGEUSDT"), "dogs").open()
+    await made.caught_up()
+    several = await made.get("/api/market/data?symbol=doge-usdt&timeframe=1h")
+    assert (several.status_code, several.json()["field"]) == (400, "symbol")
+    assert "DOGE_USDT@SIM, DOGEUSDT@SIM" in several.json()["error_message"]
+
+
+async def test_an_unknown_symbol_names_its_own_kind_first(made: World) -> None:
+    """A share that is not there: the error says what it looks like, and what there is of that kind."""
+    await LiveSource(made.tape, ("MSFT",), "shares", "NASDAQ").open()
+    form = InstrumentForm(symbol="SPY", venue="ARCA", asset_type="equity", quote="USD")
+    await catalogue.register(made.tape, [form])
+    await made.caught_up()
+    answer = await made.get("/api/market/data?symbol=AAPL&timeframe=1d")
+    assert answer.status_code == 404
+    assert "looks like stocks. Known: SPY" in answer.json()["error_message"]
+    listed = (await made.get("/api/market/symbols?asset_type=stocks")).json()["symbols"]
+    assert "SPY" in listed
+    nothing = await made.get("/api/market/data?symbol=SPY&timeframe=1d")
+    assert (nothing.status_code, nothing.json()["error_code"]) == (404, "NO_DATA")
+
+
+async def down(*_: object, **__: object) -> None:
+    """A market store that does not answer."""
+    raise ReadModelUnavailable("The market store does not answer.")
+
+
+async def prices_of(made: World, *, until_ns: int = 0) -> list[dict[str, Any]]:
+    """The list of symbols, with what is kept made as old as that."""
+    made.house.prices._kept_until_ns = until_ns
     answer = await made.get("/api/exchange/symbols")
-    found = answer.json()["data"]["symbols"]
     assert answer.status_code == 200
-    assert {one["symbol"] for one in found} >= {"BTC_USDT", "ETH_USDT"}
-    assert all(one["price"] == 0 and one["price_time"] is None for one in found)
+    found: list[dict[str, Any]] = answer.json()["data"]["symbols"]
+    return found
+
+
+async def test_without_the_market_store_the_last_prices_are_given(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market store that does not answer any more leaves the last list with its old time; its return renews it."""
+    before = await prices_of(made)
+    monkeypatch.setattr(made.house.market, "prices", down)
+    assert await prices_of(made) == before
+    assert next(one for one in before if one["symbol"] == "BTC_USDT")["price"] > 0
+    monkeypatch.undo()
+    after = await prices_of(made)
+    assert after[0]["timestamp"] > before[0]["timestamp"]
+
+
+async def test_without_any_prices_they_are_null_with_a_reason(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market store that never answered leaves the list, with nulls and why; so it is as of a moment of its own."""
+    whole = await prices_of(made)
+    monkeypatch.setattr(made.house.market, "prices", down)
+    last = await made.last()
+    asked = (await made.get(f"/api/exchange/symbols?as_of={last}")).json()["data"]["symbols"]
+    monkeypatch.setattr(made.house.prices, "_whole", None)
+    for found in (asked, await prices_of(made)):
+        assert {one["symbol"] for one in found} == {one["symbol"] for one in whole}
+        assert all(one["price"] is None and one["price_time"] is None for one in found)
+        assert all("market store" in one["reason"] for one in found)
     monkeypatch.setattr(made.house.market, "candles", down)
     assert (await made.get("/api/market/data?symbol=BTC_USDT&timeframe=1h")).status_code == 503
+
+
+async def test_a_symbol_without_trades_says_so(made: World) -> None:
+    """It is listed with zeros and the reason."""
+    await LiveSource(made.tape, ("NEVER_USDT",), "silent").open()
+    await made.caught_up()
+    one = next(one for one in await prices_of(made) if one["symbol"] == "NEVER_USDT")
+    assert (one["price"], one["reason"]) == (0, "Nothing of it was traded yet.")

@@ -9,7 +9,11 @@ import pytest_asyncio
 
 from tests.api.recordings import LiveSource, simulated_recording
 from tests.api.worlds import World, world
-from tests.documents import cases_001_backtests, cases_001_strategies
+from tests.documents import (
+    cases_001_backtests,
+    cases_001_market,
+    cases_001_strategies,
+)
 from tests.documents.shapes import folder, inventory
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -17,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ENTRIES = inventory("s1.")
 CASES = {
     **cases_001_backtests.CASES,
+    **cases_001_market.CASES,
     **cases_001_strategies.CASES,
 }
 

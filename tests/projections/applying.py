@@ -83,6 +83,10 @@ def every_query(names: list[str]) -> dict[str, Query]:
         "children": lambda at: sessions.sessions(at, sessions.SessionFilter(parent=names[0])),
         "instruments": lambda at: instruments.instruments(at, instruments.InstrumentFilter(venue="sim")),
         "instrument": lambda at: instruments.instrument(at, 1),
+        "every instrument": instruments.every,
+        "instruments by letters": lambda at: instruments.instruments(
+            at, instruments.InstrumentFilter(letters="BTCUSDT")
+        ),
         "recordings": recordings.recordings,
         "open recordings": lambda at: recordings.recordings(at, recordings.RecordingFilter(state="open")),
         "recording": lambda at: recordings.recording(at, "r"),

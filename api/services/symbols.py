@@ -1,0 +1,64 @@
+"""Symbols: which there are of an asset type, and which instrument a user means by one."""
+
+from __future__ import annotations
+
+import re
+
+from engine.feeds.asset_types import asset_type_of
+from events.errors import InvalidInput, Unknown
+from projections.duckdb.store import Snapshot
+from projections.read_models.answers import Page
+from projections.read_models.instruments import InstrumentFilter, InstrumentRow, every, instruments
+
+SHOWN_MAX = 8  # symbols that an error names
+SHOWN_CHARACTERS = 64  # of what was asked for
+
+# the catalogue's words -> the contract's
+ASSET_TYPES = {"crypto": "crypto", "perpetual": "crypto", "forex": "forex", "index": "indices", "cfd": "indices"}
+ASSET_TYPES |= {"equity": "stocks", "stock": "stocks", "etf": "stocks"}
+FUTURES_VENUES = frozenset({"CME", "CBOT", "NYMEX", "COMEX", "EUREX", "ICE"})  # elsewhere a future is of a coin
+
+
+def symbols_of(snapshot: Snapshot, asset_type: str) -> list[str]:
+    """Symbols of an asset type in the contract's words; `all` of them, each once."""
+    names = [row.symbol for row in every(snapshot) if asset_type in ("all", asset_type_in_words(row))]
+    return list(dict.fromkeys(names))
+
+
+def asset_type_in_words(row: InstrumentRow) -> str:
+    """The contract's word for what an instrument is, by the catalogue, else by its symbol; "other" where none fits."""
+    if row.asset_type == "future":
+        return "indices" if row.venue in FUTURES_VENUES else "crypto"
+    return ASSET_TYPES.get(row.asset_type) or ASSET_TYPES.get(asset_type_of(row.symbol), "other")
+
+
+def meant(snapshot: Snapshot, text: str) -> InstrumentRow:
+    """The instrument of SYMBOL or SYMBOL@VENUE; where nothing has that very symbol, of one with the same letters.
+
+    Raises:
+        Unknown: none; the message says which there are.
+        InvalidInput: several, by name.
+    """
+    symbol, _, venue = text.partition("@")
+    letters = re.sub(r"[^A-Za-z0-9]", "", symbol).upper()
+    found: list[InstrumentRow] = []
+    for wanted in ({"symbol": symbol}, {"letters": letters}):
+        found = found or instruments(snapshot, InstrumentFilter(venue=venue or None, **wanted)).rows
+    if not found:
+        raise _unknown(snapshot, text)
+    if len(found) > 1:
+        listed = ", ".join(f"{row.symbol}@{row.venue}" for row in found[:SHOWN_MAX])
+        raise InvalidInput(
+            f"{symbol[:SHOWN_CHARACTERS]} is more than one instrument: name one of {listed}.", field="symbol"
+        )
+    return found[0]
+
+
+def _unknown(snapshot: Snapshot, text: str) -> Unknown:
+    """The error that names what there is, first what is of the kind that the symbol looks like."""
+    kind = ASSET_TYPES.get(asset_type_of(text.partition("@")[0]), "")
+    alike = symbols_of(snapshot, kind)[:SHOWN_MAX] if kind else []
+    known = [row.symbol for row in instruments(snapshot, page=Page(limit=SHOWN_MAX)).rows]
+    listed = ", ".join(dict.fromkeys([*alike, *known][:SHOWN_MAX])) or "none yet"
+    looks = f", which looks like {kind}" if kind else ""
+    return Unknown(f"There is no symbol {text[:SHOWN_CHARACTERS]!r}{looks}. Known: {listed}.", field="symbol")
