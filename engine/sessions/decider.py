@@ -29,6 +29,10 @@ class KernelFailed(TapedeckError):
 
     code = "KERNEL_FAILED"
 
+    def __init__(self, message: str, place: Place) -> None:
+        super().__init__(message)
+        self.place = place  # of the row at which it failed
+
 
 class Decider:
     """One session's loop, spoken to in the vocabulary of the tape."""
@@ -82,7 +86,8 @@ class Decider:
         lane = self._lanes[self._loop.failed_lane]
         return KernelFailed(
             f"The kernel of {lane.strategy.strategy} on {lane.instrument.symbol} failed with code {self._loop.failed} "
-            f"at row {at.sequence}.{at.index}."
+            f"at row {at.sequence}.{at.index}.",
+            at,
         )
 
     # --- rows -----------------------------------------------------------------------------------------------------

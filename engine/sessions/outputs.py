@@ -13,6 +13,7 @@ import numpy as np
 from engine.sessions.decision_hash import ChainState, DecisionHash
 from events import decisions
 from events.errors import TapedeckError
+from events.facts import Place
 from events.frames import NEWEST, Section
 from events.rows import DECISION_KINDS, ROW_DTYPES, Rows, SectionKind
 from events.tape import Message
@@ -38,9 +39,11 @@ class Diverged(TapedeckError):
 
     code = "DIVERGED"
 
-    def __init__(self, difference: Difference) -> None:
+    def __init__(self, difference: Difference, input: int | None = None) -> None:
         super().__init__(f"{difference}.")
         self.difference = difference
+        self.input = input  # ordinal of the input row that decided it
+        self.place: Place | None = None  # of that row, once it is known
 
 
 def first_difference(kind: SectionKind, ordinal: int, held: Rows, made: Rows) -> Difference | None:
@@ -109,7 +112,8 @@ class Ledger:
         if both:
             difference = first_difference(kind, self.ordinals[kind], held[:both], rows[:both])
             if difference:
-                raise Diverged(difference)
+                at = difference.ordinal - self.ordinals[kind]
+                raise Diverged(difference, int(min(held["input"][at], rows["input"][at])))
             self._held[kind] = held[both:]
         return rows[both:]
 

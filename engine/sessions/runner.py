@@ -22,7 +22,7 @@ from engine.sessions.answers import Answers
 from engine.sessions.broken import RunBroke
 from engine.sessions.cutting import careful, cut, last_input, read_with
 from engine.sessions.decider import Decider
-from engine.sessions.endings import closes, reason_of
+from engine.sessions.endings import closes, failed, reason_of
 from engine.sessions.history import History, Scheduled
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
 from engine.sessions.life import Session
@@ -41,7 +41,6 @@ from events.facts import (
     Fact,
     Place,
     SessionEnded,
-    SessionFailed,
     SessionSuspended,
     StopSession,
 )
@@ -233,11 +232,12 @@ class Runner:
         else:
             produced = self._decide(item, at, end)
         begun = self._place
-        if not self._decider.failed:
-            self._place = item.place(end - 1)
+        read = self._decider.consumed if self._decider.failed else end - at
+        if read:
+            self._place = item.place(at + read - 1)
         await self._offer(produced, lambda inputs: read_with(self._decider, item, (at, end), inputs - before) or begun)
         if self._decider.failed:
-            raise self._decider.failure(item.place(min(at + self._decider.consumed, end - 1)))
+            raise self._decider.failure(item.place(min(at + read, end - 1)))
         await self._maybe_snapshot()
 
     def _decide(self, item: RowsInput, at: int, end: int) -> Produced:
@@ -260,7 +260,12 @@ class Runner:
     async def _offer(self, produced: Produced, place_of: Callable[[int], Place] | None = None) -> None:
         """Hand over what was decided: one message, or several cut between rows where it is long."""
         spec, epoch = self.spec, self._session.epoch
-        sections = self._ledger.take(produced)
+        try:
+            sections = self._ledger.take(produced)
+        except Diverged as error:
+            if place_of is not None and error.input is not None:
+                error.place = place_of(error.input + 1)
+            raise
         parts = cut(sections)
         for number, part in enumerate(parts):
             cause, inputs = self._place, self._decider.inputs
@@ -335,13 +340,7 @@ class Runner:
 
     async def _fail(self, error: TapedeckError) -> None:
         log.error("session_failed", code=error.code, error=str(error))
-        fact = SessionFailed(
-            session=self.spec.session,
-            code=error.code,
-            message=str(error)[:2_000],
-            at=self._place,
-            ended_ns=self._around.clock.now_ns(),
-        )
+        fact = failed(self.spec, error, self._place, self._around.clock.now_ns())
         if self._writer.failed is not None:  # it stopped over this very error: nothing of it is in flight
             family = SessionFamily(self.spec.session, research=self.spec.research)
             self._writer = FencedWriter(self._around.tape, family, self._writer.expected, clock=self._around.clock)

@@ -148,8 +148,8 @@ class MemoryHouse:
             await catalogue.load(self.tape),
             await shelf.load(self.tape),
             Sources({one.id: one.symbols for one in self.known.values()}),
-            lambda name, params: REGISTRY[name].resolve(params),
-            lambda names: loop_for(tuple(sorted(set(names))), REGISTRY).code_hash,
+            lambda name, params: self.strategies[name].resolve(params),
+            lambda names: loop_for(tuple(sorted(set(names))), self.strategies).code_hash,
         )
 
     async def plan(self, wish: SessionWish, user: str = "ann") -> SessionSpec:
