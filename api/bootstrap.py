@@ -35,11 +35,12 @@ from projections.duckdb import slots
 if TYPE_CHECKING:
     from engine.aggregates.aggregate import Aggregate
     from engine.aggregates.answering import Answering
-    from engine.sessions.host import Host
+    from engine.sessions.host import Host, HostSettings
     from engine.sessions.life import Session
     from engine.sessions.runner import Surroundings
     from engine.sources.source import Source
     from engine.strategies.registry import Registry
+    from projections.market_store import Limits as MarketLimits
     from projections.market_store import MarketStore
 
 log = structlog.get_logger(__name__)
@@ -177,7 +178,7 @@ def _host(settings: Settings, connection: Connection, clock: Clock, modes: tuple
     from engine.recordings.segments import Segments
     from engine.research.sweeping import SweepRunner
     from engine.sessions.collector import Collector
-    from engine.sessions.host import Host, HostSettings
+    from engine.sessions.host import Host
     from engine.sessions.runner import Runner
     from engine.sources.holding import Sources
     from engine.sources.keeper import KeepingSettings
@@ -199,8 +200,15 @@ def _host(settings: Settings, connection: Connection, clock: Clock, modes: tuple
                 runner = Collector if spec.mode == "collect" else Runner
                 await runner(around, session, claim).run()
 
-    limits = HostSettings(modes=modes, rest_seconds=settings.engine.rest_seconds)
-    return Host(connection.tape, connection.keys, clock, name, run, limits)
+    return Host(connection.tape, connection.keys, clock, name, run, host_settings(settings, modes))
+
+
+def host_settings(settings: Settings, modes: tuple[str, ...]) -> HostSettings:
+    """Limits of an engine or a worker."""
+    from engine.sessions.host import HostSettings
+
+    engine = settings.engine
+    return HostSettings(modes=modes, sessions_max=engine.sessions_max, rest_seconds=engine.rest_seconds)
 
 
 def process_name() -> str:
@@ -244,7 +252,7 @@ def market_store(settings: Settings, *, wait: bool = False) -> MarketStore:
     access = access_of(settings.market.url) if settings.market.url else read_access(Places(settings.folder).questdb)
     if access is None:
         raise ReadModelUnavailable("No QuestDB was started on this data folder.", hint="Start it with `tapedeck up`.")
-    store = QuestDbMarketStore(access)
+    store = QuestDbMarketStore(access, market_limits(settings))
     try:
         store.create()
     except ReadModelUnavailable as error:  # who only reads says so to whom asks; the projector makes the tables
@@ -254,10 +262,18 @@ def market_store(settings: Settings, *, wait: bool = False) -> MarketStore:
     return store
 
 
-def duck_market_store(path: Path) -> MarketStore:
+def market_limits(settings: Settings) -> MarketLimits:
+    """Limits of a store of time series."""
+    from projections.market_store import Limits
+
+    market = settings.market
+    return Limits(query_pool_max=market.query_pool_max, query_seconds_max=market.query_seconds_max)
+
+
+def duck_market_store(settings: Settings, path: Path) -> MarketStore:
     """The store of time series in a DuckDB file of this process, its tables made."""
     from projections.market_duckdb import DuckMarketStore
 
-    store = DuckMarketStore(path)
+    store = DuckMarketStore(path, market_limits(settings))
     store.create()
     return store

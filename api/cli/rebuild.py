@@ -143,7 +143,7 @@ async def _market(settings: Settings, slot: Slot) -> AsyncIterator[MarketStore]:
     from api.servers import market_store_of
 
     if market_store_of(settings) == "duckdb":
-        store = await asyncio.to_thread(bootstrap.duck_market_store, slot.path.with_suffix(".market"))
+        store = await asyncio.to_thread(bootstrap.duck_market_store, settings, slot.path.with_suffix(".market"))
     else:
         store = await asyncio.to_thread(bootstrap.market_store, settings)
     try:

@@ -103,7 +103,7 @@ async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Gr
     stack.callback(publishing.cancel)
     beside: list[Projection] = []
     if market_store_of(settings) == "duckdb":
-        market = await asyncio.to_thread(bootstrap.duck_market_store, slot.path.with_suffix(".market"))
+        market = await asyncio.to_thread(bootstrap.duck_market_store, settings, slot.path.with_suffix(".market"))
         beside = [MarketProjection(market)]
     else:
         market = await asyncio.to_thread(bootstrap.market_store, settings, wait=True)

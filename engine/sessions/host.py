@@ -13,7 +13,7 @@ import structlog
 
 from engine.claims import Claims, SignOfLife
 from engine.sessions.broken import BrokenRuns
-from engine.sessions.desk import Desk, Outcome
+from engine.sessions.desk import Desk, DeskLimits, Outcome
 from engine.sessions.life import OVER, Session, SessionState
 from engine.sessions.suspended_end import end_of
 from events import codec, subjects
@@ -43,6 +43,7 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     modes: tuple[str, ...] = ("paper", "live", "collect")
     concurrent_max: int = 16  # sessions this process runs at once
+    sessions_max: int = 64  # running at once, in all processes
     alive_seconds: float = 2.0  # how often it shows a sign of life
     claim_seconds_max: float = 10.0  # a claim without a sign of life for so long is free
     look_seconds: float = 1.0  # how often it looks for free claims
@@ -69,7 +70,7 @@ class Host:
         self._run = run
         self._settings = settings
         self.admits: Admits = no_jobs  # another where jobs are done in the same process
-        self.desk = Desk()
+        self.desk = Desk(DeskLimits(sessions_max=settings.sessions_max))
         self.folded = 0  # sequence of the last message folded
         self._caught_up_to = 0
         self._claims = Claims(clock, self._over, settings.rest_seconds)

@@ -113,7 +113,11 @@ class MemoryHouse:
 
     @asynccontextmanager
     async def host(
-        self, name: str = "one", runner: RunnerSettings | None = None, tape: MemoryTape | None = None
+        self,
+        name: str = "one",
+        runner: RunnerSettings | None = None,
+        tape: MemoryTape | None = None,
+        limits: HostSettings = QUICK,
     ) -> AsyncIterator[Host]:
         """A host on a connection of its own."""
         tape = tape or self.tape.share()
@@ -130,7 +134,7 @@ class MemoryHouse:
                     kind = Collector if session.spec.mode == "collect" else Runner
                     await kind(around, session, claim).run()
 
-        host = Host(tape, self.keys, self.clock, name, run, QUICK)
+        host = Host(tape, self.keys, self.clock, name, run, limits)
         await host.start()
         try:
             yield host

@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
+
 from engine.sessions.life import SessionState
 from engine.sessions.plan import SessionWish, StrategyWish
 from events import codec, subjects
-from events.facts import Fact, Place, SessionClaimed, SessionEnded, SessionSpec, StartSession
-from tests.engine.sessions.memory_house import MemoryHouse, until, walk
+from events.facts import (
+    CommandRefused,
+    Fact,
+    Place,
+    SessionClaimed,
+    SessionEnded,
+    SessionSpec,
+    StartSession,
+    StopSession,
+)
+from tests.engine.sessions.memory_house import QUICK, MemoryHouse, until, walk
 from tests.engine.sessions.stalled_tail import StalledTails
 
 EMA = (StrategyWish(strategy="ema_cross", params={"fast": 5, "slow": 20}),)
@@ -64,6 +75,20 @@ async def test_a_claim_behind_the_end_harms_no_host(tmp_path: Path) -> None:
         assert (await house.ended(another.session)).ended is not None
         assert host.desk.sessions[spec.session].state is SessionState.COMPLETED
     assert Place() <= host.desk.sessions[spec.session].place
+
+
+async def test_no_more_sessions_run_than_the_settings_say(tmp_path: Path) -> None:
+    """The start of one session more than `sessions_max` is refused with that number."""
+    house = MemoryHouse(tmp_path)
+    await house.start()
+    recording = (await house.record(walk(40_000))).recording
+    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, acceleration=1.0)
+    async with house.host("a", limits=msgspec.structs.replace(QUICK, sessions_max=1)):
+        first = await house.start_session(wish)
+        refused = await house.send(StartSession(key="more", user="ann", spec=await house.plan(wish)))
+        await house.send(StopSession(key="stop", user="ann", session=first.session))
+    assert isinstance(refused, CommandRefused)
+    assert (refused.code, "sessions_max is 1" in refused.message) == ("LIMIT_REACHED", True)
 
 
 async def _folded(host: object, house: MemoryHouse) -> bool:

@@ -1,0 +1,44 @@
+"""Settings: each is read by something, and the limits that users set are those that hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import api
+from api import bootstrap
+from api.settings import EngineSettings, MarketSettings, Settings, SourceSettings
+
+API = Path(api.__file__).parent
+
+
+def names() -> list[tuple[str, str]]:
+    """Every setting: its section and its name."""
+    sections = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    return [
+        (section, field.name)
+        for section, kind in sections.items()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not SourceSettings
+        for field in msgspec.structs.fields(kind)
+    ]
+
+
+@pytest.mark.parametrize(("section", "name"), names())
+def test_every_setting_is_read(section: str, name: str) -> None:
+    """A setting that nothing reads would promise what nobody keeps."""
+    text = "\n".join(path.read_text() for path in API.rglob("*.py") if path.name != "settings.py")
+    assert re.search(rf"\.{name}\b", text), f"{section}.{name} is read nowhere"
+
+
+async def test_limits_of_queries_are_those_of_the_settings(tmp_path: Path) -> None:
+    """The store of time series asks as many questions at once, and waits as long, as the settings say."""
+    settings = Settings(market=MarketSettings(query_pool_max=2, query_seconds_max=3.0))
+    store = bootstrap.duck_market_store(settings, tmp_path / "market.duckdb")
+    try:
+        assert (store.limits.query_pool_max, store.limits.query_seconds_max) == (2, 3.0)
+    finally:
+        await store.close()
+    assert bootstrap.host_settings(Settings(engine=EngineSettings(sessions_max=3)), ("paper",)).sessions_max == 3
