@@ -62,19 +62,18 @@ async def read(tape: Tape, session: str, *, decided_after: int = 0) -> History:
     started, started_at = await find(tape, session)
     history = History(started, started_at, Held(), _given(started), {})
     commands: dict[int, Command] = {}
-    root = subjects.session_fence(session, research=started.spec.research)
-    wanted = (root, subjects.session_commands(session))
+    research = started.spec.research
+    wanted = (subjects.session_fact(session, research=research), subjects.session_commands(session))
     first = min(started_at, started.after + 1)  # a command may stand between a start and its answer
     async for message in tape.read(first, subjects=wanted):
-        if codec.is_frame(message.body):
-            if message.sequence > decided_after:
-                history.held.add(message)
-            continue
         body = codec.decode(message.body, message.sequence)
         if isinstance(body, Command):
             commands[message.sequence] = body
         else:
             _note(history, body, commands)
+    decided = subjects.session_decision(session, research=research)
+    async for message in tape.read(max(started_at, decided_after + 1), subjects=(decided,)):
+        history.held.add(message)
     history.scheduled.sort(key=lambda one: (one.effective_input, one.sequence))  # a fork's own keep their order
     return history
 

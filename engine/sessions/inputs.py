@@ -59,31 +59,35 @@ class TailInputs:
         self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE_MESSAGES_MAX)
         self._bytes = 0  # of the messages in the queue
         self._room = asyncio.Event()
+        self._closed = False
         self._tail: Tail | None = None
 
     async def read(self) -> AsyncIterator[Input]:
         """See `Inputs.read`."""
-        start = max(1, min(self._after.sequence, self._commands_after + 1))
-        self._tail = await self._tape.tail(start, self._put, subjects=self._subjects)
+        place = self._after.sequence
+        if self._commands_after < place:  # commands that wait from before it; the rows there were read
+            wanted = self._subjects[1:]
+            async for message in self._tape.read(self._commands_after + 1, subjects=wanted, end=place):
+                yield _command_input(message)
+        self._tail = await self._tape.tail(max(1, place), self._put, subjects=self._subjects)
+        behind = max(self._commands_after, place)
         while True:
             message = await self._next()
             self._bytes -= len(message.body)
             self._room.set()
             if codec.is_frame(message.body):
-                if message.sequence >= self._after.sequence:
-                    for one in rows_of_message(message, self._after):
-                        yield one
-            elif message.sequence > self._commands_after:
-                command = codec.decode(message.body, message.sequence)
-                assert isinstance(command, Command), "only commands are on a session's command subject"
-                yield CommandInput(message.sequence, command)
+                for one in rows_of_message(message, self._after):
+                    yield one
+            elif message.sequence > behind:
+                yield _command_input(message)
 
     async def _put(self, message: Message) -> None:
-        while self._bytes > QUEUE_BYTES_MAX:
+        while not self._closed and (self._bytes > QUEUE_BYTES_MAX or self._queue.full()):
             self._room.clear()
             await self._room.wait()
-        self._bytes += len(message.body)
-        await self._queue.put(message)
+        if not self._closed:
+            self._bytes += len(message.body)
+            self._queue.put_nowait(message)
 
     async def _next(self) -> Message:
         assert self._tail is not None
@@ -108,6 +112,8 @@ class TailInputs:
 
     async def close(self) -> None:
         """See `Inputs.close`."""
+        self._closed = True
+        self._room.set()  # a tail that waits for room would hold up its own end
         if self._tail is not None:
             await self._tail.close()
 
@@ -142,10 +148,7 @@ class RecordingInputs:
         """Commands that have arrived, each once; the runner also asks while it waits for its pace."""
         found = []
         while not self._commands.empty():
-            message = self._commands.get_nowait()
-            command = codec.decode(message.body, message.sequence)
-            assert isinstance(command, Command), "only commands are on a session's command subject"
-            found.append(CommandInput(message.sequence, command))
+            found.append(_command_input(self._commands.get_nowait()))
         return found
 
     def waiting(self) -> bool:
@@ -156,3 +159,9 @@ class RecordingInputs:
         """See `Inputs.close`."""
         if self._tail is not None:
             await self._tail.close()
+
+
+def _command_input(message: Message) -> CommandInput:
+    command = codec.decode(message.body, message.sequence)
+    assert isinstance(command, Command), "only commands are on a session's command subject"
+    return CommandInput(message.sequence, command)

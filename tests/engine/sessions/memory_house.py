@@ -189,6 +189,14 @@ class MemoryHouse:
         assert isinstance(answer, CommandAccepted), answer
         return spec
 
+    async def decided(self, session: str) -> None:
+        """Wait until a session has decided something: there is a price then."""
+
+        async def any_row() -> bool:
+            return await self.tape.last(f"tape.*.{session}.decision") is not None
+
+        await until(any_row)
+
     async def ended(self, session: str) -> History:
         """The history once the session ended or failed."""
         found: list[History] = []

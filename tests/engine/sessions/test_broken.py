@@ -53,7 +53,8 @@ async def test_a_fork_repeats_orders_before_one_input(house: MemoryHouse) -> Non
     async with house.host():
         wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, acceleration=10.0)
         spec = await house.start_session(wish)
-        await asyncio.sleep(0.3)  # some rows, so that there is a price
+        await house.decided(spec.session)
+        await asyncio.sleep(0.3)  # a row of each instrument
         for number in range(3):
             order = SubmitOrder(
                 key=f"o{number}",

@@ -1,0 +1,118 @@
+"""What a restart reads: from where the session stood, not from where it began."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from engine import catalogue
+from engine.sessions.inputs import QUEUE_BYTES_MAX, CommandInput, TailInputs
+from engine.sessions.plan import SessionWish, StrategyWish
+from engine.sessions.snapshots import _open
+from engine.sources.source import Source, forms_of
+from events import codec, frames, subjects
+from events.facts import CancelOrder, Place, StopSession
+from events.frames import Section
+from events.memory_tape import MemoryTape
+from events.rows import SectionKind
+from events.tape import Append, Message, Receive
+from tests.engine.sessions.memory_house import MemoryHouse, until, walk
+
+EMA = (StrategyWish(strategy="ema_cross", params={"fast": 5, "slow": 20}),)
+SIMULATED = Source(id="sim", kind="simulated", symbols=("BTC_USDT",), acceleration=50.0)
+
+
+class ListeningTape(MemoryTape):
+    """A tape that notes every message that is read of it."""
+
+    heard: list[Message]
+
+    @classmethod
+    def of(cls, tape: MemoryTape) -> ListeningTape:
+        """Another connection to the same log."""
+        found = cls(clock=tape.clock, limits=tape.limits)
+        found._store = tape._store
+        found.heard = []
+        return found
+
+    async def read(
+        self, start: int = 1, *, subjects: tuple[str, ...] = (), end: int | None = None
+    ) -> AsyncIterator[Message]:
+        """See `Tape.read`."""
+        async for message in super().read(start, subjects=subjects, end=end):
+            self.heard.append(message)
+            yield message
+
+    async def tail(self, start: int, receive: Receive, *, subjects: tuple[str, ...] = ()) -> object:  # type: ignore[override]
+        """See `Tape.tail`."""
+
+        async def hear(message: Message) -> None:
+            self.heard.append(message)
+            await receive(message)
+
+        return await super().tail(start, hear, subjects=subjects)
+
+
+async def test_a_restart_reads_no_row_twice(tmp_path: Path) -> None:
+    """A tail session that is restarted reads market rows and decisions from its snapshot on, and none before it."""
+    house = MemoryHouse(tmp_path, {"sim": SIMULATED})
+    await house.start()
+    await catalogue.register(house.tape, forms_of(SIMULATED))
+    async with house.host("first"):
+        spec = await house.start_session(SessionWish(mode="paper", source="sim", strategies=EMA))
+
+        async def decided() -> bool:
+            return len([each async for each in house.tape.read(1, subjects=("tape.session.*.decision",))]) > 3
+
+        await until(decided)
+    (name, *_) = reversed(await house.blobs.names("snapshots/"))
+    snapshot = _open(await house.blobs.get(name))
+    assert snapshot is not None
+    tape = ListeningTape.of(house.tape)
+    async with house.host("second", tape=tape):
+        await house.send(StopSession(key="s", user="ann", session=spec.session))
+        assert (await house.ended(spec.session)).ended is not None
+    market = [each.sequence for each in tape.heard if each.subject.startswith("tape.market.")]
+    decisions = [each.sequence for each in tape.heard if each.subject.endswith(".decision")]
+    assert min(market) >= snapshot.place.sequence
+    assert not decisions or min(decisions) > snapshot.written
+
+
+async def test_commands_that_wait_from_before_the_place_come_first(tmp_path: Path) -> None:
+    """A command that was met and not answered before the place of a restart is met again, before any row."""
+    tape = MemoryTape()
+    cancel = CancelOrder(key="c", user="ann", session="s", order=1)
+    body = frames.encode((Section(SectionKind.MARKET, walk(10), 0),))
+    for number in range(4):
+        await tape.append(Append(subjects.market("sim"), body, f"m{number}"))
+        await tape.append(codec.to_append(cancel, subjects.session_commands("s"), f"c{number}"))
+    listening = ListeningTape.of(tape)
+    inputs = TailInputs(listening, "sim", "s", Place(5, 4), 2)
+    met = []
+    async for item in inputs.read():
+        met.append(item.sequence if isinstance(item, CommandInput) else (item.place(0), item.last))
+        if len(met) == 5:
+            break
+    await inputs.close()
+    assert [each for each in met if isinstance(each, int)] == [4, 6, 8]
+    assert isinstance(met[0], int)
+    assert met[1] == (Place(5, 5), Place(5, 9))
+    assert min(each.sequence for each in listening.heard if each.subject == subjects.market("sim")) == 5
+
+
+async def test_inputs_close_at_once_while_the_tail_waits_for_room(tmp_path: Path) -> None:
+    """A tail of many and large messages holds few of them, and ends at once when its reader goes."""
+    tape = MemoryTape()
+    body = frames.encode((Section(SectionKind.MARKET, walk(10_000), 0),))
+    for number in range(60):
+        await tape.append(Append(subjects.market("sim"), body, f"m{number}"))
+    listening = ListeningTape.of(tape)
+    inputs = TailInputs(listening, "sim", "s", Place(0, 1 << 40), 0)
+    async for _ in inputs.read():
+        break
+    await asyncio.sleep(0.1)
+    held = sum(len(each.body) for each in listening.heard)
+    assert held <= QUEUE_BYTES_MAX + 3 * len(body)
+    async with asyncio.timeout(2):
+        await inputs.close()
