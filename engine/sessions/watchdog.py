@@ -6,11 +6,11 @@ the next process on that folder makes it a fact of the session (`engine.sessions
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -47,6 +47,21 @@ class Note(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class Watched:
+    """A step that is watched while the body runs: it costs little, as most steps read one row."""
+
+    __slots__ = ("_number", "_step", "_steps")
+
+    def __init__(self, steps: dict[int, Step], number: int, step: Step) -> None:
+        self._steps, self._number, self._step = steps, number, step
+
+    def __enter__(self) -> None:
+        self._steps[self._number] = self._step
+
+    def __exit__(self, *_: object) -> None:
+        del self._steps[self._number]
+
+
 class Watchdog:
     """Watches the steps of all sessions of this process. Steps may begin and end in any thread."""
 
@@ -63,45 +78,40 @@ class Watchdog:
         self._seconds_max = seconds_max
         self._clock = clock
         self._end = end or end_process
-        self._lock = threading.Lock()
-        self._steps: dict[int, tuple[Step, int]] = {}  # with the time it has taken so far, ns
-        self._next = 0
+        self._steps: dict[int, Step] = {}
+        self._numbers = itertools.count(1)
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    @contextmanager
-    def step(self, step: Step) -> Iterator[None]:
+    def step(self, step: Step) -> Watched:
         """Around one call of the loop, in the thread that makes it."""
-        with self._lock:
-            self._next += 1
-            number = self._next
-            self._steps[number] = (step, 0)
+        if self._thread is None:
+            self._start()
+        return Watched(self._steps, next(self._numbers), step)
+
+    def _start(self) -> None:
+        with self._starting:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
                 self._thread.start()
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._steps[number]
 
     def _watch(self) -> None:
+        limit_ns = self._seconds_max * NS_PER_SECOND
         look_seconds = min(self._seconds_max / LOOKS, LOOK_SECONDS_MAX)
         waiting, before = threading.Event(), self._clock.monotonic_ns()
+        taken: dict[int, int] = {}  # ns of each step that has not ended
         while True:
             waiting.wait(look_seconds)
             now = self._clock.monotonic_ns()
             # a process that stood still as a whole (stopped, swapped out) is no step that took long
             passed = min(now - before, round(2 * look_seconds * NS_PER_SECOND))
             before = now
-            if late := self._late(passed):
+            running = self._steps.copy()  # in one piece: steps begin and end in other threads
+            taken = {number: taken.get(number, 0) + passed for number in running}
+            if late := [step for number, step in running.items() if taken[number] > limit_ns]:
                 self._leave(late)
                 self._end()
                 return
-
-    def _late(self, passed_ns: int) -> list[Step]:
-        with self._lock:
-            self._steps = {number: (step, taken + passed_ns) for number, (step, taken) in self._steps.items()}
-            return [step for step, taken in self._steps.values() if taken > self._seconds_max * NS_PER_SECOND]
 
     def _leave(self, late: list[Step]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
