@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from events.facts import CommandAccepted, CommandRefused
+from events.facts import Command, CommandAccepted, CommandRefused
 
 Answer = CommandAccepted | CommandRefused
 
@@ -36,3 +36,9 @@ class Answers:
     def known(self) -> tuple[Answer, ...]:
         """All of them, the oldest first."""
         return tuple(self._by_key.values())
+
+
+def refused(command: Command, sequence: int, session: str, why: tuple[str, str, str | None]) -> CommandRefused:
+    """The refusal of a command; `why` is its code, message and field."""
+    code, message, field = why
+    return CommandRefused(key=command.key, cause=sequence, session=session, code=code, message=message, field=field)

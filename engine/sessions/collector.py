@@ -8,10 +8,20 @@ from engine.sessions import history as histories
 from engine.sessions.decision_hash import DecisionHash
 from engine.sessions.inputs import CommandInput, TailInputs
 from engine.sessions.life import Session
+from engine.sessions.progress import ProgressTimes
 from engine.sessions.runner import Surroundings
 from events import codec, subjects
 from events.errors import FenceLost
-from events.facts import Command, CommandAccepted, CommandRefused, Fact, Place, SessionEnded, StopSession
+from events.facts import (
+    Command,
+    CommandAccepted,
+    CommandRefused,
+    Fact,
+    Place,
+    SessionEnded,
+    SessionProgressed,
+    StopSession,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -23,20 +33,22 @@ class Collector:
         self._around = around
         self._session = session
         self._last = claim
-        self._inputs = 0
-        self._place = Place()
+        self._inputs = session.inputs  # as it told last: what came before is not counted again
+        self._place = session.place
+        self._progress = ProgressTimes(around.clock, around.settings.progress_seconds)
 
     async def run(self) -> None:
         """Until a stop, or until the fence is lost. Raises OperatingError."""
         spec = self._session.spec
         history = await histories.read(self._around.tape, spec.session)
-        after = Place(self._session.after, 1 << 40)
+        after = max(self._place, Place(self._session.after, 1 << 40))
         inputs = TailInputs(self._around.tape, spec.input.source, spec.session, after, self._session.after)
         try:
             async for item in inputs.read():
                 if not isinstance(item, CommandInput):
                     self._inputs += len(item.rows)
                     self._place = item.last
+                    await self._tell()
                 elif await self._answer(item, history.answered):
                     await self._end()
                     return
@@ -44,6 +56,13 @@ class Collector:
             log.warning("collector_is_stale", session=spec.session, error=str(error))
         finally:
             await inputs.close()
+
+    async def _tell(self) -> None:
+        """How far it has read, now and then."""
+        if self._progress.due(self._inputs):
+            name, epoch = self._session.spec.session, self._session.epoch
+            fact = SessionProgressed(session=name, epoch=epoch, inputs=self._inputs, place=self._place)
+            await self._append(fact, f"{name}:progress:{epoch}:{self._inputs}")
 
     async def _answer(self, item: CommandInput, answered: dict[int, CommandAccepted | CommandRefused]) -> bool:
         command: Command = item.command

@@ -14,11 +14,10 @@ from collections.abc import Callable
 import structlog
 
 from engine.claims import finished
-from engine.loop.bars import ROWS_PER_BAR
 from engine.recordings.reading import RowsInput, Window
 from engine.sessions import history as histories
 from engine.sessions import snapshots
-from engine.sessions.answers import Answers
+from engine.sessions.answers import Answers, refused
 from engine.sessions.broken import RunBroke
 from engine.sessions.cutting import careful, cut, last_input, read_with
 from engine.sessions.decider import Decider
@@ -28,9 +27,10 @@ from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailIn
 from engine.sessions.life import Session
 from engine.sessions.outputs import Diverged, Ledger, Produced
 from engine.sessions.pace import Pace, event_times
+from engine.sessions.progress import ProgressTimes
 from engine.sessions.snapshot_times import SnapshotTimes
 from engine.sessions.surroundings import RunnerSettings, Surroundings
-from engine.sessions.watchdog import Step
+from engine.sessions.watched import decide
 from events import codec, subjects
 from events.decisions import Decision
 from events.errors import Bug, FenceLost, OperatingError, TapedeckError
@@ -41,11 +41,11 @@ from events.facts import (
     Fact,
     Place,
     SessionEnded,
+    SessionProgressed,
     SessionSuspended,
     StopSession,
 )
 from events.families import SessionFamily
-from events.rows import SectionKind
 from events.writer import FencedWriter
 
 __all__ = ["Runner", "RunnerSettings", "Surroundings"]
@@ -78,6 +78,7 @@ class Runner:
         self._recovered = False
         self._settled = False  # all inputs so far are decided, and all that was decided is put
         self._snapshot_times = SnapshotTimes(around.settings, around.clock)
+        self._progress = ProgressTimes(around.clock, around.settings.progress_seconds)
 
     async def run(self) -> None:
         """Recover, then read to the end.
@@ -238,18 +239,19 @@ class Runner:
         await self._offer(produced, lambda inputs: read_with(self._decider, item, (at, end), inputs - before) or begun)
         if self._decider.failed:
             raise self._decider.failure(item.place(min(at + read, end - 1)))
+        await self._tell()
         await self._maybe_snapshot()
 
     def _decide(self, item: RowsInput, at: int, end: int) -> Produced:
-        rows, watchdog, session = item.rows[at:end], self._around.watchdog, self._session
-        if watchdog is None:
-            return self._decider.rows(rows, item.kind)
-        first, spec = self._decider.inputs, self.spec
-        last = first + len(rows) * (ROWS_PER_BAR if item.kind is SectionKind.BAR else 1)
-        with watchdog.step(
-            Step(spec.session, spec.research, session.engine, session.epoch, first, last, item.place(at))
-        ):
-            return self._decider.rows(rows, item.kind)
+        return decide(self._around.watchdog, self._session, self._decider, item, (at, end))
+
+    async def _tell(self) -> None:
+        """How far it has read, now and then; not while an earlier run is caught up with."""
+        inputs = self._decider.inputs
+        if not self._ledger.pending and not self._scheduled and self._progress.due(inputs):
+            name, epoch = self.spec.session, self._session.epoch
+            fact = SessionProgressed(session=name, epoch=epoch, inputs=inputs, place=self._place)
+            await self._append(fact, f"{name}:progress:{epoch}:{inputs}")
 
     async def _offer_checked(self, produced: Produced) -> None:
         """Hand over what was decided between rows; rows that waited may have made a kernel fail."""
@@ -306,9 +308,7 @@ class Runner:
             return known, False
         refusal = self._decider.refusal(command)
         if refusal is not None:
-            code, message, field = refusal
-            fields = {"key": command.key, "cause": item.sequence, "session": name}
-            return CommandRefused(code=code, message=message, field=field, **fields), False  # type: ignore[arg-type]
+            return refused(command, item.sequence, name, refusal), False
         inputs = self._decider.inputs
         return CommandAccepted(key=command.key, cause=item.sequence, session=name, effective_input=inputs), True
 

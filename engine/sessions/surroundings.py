@@ -22,6 +22,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snapshot_messages: int = 20_000
     snapshot_seconds: float = 30.0
     keys_max: int = 10_000  # answers by idempotency key that a session remembers
+    progress_seconds: float = 5.0  # between two tellings of how far a session has read
     leave_seconds_max: float = 3.0  # for a last snapshot when the process ends in order; 0: none
 
 

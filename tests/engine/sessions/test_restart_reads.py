@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
+
+import pytest
 
 from engine import catalogue
+from engine.sessions.host import Host
 from engine.sessions.inputs import QUEUE_BYTES_MAX, CommandInput, TailInputs
 from engine.sessions.plan import SessionWish, StrategyWish
+from engine.sessions.runner import RunnerSettings
 from engine.sessions.snapshots import _open
 from engine.sources.source import Source, forms_of
 from events import codec, frames, subjects
-from events.facts import CancelOrder, Place, StopSession
+from events.facts import CancelOrder, Place, SessionProgressed, StopSession
 from events.frames import Section
 from events.memory_tape import MemoryTape
 from events.rows import SectionKind
@@ -116,3 +121,37 @@ async def test_inputs_close_at_once_while_the_tail_waits_for_room(tmp_path: Path
     assert held <= QUEUE_BYTES_MAX + 3 * len(body)
     async with asyncio.timeout(2):
         await inputs.close()
+
+
+@pytest.mark.parametrize("mode", ["paper", "collect"])
+async def test_a_session_tells_how_far_it_is(tmp_path: Path, mode: Literal["paper", "collect"]) -> None:
+    """A running session says how many rows it has read, without deciding anything, and on over a restart."""
+    house = MemoryHouse(tmp_path, {"sim": SIMULATED})
+    await house.start()
+    await catalogue.register(house.tape, forms_of(SIMULATED))
+    often = RunnerSettings(progress_seconds=0.1)
+    told = []
+    strategies = () if mode == "collect" else EMA
+    for name in ("first", "second"):
+        async with house.host(name, often) as host:
+            if not told:
+                spec = await house.start_session(SessionWish(mode=mode, source="sim", strategies=strategies))
+            before = told[-1] if told else 0
+
+            async def further(host: Host = host, name: str = spec.session, before: int = before) -> bool:
+                session = host.desk.sessions.get(name)
+                return session is not None and session.inputs > before + 20
+
+            await until(further)
+            told.append(host.desk.sessions[spec.session].inputs)
+    async with house.host("last", often):
+        await house.send(StopSession(key="s", user="ann", session=spec.session))
+        ended = (await house.ended(spec.session)).ended
+    assert ended is not None
+    rows = 0
+    async for message in house.tape.read(1, subjects=("tape.market.sim",)):
+        rows += len(frames.decode(message.body, message.sequence)[0].rows)
+    assert told[0] < told[1] <= ended.inputs <= rows
+    facts = [codec.decode(each.body) async for each in house.tape.read(1, subjects=("tape.session.*.fact",))]
+    progress = [fact for fact in facts if isinstance(fact, SessionProgressed)]
+    assert [fact.inputs for fact in progress] == sorted({fact.inputs for fact in progress})
