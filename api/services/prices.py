@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 DAY_NS = 86_400 * NS_PER_SECOND
 SOURCES_TRIED = 4  # of one instrument, until one has a price
-WITHOUT_PRICES_SECONDS = 5.0  # how long an answer without the market store is kept
+WITHOUT_PRICES_SECONDS = 5.0  # how long an answer is kept in which prices are missing that may come
 
 
 class SymbolPrice(msgspec.Struct, frozen=True):
@@ -82,17 +82,18 @@ class Prices:
             kept = self._kept
             if kept and self._clock.monotonic_ns() < self._kept_until_ns and kept.sequence >= moment.least:
                 return kept
-            found, whole = await self._fetch(moment)
+            found, whole, priced = await self._fetch(moment)
             if whole:
                 self._whole = found
             elif self._whole is not None and self._whole.sequence >= moment.least:
                 found = self._whole  # with its old timestamp: better than no prices
-            seconds = self._cache_seconds if whole else min(WITHOUT_PRICES_SECONDS, self._cache_seconds)
+            seconds = self._cache_seconds if priced else min(WITHOUT_PRICES_SECONDS, self._cache_seconds)
             self._kept = found
             self._kept_until_ns = self._clock.monotonic_ns() + round(seconds * NS_PER_SECOND)
             return found
 
-    async def _fetch(self, moment: Moment) -> tuple[Found, bool]:
+    async def _fetch(self, moment: Moment) -> tuple[Found, bool, bool]:
+        """What is found; whether the market store answered; whether everything that is recorded has a price."""
         answer = await self._reader.run(_registered, moment)
         figures: dict[int, _Figures] = {}
         sequence, why = answer.sequence, ""
@@ -106,7 +107,8 @@ class Prices:
             why = f"The market store gave no answer: {error.message}"
         fetched = instant_of(self._clock.now_ns())
         listed = [_worded(row, figures.get(row.number), fetched, why) for row, _ in answer.value]
-        return Found(listed, sequence, answer.epoch), not why
+        priced = all(row.number in figures for row, sources in answer.value if sources)
+        return Found(listed, sequence, answer.epoch), not why, priced and not why
 
     async def _of_source(self, source: str, numbers: set[int], as_of: int | None, figures: dict[int, _Figures]) -> int:
         """Fill in the figures of one source's instruments; the sequence they are complete up to."""

@@ -16,7 +16,7 @@ from events import frames, subjects
 from events.clock import iso
 from events.errors import ReadModelUnavailable
 from events.frames import Section
-from events.rows import BAR_DTYPE, MarketKind, SectionKind
+from events.rows import BAR_DTYPE, MARKET_DTYPE, MarketKind, SectionKind
 from events.tape import Append
 from tests.api.recordings import MARKET, LiveSource, simulated_recording
 from tests.api.worlds import World, world
@@ -232,9 +232,20 @@ async def test_without_any_prices_they_are_null_with_a_reason(made: World, monke
     assert (await made.get("/api/market/data?symbol=BTC_USDT&timeframe=1h")).status_code == 503
 
 
-async def test_a_symbol_without_trades_says_so(made: World) -> None:
-    """It is listed with zeros and the reason."""
-    await LiveSource(made.tape, ("NEVER_USDT",), "silent").open()
+async def test_a_symbol_without_trades_says_so_until_it_has_some(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is listed with zeros and the reason, and that is not kept for as long as prices are."""
+    monkeypatch.setattr("api.services.prices.WITHOUT_PRICES_SECONDS", 0.0)
+    silent = LiveSource(made.tape, ("LATER_USDT",), "silent")
+    await silent.open()
     await made.caught_up()
-    one = next(one for one in await prices_of(made) if one["symbol"] == "NEVER_USDT")
+    one = next(one for one in await prices_of(made) if one["symbol"] == "LATER_USDT")
     assert (one["price"], one["reason"]) == (0, "Nothing of it was traded yet.")
+    rows = np.zeros(1, MARKET_DTYPE)
+    rows["ts_event_ns"] = rows["ts_received_ns"] = MARKET.start_ns
+    rows["price"], rows["quantity"], rows["kind"] = 7.5, 2.0, MarketKind.TRADE
+    rows["instrument"] = (await catalogue.load(made.tape)).find("LATER_USDT").number
+    await silent.give(rows)
+    await made.caught_up()
+    answer = await made.get("/api/exchange/symbols")
+    one = next(one for one in answer.json()["data"]["symbols"] if one["symbol"] == "LATER_USDT")
+    assert (one["price"], one["volume24h"], one["reason"]) == (7.5, 15.0, None)
