@@ -15,7 +15,7 @@ from api.reading.reader import Reader, is_ready
 from api.services.commands import Commands
 from api.services.library import Lookups
 from api.services.prices import Prices
-from api.services.verification import Verifications, Verify
+from api.services.verification import Verifications, Verify, note_by
 from api.settings import Settings
 from api.streams.broadcast import Broadcast
 from api.streams.hub import Hub, HubSettings
@@ -118,6 +118,7 @@ class House:
 
     async def close(self) -> None:
         """Stop following. The tape and the stores belong to whoever laid the ground."""
+        await self.verifications.close()
         await self._open.aclose()
         self.reader.close()
 
@@ -143,6 +144,7 @@ def build(ground: Ground) -> House:
         clients_max=api.stream_clients_max, queue_max=api.stream_queue_max, heartbeat_seconds=api.heartbeat_seconds
     )
     reader = Reader(store, runner, ground.tape, ground.market, hot)
+    commands = Commands(ground.tape, api.answer_seconds_max, ground.clock)
     return House(
         settings=settings,
         clock=ground.clock,
@@ -155,14 +157,14 @@ def build(ground: Ground) -> House:
         hub=Hub(ground.tape, hub),
         broadcast=Broadcast(ground.tape, api.stream_clients_max, api.stream_queue_max),
         jobs=JobFeed(ground.tape, reader, api.stream_clients_max, api.stream_queue_max),
-        commands=Commands(ground.tape, api.answer_seconds_max, ground.clock),
+        commands=commands,
         lookups=Lookups(settings, ground.registry, ground.code_hash),
         runner=runner,
         beside=tuple(ProjectionRunner(ground.tape, [one], clock=ground.clock) for one in ground.beside),
         reader=reader,
         prices=Prices(reader, ground.market, ground.clock, api.symbols_cache_seconds),
         market=ground.market,
-        verifications=Verifications(ground.verify, ground.clock),
+        verifications=Verifications(ground.verify, note_by(commands, ground.clock), ground.clock),
         ceiling=Ceiling(settings.limits.per_second, ground.clock),
         hot=hot,
     )

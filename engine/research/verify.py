@@ -12,8 +12,10 @@ from engine.sessions.decider import Decider
 from engine.sessions.endings import closes
 from engine.sessions.history import History, Scheduled
 from engine.sessions.outputs import Difference, Diverged, Ledger
+from events import codec, subjects
+from events.clock import Clock
 from events.errors import Conflict
-from events.facts import Place, SessionSpec, StopSession
+from events.facts import Place, SessionSpec, SessionVerified, StopSession
 from events.tape import Tape
 
 STEP_ROWS_MAX = 131_072
@@ -74,6 +76,22 @@ async def verify(
     equal = made == ended.decision_hash and decider.inputs == ended.inputs
     detail = "" if equal else f"rows are equal, but the session's end says {ended.inputs} inputs and another hash"
     return Verdict(session, equal, made, ended.decision_hash, decider.inputs, rows, detail=detail)
+
+
+async def keep(tape: Tape, clock: Clock, verdict: Verdict) -> None:
+    """Append what was found to the ended session; under other code nothing was found. Raises OperatingError."""
+    if verdict.equal is None:
+        return
+    started, _ = await histories.find(tape, verdict.session)
+    fact = SessionVerified(
+        session=verdict.session,
+        equal=verdict.equal,
+        decision_hash=verdict.decision_hash,
+        rows=verdict.rows,
+        detail=verdict.detail[:2_000],
+    )
+    subject = subjects.session_fact(verdict.session, research=started.spec.research)
+    await tape.append(codec.to_append(fact, subject, f"verified:{clock.new_id()}"))
 
 
 async def _replay(

@@ -15,7 +15,17 @@ from engine.sessions.lanes import lanes_of
 from engine.sessions.outputs import Produced
 from engine.strategies.strategy import Strategy
 from events.errors import TapedeckError
-from events.facts import CancelOrder, ChangeCode, Command, HaltLane, Place, SessionSpec, StopSession, SubmitOrder
+from events.facts import (
+    CancelOrder,
+    ChangeCode,
+    Command,
+    HaltLane,
+    NoteVerification,
+    Place,
+    SessionSpec,
+    StopSession,
+    SubmitOrder,
+)
 from events.rows import DECISION_KINDS, OrderKind, Rows, SectionKind, Side, TimeInForce
 
 Refusal = tuple[str, str, str | None]  # code, message, field
@@ -152,6 +162,8 @@ class Decider:
                 return "NOT_FOUND", f"The session has no {command.strategy} on {command.symbol}.", "strategy"
             case ChangeCode():
                 return "CONFLICT", f"The session is not suspended: it runs under code {self.code_hash}.", "code_hash"
+            case NoteVerification():
+                return "CONFLICT", "The session has not ended; only an ended one is verified.", "session"
             case _:
                 return None
 

@@ -19,7 +19,9 @@ from events.facts import (
     CommandAccepted,
     CommandRefused,
     Fact,
+    NoteVerification,
     SessionStarted,
+    SessionVerified,
     StartSession,
     StopSession,
 )
@@ -42,6 +44,7 @@ class Outcome(msgspec.Struct, frozen=True):
     stops: tuple[StopSession, ...] = ()
     suspended: Session | None = None  # the session that this is about, and on whose subject it belongs
     release: Release | None = None
+    verified: SessionVerified | None = None
 
 
 class Desk:
@@ -170,6 +173,9 @@ class Desk:
             return Outcome(_refused(command, sequence, "NOT_FOUND", f"There is no session {name!r}.", "session"))
         if isinstance(command, StopSession):
             return Outcome(CommandAccepted(key=command.key, cause=sequence, session=name, changed=False))
+        if isinstance(command, NoteVerification):
+            accepted = CommandAccepted(key=command.key, cause=sequence, session=name)
+            return Outcome(accepted, verified=_verified(command))
         message = f"Session {name} is {session.state}; it takes no more commands."
         return Outcome(_refused(command, sequence, "CONFLICT", message, "session"))
 
@@ -177,6 +183,16 @@ class Desk:
 def _refused(command: Command, sequence: int, code: str, message: str, field: str | None) -> CommandRefused:
     name = getattr(command, "session", "")
     return CommandRefused(key=command.key, cause=sequence, code=code, message=message, field=field, session=name)
+
+
+def _verified(command: NoteVerification) -> SessionVerified:
+    return SessionVerified(
+        session=command.session,
+        equal=command.equal,
+        decision_hash=command.decision_hash,
+        rows=command.rows,
+        detail=command.detail,
+    )
 
 
 def _unchanged(answer: Answer) -> dict[str, bool]:

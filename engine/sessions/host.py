@@ -189,12 +189,15 @@ class Host:
             return None
         return msgspec.structs.replace(outcome.started, after=sequence, started_ns=self._clock.now_ns())
 
-    @staticmethod
-    def _consequences(outcome: Outcome, started: SessionStarted | None) -> list[Append]:
+    def _consequences(self, outcome: Outcome, started: SessionStarted | None) -> list[Append]:
         appends = [
             codec.to_append(stop, subjects.session_commands(stop.session), f"command:{stop.key}")
             for stop in outcome.stops
         ]
+        if (verified := outcome.verified) is not None:
+            research = self.desk.sessions[verified.session].spec.research
+            subject = subjects.session_fact(verified.session, research=research)
+            appends.append(codec.to_append(verified, subject, f"verified:{outcome.answer.cause}"))
         if started is not None:
             spec = started.spec
             subject = subjects.session_fact(spec.session, research=spec.research)

@@ -73,6 +73,18 @@ class ChangeCode(Command, frozen=True, tag="ChangeCode"):
     code_hash: str
 
 
+class NoteVerification(Command, frozen=True, tag="NoteVerification"):
+    """Keep what a replay of an ended session found; it becomes `SessionVerified`."""
+
+    aggregate: ClassVar[str] = "session"
+
+    session: str
+    equal: bool
+    decision_hash: str
+    rows: int
+    detail: str = ""
+
+
 class SessionStarted(Fact, frozen=True, tag="SessionStarted"):
     """The session exists; engines may claim it. `after` is where a tail's window opens."""
 
@@ -171,7 +183,15 @@ class ResearchCompleted(Fact, frozen=True, tag="ResearchCompleted"):
     body: msgspec.Raw
 
 
-COMMANDS: tuple[type[Command], ...] = (StartSession, StopSession, SubmitOrder, CancelOrder, HaltLane, ChangeCode)
+COMMANDS: tuple[type[Command], ...] = (
+    StartSession,
+    StopSession,
+    SubmitOrder,
+    CancelOrder,
+    HaltLane,
+    ChangeCode,
+    NoteVerification,
+)
 FACTS: tuple[type[Fact], ...] = (
     SessionStarted,
     SessionClaimed,

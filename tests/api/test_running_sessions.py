@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from events import codec, subjects
+from events.facts import SessionVerified
 from events.rows import MARKET_DTYPE, MarketKind
 from tests.api.recordings import LIVE, LiveSource
 from tests.api.worlds import World, until_state
@@ -150,6 +153,20 @@ async def test_an_order_by_hand_is_filled_and_cancelled(running: World) -> None:
     late = await running.post(f"{path}/orders", order)
     assert late.status_code == 409
     assert (await running.post(f"{path}/verify", name="viewer")).json()["equal"] is True
+    kept = await verified(running, session)
+    while not kept:
+        await asyncio.sleep(0.02)
+        kept = await verified(running, session)
+    assert kept[0].equal
+    assert (await running.post(f"{path}/verify", name="viewer")).json()["equal"] is True
+    assert len(await verified(running, session)) == 1, "what was found again is kept once"
+
+
+async def verified(running: World, session: str) -> list[SessionVerified]:
+    """What the tape says of verifications of a session."""
+    read = running.tape.read(1, subjects=(subjects.session_fact(session),))
+    facts = [codec.decode(message.body, message.sequence) async for message in read]
+    return [fact for fact in facts if isinstance(fact, SessionVerified)]
 
 
 async def test_a_running_session_cannot_be_verified_or_forked(running: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -21,11 +22,13 @@ from events.facts import (
     CommandAccepted,
     CommandRefused,
     HaltLane,
+    NoteVerification,
     SessionClaimed,
     SessionEnded,
     SessionSpec,
     SessionStarted,
     SessionSuspended,
+    SessionVerified,
     StartSession,
     StopSession,
     SubmitOrder,
@@ -181,3 +184,20 @@ async def test_a_suspended_session_takes_no_place(house: MemoryHouse) -> None:
     another = await house.plan(SessionWish(mode="paper", recording=recording.id, strategies=EMA))
     found = desk.decide(StartSession(key="l", user="ann", spec=another, idempotent=True), 5)
     assert found.started is not None
+
+
+async def test_a_verification_is_kept_with_its_session(house: MemoryHouse) -> None:
+    """What a replay found becomes a fact of the ended session; a running one refuses it."""
+    recording = (await house.record(walk(3_000))).recording
+    async with house.host():
+        wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, acceleration=1.0)
+        spec = await house.start_session(wish)
+        note = NoteVerification(key="n", user="ann", session=spec.session, equal=True, decision_hash="h", rows=3)
+        early = await house.send(note)
+        await house.send(StopSession(key="s", user="ann", session=spec.session))
+        await house.ended(spec.session)
+        kept = await house.send(msgspec.structs.replace(note, key="m"))
+        facts = await facts_of(house, spec)
+    assert isinstance(early, CommandRefused)
+    assert isinstance(kept, CommandAccepted)
+    assert facts[-1] == SessionVerified(session=spec.session, equal=True, decision_hash="h", rows=3)
