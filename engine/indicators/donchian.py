@@ -37,8 +37,13 @@ def donchian_update(state: np.void, high: float, low: float, window: int) -> tup
     place = state["place"]
     highs[place] = high
     lows[place] = low
-    upper = max(state["head_high"], high) if place else high
-    lower = min(state["head_low"], low) if place else low
+    upper = high
+    lower = low
+    if place > 0:  # comparisons, not max and min: those of numba look for NaN first, and inputs are finite
+        if state["head_high"] > high:
+            upper = state["head_high"]
+        if state["head_low"] < low:
+            lower = state["head_low"]
     state["head_high"] = upper
     state["head_low"] = lower
     state["count"] += 1
@@ -49,8 +54,10 @@ def donchian_update(state: np.void, high: float, low: float, window: int) -> tup
     elif state["count"] < window:
         return math.nan, math.nan
     else:
-        upper = max(upper, highs[place])
-        lower = min(lower, lows[place])
+        if highs[place] > upper:
+            upper = highs[place]
+        if lows[place] < lower:
+            lower = lows[place]
     state["upper"] = upper
     state["lower"] = lower
     return upper, lower
@@ -61,9 +68,15 @@ def donchian_close(state: np.void, window: int) -> None:
     """Turn the full block into suffix extremes and begin an empty one."""
     highs = state["highs"]
     lows = state["lows"]
+    high = highs[window - 1]
+    low = lows[window - 1]
     for index in range(window - 2, 0, -1):
-        highs[index] = max(highs[index], highs[index + 1])
-        lows[index] = min(lows[index], lows[index + 1])
+        if highs[index] > high:
+            high = highs[index]
+        if lows[index] < low:
+            low = lows[index]
+        highs[index] = high
+        lows[index] = low
     state["place"] = 0
 
 

@@ -24,7 +24,7 @@ import numba
 import numpy as np
 from numba.core.errors import NumbaError
 
-from engine.loop import advance, bars, commands, records
+from engine.loop import advance, bars, commands, inner, records
 from engine.loop import table as tables
 from engine.loop.exits import protect
 from engine.loop.fills import match
@@ -44,17 +44,18 @@ HEADER = """import math
 import numpy as np
 from numba import from_dtype, njit, types
 
+from engine.loop.inner import InnerCompiler
 from engine.loop.table import table
 
 INNER = {"nogil": True, "_nrt": False, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def compiled(function):
-    return njit(**INNER)(function)
+    return njit(**INNER, pipeline_class=InnerCompiler)(function)
 
 
 def inside(function):
-    return njit(**INNER, forceinline=True)(function)
+    return njit(**INNER, pipeline_class=InnerCompiler, forceinline=True)(function)
 
 
 def kept(function):
@@ -198,8 +199,13 @@ def plain_module(strategies: Sequence[Strategy]) -> ModuleType:
 
 def text_hash(text: str) -> str:
     """Hash of a module's text and of what turns it into machine code: 32 hex digits."""
-    versions = f"numba {numba.__version__} numpy {np.__version__} {inspect.getsource(tables)}\n"
+    versions = f"numba {numba.__version__} numpy {np.__version__} {_compilers()}\n"
     return blake2b((versions + text).encode(), digest_size=16).hexdigest()
+
+
+@functools.cache
+def _compilers() -> str:
+    return inspect.getsource(tables) + inspect.getsource(inner)
 
 
 def cache_folder() -> Path:

@@ -13,19 +13,21 @@ own. Signal strength: the z-score.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
-from engine.indicators.moments import MOMENTS_DTYPE, moments_update
+from engine.indicators.moments import MOMENTS_DTYPE, moments_step
 from engine.strategies.strategy import Strategy
 
 ENTER_LONG = 1  # SignalKind
 ENTER_SHORT = 2
 EXIT = 3
 SECOND = 1_000_000_000
+NEAR = 0.999  # further inside the threshold, squared, than rounding can reach
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,10 +59,15 @@ STATE = np.dtype(
 def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
     """At most one intent."""
     price = row["price"]
-    mean, deviation = moments_update(state["moments"], price, params["window"])
-    if not deviation >= 0.0:
+    window = params["window"]
+    mean, squares = moments_step(state["moments"], price, window)
+    if not squares >= 0.0:
         return 0  # NaN: the window is not full
-    z = (price - mean) / deviation if deviation > 0.0 else 0.0
+    away = price - mean
+    if state["bet"] == 0 and away * away * window < NEAR * params["entry_z"] * params["entry_z"] * squares:
+        return 0  # far within the threshold: most rows need neither root nor quotient
+    deviation = math.sqrt(squares / window)
+    z = away / deviation if deviation > 0.0 else 0.0
     if state["bet"] == 0:
         if abs(z) < params["entry_z"] or deviation < params["deviation_min_ratio"] * price:
             return 0

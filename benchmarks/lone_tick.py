@@ -1,0 +1,196 @@
+"""One lone tick in, the order it causes synced on the tape; all processes up, a thousand ticks a second beside.
+
+    python -m benchmarks.lone_tick [--ticks N] [--rate N]
+
+A paper session of `ema_cross` turns round at every tick of a quiet source. Measured from just before the tick's append
+to the moment at which a tail hears the decision. The baseline of the same run, on the same stream and disk: a bare
+nats-py publisher, and a bare consumer in a process of its own that publishes one message for each it gets. The two
+take turns; each pause is long enough for both to be idle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import nats
+import numpy as np
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig
+
+from api.cli.opened import Opened, opened
+from api.endpoints import tape_endpoint
+from api.settings import Settings, SourceSettings
+from benchmarks.houses import own_house
+from benchmarks.processes import tree
+from benchmarks.tape_site import Result, percentile, show
+from engine.sessions.plan import SessionWish, StrategyWish, plan
+from events import frames
+from events.clock import SystemClock
+from events.facts import SessionLimits, SessionSpec, StartSession
+from events.frames import Section
+from events.jetstream.link import inbox_prefix
+from events.rows import MARKET_DTYPE, MarketKind, SectionKind
+from events.tape import CONTENT_TYPE, FRAME_TYPE, MESSAGE_ID, Append, Message
+
+LIMITS_MS = {"p50": 4.0, "p99": 25.0}
+LIMIT_RATIO = 1.5
+PAUSE_SECONDS = 0.015
+SETTLE_SECONDS = 3.0
+ANSWER_SECONDS_MAX = 5.0
+STANDING = 1e-6  # pace of a source that stands still behind its first rows
+RATE_OF_ONE = 33.0  # rows a second of three simulated instruments with quotes, at their own pace
+QUIET = SourceSettings(id="quiet", kind="simulated", symbols=("QUIET",), acceleration=STANDING)
+CLOCK = SystemClock()
+HEADERS = {CONTENT_TYPE: FRAME_TYPE}
+TICK, ORDER = "tape.market.baretick", "tape.market.bareorder"
+
+
+def busy(rate: float) -> SourceSettings:
+    """The source that is there beside."""
+    return SourceSettings(id="busy", kind="simulated", symbols=("B1", "B2", "B3"), acceleration=rate / RATE_OF_ONE)
+
+
+def body(instrument: int, at: int) -> bytes:
+    """A frame of one trade, dearer and cheaper in turn."""
+    row = np.zeros(1, MARKET_DTYPE)
+    row["ts_event_ns"] = row["ts_received_ns"] = CLOCK.now_ns()
+    row["price"], row["quantity"], row["kind"], row["instrument"] = (
+        100.0 + 10 * (at % 2),
+        1e6,
+        MarketKind.TRADE,
+        instrument,
+    )
+    return frames.encode([Section(SectionKind.MARKET, row, at)])
+
+
+async def start(tools: Opened, source: str, params: dict[str, float | int | bool]) -> SessionSpec:
+    """A paper session on a source."""
+    wish = SessionWish(
+        mode="paper",
+        source=source,
+        strategies=(StrategyWish(strategy="ema_cross", params=params),),
+        limits=SessionLimits(cash=1e6, global_cap=1e6, order_notional=100.0, fill_ratio_max=0.0),
+    )
+    spec = plan(wish, f"exec_{source}", "admin", tools.lookups.library())
+    await tools.commands.send(StartSession(key=f"bench-{source}", user="admin", spec=spec))
+    return spec
+
+
+async def timed(publish: Callable[[], Awaitable[object]], heard: asyncio.Event) -> float:
+    """Milliseconds until the answer is heard."""
+    heard.clear()
+    began = time.perf_counter()
+    await publish()
+    async with asyncio.timeout(ANSWER_SECONDS_MAX):
+        await heard.wait()
+    return (time.perf_counter() - began) * 1e3
+
+
+async def measure(tools: Opened, settings: Settings, ticks: int) -> tuple[list[float], list[float], float]:
+    """Milliseconds of ours and of the bare pair, in turn; rows a second of the busy source meanwhile."""
+    tape, heard, bare_heard = tools.connection.tape, asyncio.Event(), asyncio.Event()
+    spec, rows = await start(tools, "quiet", {"fast": 2, "slow": 3}), 0
+    await start(tools, "busy", {})
+
+    async def hear(message: Message) -> None:
+        heard.set()
+
+    async def count(message: Message) -> None:
+        nonlocal rows
+        rows += len(frames.decode(message.body)[0].rows)
+
+    async def bare_hear(message: Msg) -> None:
+        bare_heard.set()
+
+    last = (await tape.info()).last
+    tails = [
+        await tape.tail(last + 1, hear, subjects=(f"tape.session.{spec.session}.decision",)),
+        await tape.tail(last + 1, count, subjects=("tape.market.busy",)),
+    ]
+    number = spec.instruments[0].number
+    client, bare = await bare_link(settings)
+    pushed = await bare.subscribe(
+        ORDER, stream="TAPE", cb=bare_hear, ordered_consumer=True, config=ConsumerConfig(name=f"bench{os.getpid()}")
+    )
+    answering = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.lone_tick", "--answer", settings.data
+    )
+    ours, pair = [], []
+    try:
+        await asyncio.sleep(SETTLE_SECONDS)
+        for at in range(8):  # until the averages stand
+            await tape.append(Append("tape.market.quiet", body(number, at), f"quiet:warm{at}", HEADERS))
+        await asyncio.sleep(SETTLE_SECONDS)
+        began, before = time.perf_counter(), rows
+        for at in range(ticks):
+            message = Append("tape.market.quiet", body(number, at), f"quiet:{at}", HEADERS)
+            ours.append(await timed(partial(tape.append, message), heard))
+            await asyncio.sleep(PAUSE_SECONDS)
+            head = {**HEADERS, MESSAGE_ID: f"bare:{at}"}
+            pair.append(await timed(partial(bare.publish, TICK, body(number, at), headers=head), bare_heard))
+            await asyncio.sleep(PAUSE_SECONDS)
+        rate = (rows - before) / (time.perf_counter() - began)
+    finally:
+        answering.terminate()
+        await answering.wait()
+        await pushed.unsubscribe()
+        await client.close()
+        for tail in tails:
+            await tail.close()
+    return ours, pair, rate
+
+
+async def bare_link(settings: Settings) -> tuple[nats.NATS, JetStreamContext]:
+    """nats-py on the house's server."""
+    found = tape_endpoint(settings, "admin")
+    client = await nats.connect(found.url, nkeys_seed=found.seed_file, inbox_prefix=inbox_prefix("admin"))
+    return client, client.jetstream(timeout=ANSWER_SECONDS_MAX)
+
+
+async def answer(settings: Settings) -> None:
+    """The bare consumer: one synced message for each tick, until it is ended."""
+    _, bare = await bare_link(settings)
+    count = 0
+
+    async def act(message: Msg) -> None:
+        nonlocal count
+        count += 1
+        await bare.publish(ORDER, message.data, headers={**HEADERS, MESSAGE_ID: f"answer:{count}"})
+
+    await bare.subscribe(
+        TICK, stream="TAPE", cb=act, ordered_consumer=True, config=ConsumerConfig(name=f"bench{os.getpid()}")
+    )
+    await asyncio.Event().wait()
+
+
+async def main(ticks: int, rate: float) -> None:
+    """Measure and print."""
+    async with own_house((QUIET, busy(rate))) as (settings, _), opened(settings) as tools:
+        ours, pair, found = await measure(tools, settings, ticks)
+        names = sorted({use.name for use in tree(os.getpid())})
+    results = []
+    for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+        limit = f"(goal {LIMITS_MS[name]:g})" if name in LIMITS_MS else ""
+        results.append(Result(name, percentile(ours, share), percentile(pair, share), "ms", limit))
+    print(f"\n{ticks} ticks of each in turn, {found:,.0f} rows/s beside, load {os.getloadavg()[0]:.1f}")
+    print(f"up: {', '.join(names)}")
+    show("A lone tick until its order is on the tape", results)
+    met = all(results[at].ours <= LIMITS_MS[results[at].what] for at in (0, 2))
+    ratio = max(results[at].ours / results[at].bare for at in (0, 2))
+    print(f"goal {'met' if met else 'NOT met'}; {ratio:.2f} x the bare pair (goal {LIMIT_RATIO:g})")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ticks", type=int, default=500)
+    parser.add_argument("--rate", type=float, default=1_000.0)
+    parser.add_argument("--answer", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    asyncio.run(answer(Settings(data=arguments.answer)) if arguments.answer else main(arguments.ticks, arguments.rate))
