@@ -42,7 +42,8 @@ from events.tape import CONTENT_TYPE, FRAME_TYPE, MESSAGE_ID, Append, Message
 LIMITS_MS = {"p50": 4.0, "p99": 25.0}
 LIMIT_RATIO = 1.5
 PAUSE_SECONDS = 0.015
-SETTLE_SECONDS = 3.0
+SETTLE_SECONDS = 0.5
+WARM_TICKS_MIN, WARM_TICKS_MAX = 8, 240  # until the averages stand and the session runs
 ANSWER_SECONDS_MAX = 5.0
 STANDING = 1e-6  # pace of a source that stands still behind its first rows
 RATE_OF_ONE = 33.0  # rows a second of three simulated instruments with quotes, at their own pace
@@ -124,13 +125,17 @@ async def measure(tools: Opened, settings: Settings, ticks: int) -> tuple[list[f
     )
     ours, pair = [], []
     try:
-        await asyncio.sleep(SETTLE_SECONDS)
-        for at in range(8):  # until the averages stand
-            await tape.append(Append("tape.market.quiet", body(number, at), f"quiet:warm{at}", HEADERS))
-        await asyncio.sleep(SETTLE_SECONDS)
+        first = 0  # the next tick: prices go on to be dearer and cheaper in turn
+        for first in range(WARM_TICKS_MAX):
+            await tape.append(Append("tape.market.quiet", body(number, first), f"lone:{first}", HEADERS))
+            await bare.publish(TICK, body(number, first), headers={**HEADERS, MESSAGE_ID: f"bare:{first}"})
+            await asyncio.sleep(SETTLE_SECONDS)
+            if heard.is_set() and bare_heard.is_set() and rows and first > WARM_TICKS_MIN:
+                break
+        heard.clear()
         began, before = time.perf_counter(), rows
-        for at in range(ticks):
-            message = Append("tape.market.quiet", body(number, at), f"quiet:{at}", HEADERS)
+        for at in range(first + 1, first + 1 + ticks):
+            message = Append("tape.market.quiet", body(number, at), f"lone:{at}", HEADERS)
             ours.append(await timed(partial(tape.append, message), heard))
             await asyncio.sleep(PAUSE_SECONDS)
             head = {**HEADERS, MESSAGE_ID: f"bare:{at}"}
