@@ -79,7 +79,7 @@ class Result(NamedTuple):
 def show(title: str, results: list[Result]) -> None:
     """Print ours, the baseline of the same run, and their ratio."""
     print(f"\n{title}")
-    print(f"{'what':<52}{'ours':>12}{'bare nats-py':>14}{'ratio':>8}  unit")
+    print(f"{'what':<52}{'ours':>12}{'bare':>14}{'ratio':>8}  unit")
     for result in results:
         ratio = result.ours / result.bare if result.bare else float("nan")
         print(f"{result.what:<52}{result.ours:>12,.2f}{result.bare:>14,.2f}{ratio:>8.2f}  {result.unit} {result.note}")
