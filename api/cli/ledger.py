@@ -8,7 +8,7 @@ import msgspec
 
 from api.cli.running import reached
 from api.settings import Settings
-from engine.sessions.desk import Desk
+from engine.sessions.life import Session, begin, evolve
 from events import codec
 from events.clock import iso
 from events.facts import Fact, SessionEnded, SessionFailed, SessionStarted
@@ -46,18 +46,19 @@ async def listed(settings: Settings) -> list[Listed]:
 
 async def of_tape(tape: Tape, session: str = "*") -> list[Listed]:
     """Sessions of a tape, newest first; one of them where it is named."""
-    desk = Desk()
+    lives: dict[str, Session] = {}
     started: dict[str, SessionStarted] = {}
     over: dict[str, SessionEnded | SessionFailed] = {}
     async for message in tape.read(1, subjects=(f"tape.session.{session}.fact", f"tape.research.{session}.fact")):
         fact = codec.decode(message.body, message.sequence)
-        if isinstance(fact, Fact):
-            desk.note_fact(fact, message.sequence)
         if isinstance(fact, SessionStarted):
             started[fact.spec.session] = fact
-        elif isinstance(fact, SessionEnded | SessionFailed):
+            lives[fact.spec.session] = begin(fact, message.sequence)
+        elif isinstance(fact, Fact) and (name := getattr(fact, "session", "")) in lives:
+            lives[name] = evolve(lives[name], fact, message.sequence)
+        if isinstance(fact, SessionEnded | SessionFailed):
             over[fact.session] = fact
-    return [_listed(desk, fact, over.get(name)) for name, fact in reversed(started.items())]
+    return [_listed(lives[name], fact, over.get(name)) for name, fact in reversed(started.items())]
 
 
 def chosen(found: Sequence[Listed], modes: Sequence[str], states: Sequence[str], research: bool) -> list[Listed]:
@@ -71,8 +72,8 @@ def chosen(found: Sequence[Listed], modes: Sequence[str], states: Sequence[str],
     ]
 
 
-def _listed(desk: Desk, fact: SessionStarted, over: SessionEnded | SessionFailed | None) -> Listed:
-    spec, session = fact.spec, desk.sessions[fact.spec.session]
+def _listed(session: Session, fact: SessionStarted, over: SessionEnded | SessionFailed | None) -> Listed:
+    spec = fact.spec
     ended = over if isinstance(over, SessionEnded) else None
     return Listed(
         session=spec.session,

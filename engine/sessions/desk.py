@@ -8,6 +8,7 @@ fence on `tape.desk` lets one through, and the message id of an answer is made o
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,6 +35,14 @@ class DeskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sessions_max: int = 64  # running at once, all users
     keys_max: int = 10_000  # idempotency keys remembered
+    ended_max: int = 50_000  # sessions that are over, of which only the state is remembered
+
+
+class Ended(NamedTuple):
+    """What is remembered of a session that is over."""
+
+    state: SessionState
+    research: bool
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -52,7 +61,8 @@ class Desk:
 
     def __init__(self, limits: DeskLimits | None = None) -> None:
         self.limits = limits or DeskLimits()
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, Session] = {}  # that are not over
+        self.ended: OrderedDict[str, Ended] = OrderedDict()  # the newest that are
         self.running: dict[str, None] = {}  # ids in order of start
         self.answers: OrderedDict[str, Answer] = OrderedDict()  # by key
         self.open: OrderedDict[int, Command] = OrderedDict()  # unanswered, by sequence
@@ -69,7 +79,7 @@ class Desk:
         match fact:
             case CommandAccepted() | CommandRefused():
                 self._note_answer(fact)
-            case SessionStarted() if fact.spec.session in self.sessions:
+            case SessionStarted() if self._has(fact.spec.session):
                 pass  # folded when it was decided here
             case SessionStarted():
                 self.sessions[fact.spec.session] = begin(fact, sequence)
@@ -91,7 +101,18 @@ class Desk:
         session = evolve(session, fact, sequence)
         self.sessions[session.spec.session] = session
         if session.state in OVER:
-            self.running.pop(session.spec.session, None)
+            self._forget(session)
+
+    def _forget(self, session: Session) -> None:
+        name = session.spec.session
+        del self.sessions[name]
+        self.running.pop(name, None)
+        self.ended[name] = Ended(session.state, session.spec.research)
+        while len(self.ended) > self.limits.ended_max:
+            self.ended.popitem(last=False)
+
+    def _has(self, name: str) -> bool:
+        return name in self.sessions or name in self.ended
 
     # --- decide ---------------------------------------------------------------------------------------------------
 
@@ -103,7 +124,7 @@ class Desk:
         if isinstance(command, StartSession):
             return True
         session = self.sessions.get(getattr(command, "session", ""))
-        return session is None or session.state in OVER or session.state is SessionState.SUSPENDED
+        return session is None or session.state is SessionState.SUSPENDED
 
     def decide(self, command: Command, sequence: int) -> Outcome:
         """The one answer to a command, and what follows from it."""
@@ -127,7 +148,7 @@ class Desk:
         spec = command.spec
         if command.idempotent and (same := self._same(command)):
             return Outcome(CommandAccepted(key=command.key, cause=sequence, session=same, changed=False))
-        if spec.session in self.sessions:
+        if self._has(spec.session):
             return Outcome(_refused(command, sequence, "CONFLICT", f"Session {spec.session} exists.", "session"))
         replaced = tuple(self._replaced(command, sequence))
         running = sum(self.sessions[name].state is not SessionState.SUSPENDED for name in self.running)
@@ -168,15 +189,15 @@ class Desk:
 
     def _late(self, command: Command, sequence: int) -> Outcome:
         name = getattr(command, "session", "")
-        session = self.sessions.get(name)
-        if session is None:
+        ended = self.ended.get(name)
+        if ended is None:
             return Outcome(_refused(command, sequence, "NOT_FOUND", f"There is no session {name!r}.", "session"))
         if isinstance(command, StopSession):
             return Outcome(CommandAccepted(key=command.key, cause=sequence, session=name, changed=False))
         if isinstance(command, NoteVerification):
             accepted = CommandAccepted(key=command.key, cause=sequence, session=name)
             return Outcome(accepted, verified=_verified(command))
-        message = f"Session {name} is {session.state}; it takes no more commands."
+        message = f"Session {name} is {ended.state}; it takes no more commands."
         return Outcome(_refused(command, sequence, "CONFLICT", message, "session"))
 
 

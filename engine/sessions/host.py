@@ -195,7 +195,7 @@ class Host:
             for stop in outcome.stops
         ]
         if (verified := outcome.verified) is not None:
-            research = self.desk.sessions[verified.session].spec.research
+            research = self.desk.ended[verified.session].research
             subject = subjects.session_fact(verified.session, research=research)
             appends.append(codec.to_append(verified, subject, f"verified:{outcome.answer.cause}"))
         if started is not None:

@@ -12,6 +12,7 @@ import pytest
 from engine.research.forking import ForkWish, fork
 from engine.research.verify import verify
 from engine.sessions.decider import Decider
+from engine.sessions.life import SessionState
 from engine.sessions.plan import SessionWish, StrategyWish
 from events import codec, subjects
 from events.errors import InvalidInput
@@ -160,7 +161,7 @@ async def test_a_run_that_breaks_twice_fails_the_session(house: MemoryHouse) -> 
         assert "ZeroDivisionError: no such luck" in history.failed.message
         assert kinds.count(SessionClaimed) == 2
         assert kinds[-1] is SessionFailed
-        assert host.desk.sessions[spec.session].spec.session == spec.session
+        assert host.desk.ended[spec.session].state is SessionState.FAILED
 
 
 async def test_a_result_that_is_no_number_fails_the_session(house: MemoryHouse) -> None:

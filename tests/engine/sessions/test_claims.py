@@ -7,16 +7,19 @@ from pathlib import Path
 
 import msgspec
 
+from engine.sessions.desk import Desk, DeskLimits
 from engine.sessions.life import SessionState
 from engine.sessions.plan import SessionWish, StrategyWish
 from events import codec, subjects
 from events.facts import (
+    CommandAccepted,
     CommandRefused,
     Fact,
-    Place,
     SessionClaimed,
     SessionEnded,
+    SessionFailed,
     SessionSpec,
+    SessionStarted,
     StartSession,
     StopSession,
 )
@@ -73,8 +76,7 @@ async def test_a_claim_behind_the_end_harms_no_host(tmp_path: Path) -> None:
         another = await house.plan(SessionWish(mode="paper", recording=recording.id, strategies=EMA))
         await house.send(StartSession(key="another", user="ann", spec=another))
         assert (await house.ended(another.session)).ended is not None
-        assert host.desk.sessions[spec.session].state is SessionState.COMPLETED
-    assert Place() <= host.desk.sessions[spec.session].place
+        assert host.desk.ended[spec.session].state is SessionState.COMPLETED
 
 
 async def test_no_more_sessions_run_than_the_settings_say(tmp_path: Path) -> None:
@@ -94,3 +96,23 @@ async def test_no_more_sessions_run_than_the_settings_say(tmp_path: Path) -> Non
 async def _folded(host: object, house: MemoryHouse) -> bool:
     last = await house.tape.last("tape.session.*.fact")
     return last is not None and host.folded >= last.sequence  # type: ignore[attr-defined]
+
+
+async def test_the_desk_forgets_what_sessions_were(tmp_path: Path) -> None:
+    """Of a session that is over the desk keeps the state only, of the newest; its id stays used."""
+    house = MemoryHouse(tmp_path)
+    await house.start()
+    recording = (await house.record(walk(100))).recording
+    spec = await house.plan(SessionWish(mode="paper", recording=recording.id, strategies=EMA))
+    desk = Desk(DeskLimits(ended_max=2))
+    for number, name in enumerate(("a", "b", "c")):
+        at = 10 * number
+        desk.note_fact(SessionStarted(spec=msgspec.structs.replace(spec, session=name)), at + 1)
+        desk.note_fact(SessionClaimed(session=name, engine="e", epoch=1), at + 2)
+        desk.note_fact(SessionFailed(session=name, code="BUG", message=""), at + 3)
+    assert (desk.sessions, desk.running, list(desk.ended)) == ({}, {}, ["b", "c"])
+    stop = desk.decide(StopSession(key="1", user="ann", session="c"), 40).answer
+    assert stop == CommandAccepted(key="1", cause=40, session="c", changed=False)
+    again = desk.decide(StartSession(key="2", user="ann", spec=msgspec.structs.replace(spec, session="b")), 41).answer
+    assert isinstance(again, CommandRefused)
+    assert again.code == "CONFLICT"
