@@ -47,9 +47,11 @@ class JobHouse(MemoryHouse):
         self.kinds = kinds
 
     @asynccontextmanager
-    async def worker(self, name: str = "w1", machine: str = "m1", room: Room = ONE_CORE) -> AsyncIterator[Worker]:
+    async def worker(
+        self, name: str = "w1", machine: str = "m1", room: Room = ONE_CORE, tape: MemoryTape | None = None
+    ) -> AsyncIterator[Worker]:
         """A worker that runs until the block ends."""
-        tape = self.tape.share()
+        tape = tape or self.tape.share()
         async with AsyncExitStack() as stack:
             settings = JobSettings(
                 worker=name,
