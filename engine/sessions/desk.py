@@ -67,6 +67,7 @@ class Desk:
         self.answers: OrderedDict[str, Answer] = OrderedDict()  # by key
         self.open: OrderedDict[int, Command] = OrderedDict()  # unanswered, by sequence
         self.last_answer = 0  # last sequence on the desk's own subject
+        self._coming: dict[str, None] = {}  # sessions whose start was accepted and whose first fact is not folded yet
 
     # --- evolve ---------------------------------------------------------------------------------------------------
 
@@ -82,13 +83,17 @@ class Desk:
             case SessionStarted() if self._has(fact.spec.session):
                 pass  # folded when it was decided here
             case SessionStarted():
+                self._coming.pop(fact.spec.session, None)
                 self.sessions[fact.spec.session] = begin(fact, sequence)
                 self.running[fact.spec.session] = None
             case _:
                 self._note_life(fact, sequence)
 
     def _note_answer(self, answer: Answer) -> None:
-        self.open.pop(answer.cause, None)
+        command = self.open.pop(answer.cause, None)
+        begins = isinstance(command, StartSession) and isinstance(answer, CommandAccepted) and answer.changed
+        if begins and answer.session and answer.session not in self.sessions:
+            self._coming[answer.session] = None
         if answer.key not in self.answers:
             self.answers[answer.key] = answer
             while len(self.answers) > self.limits.keys_max:
@@ -117,7 +122,13 @@ class Desk:
     # --- decide ---------------------------------------------------------------------------------------------------
 
     def due(self) -> list[tuple[int, Command]]:
-        """Open commands that the desk itself answers: starts, and whatever is meant for a session that nobody runs."""
+        """Open commands that the desk itself answers: starts, and whatever is meant for a session that nobody runs.
+
+        None between the answer to a start and the session's first fact, which stand in one batch on the tape: who has
+        folded the one without the other would say that there is no such session.
+        """
+        if self._coming:
+            return []
         return [(sequence, command) for sequence, command in self.open.items() if self._is_ours(command)]
 
     def _is_ours(self, command: Command) -> bool:
