@@ -62,7 +62,7 @@ class MemoryTape:
         self.faults = faults
         self.duplicate_seconds = duplicate_seconds
         self._store = _Store(self.clock, epoch or self.clock.new_id())
-        self._tails: set[RunningTail] = set()
+        self._tails: dict[RunningTail, None] = {}
         self._closed = False
 
     def share(self, *, faults: Faults | None = None) -> MemoryTape:
@@ -205,8 +205,8 @@ class MemoryTape:
         """See `Tape.tail`."""
         self._open()
         self._check_filters(subjects)
-        tail = RunningTail(self._follow(max(start, 1), subjects), receive, self._tails.discard)
-        self._tails.add(tail)
+        tail = RunningTail(self._follow(max(start, 1), subjects), receive, self._tails.pop)
+        self._tails[tail] = None
         return tail
 
     async def _follow(self, at: int, subjects: tuple[str, ...]) -> AsyncGenerator[Message, None]:

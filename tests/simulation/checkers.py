@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 
+from engine.research.metrics.trades import trades_from_fills
 from engine.sessions import history as histories
+from engine.sessions.history import History
 from events import codec
 from events.decisions import from_message
 from events.facts import Command, CommandAccepted, CommandRefused
 from events.rows import OrderStatus, SectionKind
 from events.tape import Tape
 from projections.duckdb.read_model import DuckReadModel
+from projections.read_models.answers import Scope
+from projections.read_models.equity import mark_rows
 from projections.read_models.fills import fill_rows
-from projections.runner import ProjectionRunner
+from projections.read_models.orders import order_rows
+from projections.read_models.sessions import counts
+from projections.read_models.sessions import session as one_session
+from projections.read_models.signals import signal_rows
+from projections.read_models.trades import trade_sums
+
+ROWS_OF = {
+    SectionKind.ORDER: order_rows,
+    SectionKind.FILL: fill_rows,
+    SectionKind.SIGNAL: signal_rows,
+    SectionKind.MARK: mark_rows,
+}
 
 
 async def every_command_has_one_answer(tape: Tape) -> None:
@@ -72,6 +86,7 @@ async def orders_and_money_add_up(tape: Tape, session: str) -> None:
     filled: Counter[int] = Counter()
     for row in fills:
         filled[int(row["order"])] += float(row["quantity"])
+    assert history.ended is not None, history.failed
     for order, quantity in filled.items():
         assert order in sizes, f"order {order} was filled and never accepted"
         assert quantity <= sizes[order] * (1 + 1e-9), order
@@ -86,18 +101,25 @@ async def orders_and_money_add_up(tape: Tape, session: str) -> None:
     assert np.isfinite(marks["equity"]).all()
 
 
-async def the_read_model_says_the_same(tape: Tape, session: str, folder: Path) -> None:
-    """Fills of the read model are those of the tape."""
-    model = DuckReadModel(folder / "read.duckdb")
-    await asyncio.to_thread(model.open)
-    runner = ProjectionRunner(tape, [model])
-    await runner.start()
+def the_read_model_says_the_same(path: Path, history: History) -> None:
+    """Orders, fills, signals, equity, trades and counts of the read model are those of the tape."""
+    session, fills = history.started.spec.session, history.held.rows(SectionKind.FILL, 0)
+    model = DuckReadModel(path)
+    model.open()
     try:
-        await runner.wait_until((await tape.info()).last, 20.0)
-        history = await histories.read(tape, session)
         with model.store.read(None) as snapshot:
-            rows = fill_rows(snapshot, session)
-        assert rows.tobytes() == history.held.rows(SectionKind.FILL, 0).tobytes()
+            for kind, rows_of in ROWS_OF.items():
+                assert rows_of(snapshot, session).tobytes() == history.held.rows(kind, 0).tobytes(), kind
+            sums, counted = trade_sums(snapshot, Scope(session=session)), counts(snapshot, session)
+            assert history.ended is not None, history.failed
+            life = one_session(snapshot, session)
     finally:
-        await runner.close()
         model.close()
+    trades = trades_from_fills(fills)
+    ended = trades[trades["open"] == 0]
+    assert (sums.trades, counted.trades) == (len(ended), len(ended))
+    assert abs(sums.pnl - float(ended["pnl"].sum())) < 1e-6
+    of = history.ended.counts
+    assert (counted.orders, counted.fills, counted.signals) == (of["order"], of["fill"], of["signal"])
+    assert (counted.denials, counted.marks) == (of["denial"], of["mark"])
+    assert life.decision_hash == history.ended.decision_hash

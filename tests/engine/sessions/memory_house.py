@@ -32,7 +32,7 @@ from engine.sources.lease import LeaseTimes
 from engine.sources.source import Source
 from engine.strategies.registry import discover
 from events import codec, subjects
-from events.clock import SystemClock
+from events.clock import Clock, SystemClock
 from events.facts import Command, CommandAccepted, CommandRefused, SessionSpec, StartSession
 from events.memory_keys import MemoryBlobs, MemoryKeys
 from events.memory_tape import MemoryTape
@@ -86,8 +86,8 @@ def walk(count: int, seed: int = 1, instruments: int = 2) -> Rows:
 class MemoryHouse:
     """What a test works with."""
 
-    def __init__(self, folder: Path, sources: Mapping[str, Source] | None = None) -> None:
-        self.clock = SystemClock()
+    def __init__(self, folder: Path, sources: Mapping[str, Source] | None = None, clock: Clock | None = None) -> None:
+        self.clock: Clock = clock or SystemClock()
         self.tape = MemoryTape(clock=self.clock)
         self.keys = MemoryKeys(lifetime_seconds=1.0, clock=self.clock)
         self.blobs = MemoryBlobs()
@@ -118,11 +118,12 @@ class MemoryHouse:
         runner: RunnerSettings | None = None,
         tape: MemoryTape | None = None,
         limits: HostSettings = QUICK,
+        keys: MemoryKeys | None = None,
     ) -> AsyncIterator[Host]:
         """A host on a connection of its own."""
-        tape = tape or self.tape.share()
+        tape, keys = tape or self.tape.share(), keys or self.keys
         around = self.around(tape, runner)
-        sources = holding.Sources(tape, self.keys, self.clock, self.known, self.segments, KEEPING)
+        sources = holding.Sources(tape, keys, self.clock, self.known, self.segments, KEEPING)
 
         async def run(session: Session, claim: int) -> None:
             if session.spec.grid:
@@ -134,7 +135,7 @@ class MemoryHouse:
                     kind = Collector if session.spec.mode == "collect" else Runner
                     await kind(around, session, claim).run()
 
-        host = Host(tape, self.keys, self.clock, name, run, limits)
+        host = Host(tape, keys, self.clock, name, run, limits)
         await host.start()
         try:
             yield host
