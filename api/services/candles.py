@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Set
 from typing import NamedTuple
 
 from api.house import House
@@ -17,6 +18,8 @@ from projections.read_models.instruments import InstrumentRow
 
 CANDLES_MAX = 10_000  # of one answer
 SOURCES_TRIED = 4  # of one symbol, until one has candles in the range
+RowsOf = Callable[[MarketQuery], Awaitable[Answer]]  # of a market store: its ticks or its bars
+BARS_LOOKED_AT = 100  # newest ones, to say of which length they are
 
 
 class Wanted(NamedTuple):
@@ -53,12 +56,15 @@ async def find_candles(house: House, at: Moment, wanted: Wanted) -> Answer:
     """
     instrument, sources = (await house.reader.run(lambda snapshot: _recorded(snapshot, wanted.symbol), at)).value
     sought = _Sought(instrument, _asked(instrument, sources, wanted.source), await house.reader.market_as_of(at))
+    too_long: set[str] = set()  # sources whose bars are longer than the interval
     for source in sought.sources:
         found = await _of_source(house, sought, source, wanted)
-        if found is not None and len(found.rows):
+        if found is None:
+            too_long.add(source)
+        elif len(found.rows):
             _check_count(found.rows, wanted.interval)
             return found
-    raise await _nothing(house, sought, wanted.interval)
+    raise await _nothing(house, sought, wanted.interval, too_long)
 
 
 def _recorded(snapshot: Snapshot, symbol: str) -> tuple[InstrumentRow, list[str]]:
@@ -101,10 +107,13 @@ def _check_count(rows: Rows, interval: Interval) -> None:
 # --- what there is instead ----------------------------------------------------------------------------------------
 
 
-async def _nothing(house: House, sought: _Sought, interval: Interval) -> Unknown | InvalidInput:
+async def _nothing(house: House, sought: _Sought, interval: Interval, too_long: Set[str]) -> Unknown | InvalidInput:
     """The error that says what there is instead."""
     name = sought.instrument.symbol
-    covers = [await _coverage(house, sought, source, interval) for source in sought.sources]
+    covers = [
+        await (_length(house, sought, source) if source in too_long else _coverage(house, sought, source, interval))
+        for source in sought.sources
+    ]
     there = [f"source {one.source} from {one.first} to {one.last}" for one in covers if one.first]
     longer = [f"source {one.source} from {one.shortest.value} on" for one in covers if one.shortest]
     if there:
@@ -118,20 +127,30 @@ async def _nothing(house: House, sought: _Sought, interval: Interval) -> Unknown
 
 
 async def _coverage(house: House, sought: _Sought, source: str, interval: Interval) -> _Coverage:
-    """From where to where a source has candles, else the shortest interval of which it has any."""
-    ends = [await _end(house, sought, source, interval, newest=newest) for newest in (False, True)]
-    if all(ends):
-        return _Coverage(source, str(ends[0]), str(ends[1]))
-    if None in ends:
-        for longer in Interval:
-            if longer.ns > interval.ns and await _end(house, sought, source, longer, newest=True):
-                return _Coverage(source, shortest=longer)
+    """From where to where a source has rows for candles, else the shortest interval that its bars make."""
+    for rows_of in (house.market.ticks, house.market.bars):
+        ends = [await _end(rows_of, sought, source, newest=newest) for newest in (False, True)]
+        if None not in ends:
+            if rows_of == house.market.bars:
+                length = await _length(house, sought, source)
+                if length.shortest and length.shortest.ns > interval.ns:
+                    return length
+            first, last = (instant_of(int(end or 0) // interval.ns * interval.ns) for end in ends)
+            return _Coverage(source, first, last)
     return _Coverage(source)
 
 
-async def _end(house: House, sought: _Sought, source: str, interval: Interval, *, newest: bool) -> str | None:
-    """Where the first or the newest candle starts; empty where there is none, None where its bars are longer."""
-    found = await _of_source(house, sought, source, Wanted("", interval, Span(limit=1, newest=newest)))
-    if found is None:
-        return None
-    return instant_of(int(found.rows["ts_open_ns"][0])) if len(found.rows) else ""
+async def _end(rows_of: RowsOf, sought: _Sought, source: str, *, newest: bool) -> int | None:
+    """Event time of the first or newest row, ns UTC; None where there is none."""
+    span = Span(limit=1, newest=newest)
+    found = await rows_of(MarketQuery(source, sought.instrument.number, span, sought.as_of))
+    return int(found.rows["ts_event_ns"][0]) if len(found.rows) else None
+
+
+async def _length(house: House, sought: _Sought, source: str) -> _Coverage:
+    """The shortest interval that a source's newest bars make; none where they make none."""
+    span = Span(limit=BARS_LOOKED_AT)
+    query = MarketQuery(source, sought.instrument.number, span, sought.as_of)
+    lengths = set((await house.market.bars(query)).rows["interval_ns"].tolist())
+    fit = [one for one in Interval if any(one.ns % length == 0 for length in lengths if length > 0)]
+    return _Coverage(source, shortest=min(fit, key=lambda one: one.ns, default=None))
