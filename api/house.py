@@ -14,6 +14,7 @@ from api.reading.hot import HotAnswers
 from api.reading.reader import Reader, is_ready
 from api.services.commands import Commands
 from api.services.library import Lookups
+from api.services.machines import Machines
 from api.services.prices import Prices
 from api.services.verification import Verifications, Verify, note_by
 from api.settings import Settings
@@ -79,6 +80,7 @@ class House:
     hub: Hub
     broadcast: Broadcast
     jobs: JobFeed
+    machines: Machines
     commands: Commands
     lookups: Lookups
     runner: ProjectionRunner  # of the read model
@@ -157,6 +159,7 @@ def build(ground: Ground) -> House:
         hub=Hub(ground.tape, hub),
         broadcast=Broadcast(ground.tape, api.stream_clients_max, api.stream_queue_max),
         jobs=JobFeed(ground.tape, reader, api.stream_clients_max, api.stream_queue_max),
+        machines=Machines(ground.liveness, settings, ground.clock),
         commands=commands,
         lookups=Lookups(settings, ground.registry, ground.code_hash),
         runner=runner,

@@ -16,7 +16,6 @@ from api.platform.task_events import task_events
 from api.platform.tasks import Resources, TaskQueue, resources, task_queue
 from api.reading.reader import Moment, answered
 from api.services.jobs import owner_of, queue
-from api.services.machines import machines
 from api.streams.response import EventStream
 
 VIEWER = {"role": "viewer"}
@@ -49,7 +48,7 @@ async def system_resources(
     identity = user_of(request)
     admin = identity.role.includes(Role.ADMIN)
     found = await house.reader.run(lambda snapshot: task_queue(queue(snapshot, owner_of(identity))), at)
-    shown = resources(await machines(house)) if admin else None
+    shown = resources(await house.machines.states()) if admin else None
     return answered(SystemResources(found.value, admin, shown), found.sequence, found.epoch)
 
 
@@ -57,7 +56,7 @@ async def system_resources(
 async def resources_only(house: NamedDependency[House], at: NamedDependency[Moment]) -> Response[OnlyResources]:
     """CPU, memory, disk and graphics cards of the machines that do jobs."""
     sequence, epoch = house.reader.now(at)
-    return answered(OnlyResources(resources(await machines(house))), sequence, epoch)
+    return answered(OnlyResources(resources(await house.machines.states())), sequence, epoch)
 
 
 @get("/api/system/queue", opt=VIEWER)

@@ -14,7 +14,6 @@ from api.platform.tasks import resources, task_queue, task_type
 from api.reading.reader import Moment
 from api.reading.wording import instant
 from api.services.jobs import owner_of, queue
-from api.services.machines import machines
 from api.streams.jobs import JobEvent
 from events.clock import NS_PER_SECOND
 from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
@@ -104,5 +103,5 @@ class _Beat:
 async def _heartbeat(house: House, admin: bool) -> bytes:
     body: Data = {"type": "heartbeat", "timestamp": instant(house.clock.now_ns()), "is_admin": admin}
     if admin:
-        body["resources"] = resources(await machines(house))
+        body["resources"] = resources(await house.machines.states())
     return sse("heartbeat", body)

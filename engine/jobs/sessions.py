@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from engine.sessions import history as histories
 from events import codec, subjects
 from events.clock import Clock
 from events.errors import Conflict, InvalidInput, LimitReached
@@ -76,13 +77,18 @@ class JobSessions:
             answer = await self._ask(StartSession(key=key, user=spec.user, spec=spec), subjects.DESK_COMMANDS)
             if isinstance(answer, CommandAccepted):
                 return
-            if answer.code == Conflict.code and spec.session in self.running:
-                return  # started under another number
+            if answer.code == Conflict.code and await self._is_ours(spec):
+                return  # an earlier run of the job started it, and the desk has forgotten the key
             if answer.code != LIMIT_REACHED:
                 kind = Conflict if answer.code == Conflict.code else InvalidInput
                 raise kind(answer.message, code=answer.code, field=answer.field)
             await self._clock.sleep(self._retry_seconds)
         raise LimitReached(f"Session {spec.session} could not begin: as many run as sessions_max allows.")
+
+    async def _is_ours(self, spec: SessionSpec) -> bool:
+        """Whether the session that exists under this id is the job's own."""
+        started, _ = await histories.find(self._tape, spec.session)
+        return started.spec.job == spec.job
 
     async def _ask(self, command: StartSession, subject: str) -> Answer:
         waiting = self._answers.setdefault(command.key, asyncio.get_running_loop().create_future())
