@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from engine.sessions.host import Host, HostSettings
     from engine.sessions.life import Session
     from engine.sessions.runner import Surroundings
+    from engine.sessions.upkeep import Upkeep
     from engine.sources.source import Source
     from engine.strategies.registry import Registry
     from projections.market_store import Limits as MarketLimits
@@ -209,6 +210,13 @@ def host_settings(settings: Settings, modes: tuple[str, ...]) -> HostSettings:
 
     engine = settings.engine
     return HostSettings(modes=modes, sessions_max=engine.sessions_max, rest_seconds=engine.rest_seconds)
+
+
+def upkeep(connection: Connection, clock: Clock, host: Host) -> Upkeep:
+    """What keeps the blob store small; part of every engine."""
+    from engine.sessions.upkeep import Upkeep
+
+    return Upkeep(connection.blobs, clock, lambda session: session in host.desk.ended, connection.blobs.tidy)
 
 
 def process_name() -> str:

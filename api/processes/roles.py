@@ -57,6 +57,9 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
             ending.append(runner.ended)
         await host.start()
         stack.push_async_callback(host.close)
+        if role == "engine":
+            upkeep = asyncio.create_task(bootstrap.upkeep(connection, clock, host).run())
+            stack.callback(upkeep.cancel)
         answering = bootstrap.answering(settings, connection, clock)
         await answering.start()
         stack.push_async_callback(answering.close)

@@ -15,6 +15,7 @@ from events.errors import Conflict
 from events.facts import CommandAccepted, CommandRefused, Place, SessionSpec
 from events.tape import Blobs, TapeInfo
 
+ROOT = "snapshots/"
 KEPT = 2  # snapshots kept per session
 VERSION = 2
 
@@ -41,7 +42,7 @@ class _Sealed(msgspec.Struct):
 
 
 def _name(session: str, inputs: int) -> str:
-    return f"snapshots/{session}/{inputs:020d}"
+    return f"{ROOT}{session}/{inputs:020d}"
 
 
 async def save(blobs: Blobs, snapshot: Snapshot) -> str:
@@ -59,7 +60,7 @@ async def newest(
     blobs: Blobs, session: str, *, tape_epoch: str, code_hash: str | None, tape_last: int
 ) -> Snapshot | None:
     """The newest good snapshot, of any code where `code_hash` is None; None where there is none."""
-    for name in reversed(await blobs.names(f"snapshots/{session}/")):
+    for name in reversed(await blobs.names(f"{ROOT}{session}/")):
         snapshot = _open(await blobs.get(name))
         if snapshot is None or snapshot.session != session or snapshot.version != VERSION:
             continue
@@ -93,7 +94,7 @@ async def to_go_on_from(blobs: Blobs, spec: SessionSpec, info: TapeInfo, code_ha
 
 async def forget(blobs: Blobs, session: str) -> None:
     """Delete all snapshots of a session that is over."""
-    for name in await blobs.names(f"snapshots/{session}/"):
+    for name in await blobs.names(f"{ROOT}{session}/"):
         await blobs.delete(name)
 
 

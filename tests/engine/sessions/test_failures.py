@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from engine.recordings.reading import Window
 from engine.sessions import history as histories
 from engine.sessions.decider import Decider
+from engine.sessions.host import Host
 from engine.sessions.plan import SessionWish, StrategyWish
 from engine.sessions.runner import RunnerSettings
+from engine.sessions.upkeep import Upkeep
 from engine.strategies.registry import Registry
 from events.facts import Place, SessionSpec
 from events.rows import DECISION_KINDS, Rows, SectionKind
@@ -62,6 +65,35 @@ async def test_a_kernel_that_fails_names_its_row(house: MemoryHouse, acceleratio
     assert history.failed.at == (await places_of(house, spec))[699]
     marks = history.held.rows(SectionKind.MARK, 0)
     assert 0 < int(marks["input"][-1]) < 699
+
+
+async def test_upkeep_forgets_snapshots_of_sessions_that_are_over(house: MemoryHouse) -> None:
+    """Snapshots that a failed session left are forgotten; those of one that runs are kept."""
+    recording = (await house.record(walk(20_000))).recording
+    house.strategies = Registry({"failing": FAILING})
+    wish = SessionWish(mode="paper", recording=recording.id, symbols=("AAA",), acceleration=2_000.0)
+    often = RunnerSettings(snapshot_rows=50)
+    async with house.host("one", often) as host:
+        specs = []
+        for calls in (700, 1_000_000):
+            failing = (StrategyWish(strategy="failing", params={"calls": calls}),)
+            specs.append(await house.start_session(msgspec.structs.replace(wish, strategies=failing)))
+        assert (await house.ended(specs[0].session)).failed is not None
+        await until(lambda: _has_snapshots(house, specs[1].session))
+        assert await _has_snapshots(house, specs[0].session)
+        upkeep = Upkeep(house.blobs, house.clock, lambda session: session in host.desk.ended)
+        await until(lambda: _is_over(host, specs[0].session))
+        assert await upkeep.once() > 0
+        assert not await _has_snapshots(house, specs[0].session)
+        assert await _has_snapshots(house, specs[1].session)
+
+
+async def _has_snapshots(house: MemoryHouse, session: str) -> bool:
+    return bool(await house.blobs.names(f"snapshots/{session}/"))
+
+
+async def _is_over(host: Host, session: str) -> bool:
+    return session in host.desk.ended
 
 
 class Dearer(Decider):
