@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
+import re
 
 import msgspec
 
@@ -10,9 +11,13 @@ from events import codec, subjects
 from events.errors import Conflict, FenceLost, InvalidInput, Unknown
 from events.facts import Fact, InstrumentRegistered, InstrumentTerms
 from events.facts.catalogue import InstrumentChanged, InstrumentRemoved
-from events.tape import Tape
+from events.tape import Append, Tape
 
 REGISTER_TRIES_MAX = 10
+SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9._:/^=+-]{0,63}")
+VENUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
+SYMBOL_RULE = "1 to 64 of A-Z a-z 0-9 . _ : / ^ = + -, the first a letter or digit"
+VENUE_RULE = "1 to 64 of A-Z a-z 0-9 . _ - and spaces, the first a letter or digit"
 
 
 class InstrumentForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,28 +138,41 @@ async def load(tape: Tape, catalogue: Catalogue | None = None) -> Catalogue:
 
 
 async def register(tape: Tape, forms: list[InstrumentForm]) -> tuple[Catalogue, list[int]]:
-    """Numbers of instruments, registering those that have none. Any number of processes may do so at once."""
+    """Numbers of instruments, registering those that have none. Any number of processes may do so at once.
+
+    More than a batch of the tape holds are registered in parts; whoever goes on after a part asks again.
+    """
     catalogue = await load(tape)
-    for _ in range(REGISTER_TRIES_MAX):
-        facts = catalogue.missing(forms)
-        if not facts:
-            return catalogue, catalogue.numbers(forms)
-        appends = [
-            codec.to_append(
-                fact,
-                subjects.CATALOGUE,
-                f"instrument:{fact.number}:{fact.symbol}:{fact.venue}",
-                expected=catalogue.last if at == 0 else None,
-                fence=subjects.CATALOGUE if at == 0 else None,
-            )
-            for at, fact in enumerate(facts)
-        ]
-        with contextlib.suppress(FenceLost):  # somebody else registered: look again
-            await tape.append_atomic(appends)
+    tries = 0
+    while facts := catalogue.missing(forms):
+        part = facts[: tape.limits.batch_messages_max]
+        try:
+            await tape.append_atomic(_appends(part, catalogue.last))
+        except FenceLost as lost:  # somebody else registered: look again
+            tries += 1
+            if tries >= REGISTER_TRIES_MAX:
+                message = "The catalogue kept changing while instruments were registered."
+                raise FenceLost(message, expected=catalogue.last, actual=lost.actual) from None
         catalogue = await load(tape, catalogue)
-    raise FenceLost(
-        "The catalogue kept changing while instruments were registered.", expected=catalogue.last, actual=None
-    )
+    return catalogue, catalogue.numbers(forms)
+
+
+def _appends(facts: list[InstrumentRegistered], last: int) -> list[Append]:
+    return [
+        codec.to_append(
+            fact,
+            subjects.CATALOGUE,
+            f"instrument:{fact.number}:{_name_hash(fact)}",
+            expected=last if at == 0 else None,
+            fence=subjects.CATALOGUE if at == 0 else None,
+        )
+        for at, fact in enumerate(facts)
+    ]
+
+
+def _name_hash(fact: InstrumentRegistered) -> str:
+    """An id may hold fewer signs than a name."""
+    return hashlib.blake2b(f"{fact.symbol}@{fact.venue}".encode(), digest_size=12).hexdigest()
 
 
 def terms(instrument: InstrumentRegistered) -> InstrumentTerms:

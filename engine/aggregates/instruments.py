@@ -10,7 +10,7 @@ import re
 import msgspec
 
 from engine.aggregates.aggregate import Asked, Outcome
-from engine.catalogue import Catalogue
+from engine.catalogue import SYMBOL, VENUE, Catalogue
 from events import subjects
 from events.errors import Bug, Conflict, InvalidInput, LimitReached, Unknown
 from events.facts import Command, Fact, InstrumentRegistered, SessionEnded, SessionFailed, SessionStarted
@@ -29,8 +29,6 @@ ASSET_TYPES = ("crypto", "perpetual", "future", "forex", "equity", "etf", "index
 NAME_MAX = 120
 NAMED_MAX = 3  # sessions that a refusal names
 
-_SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9._:/^=+-]{0,63}")
-_VENUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _CURRENCY = re.compile(r"[A-Za-z0-9._:/^=+-]{0,64}")
 _SOURCE = re.compile(r"[A-Za-z0-9_-]{0,64}")
 _TEXTS = (("base", _CURRENCY), ("quote", _CURRENCY), ("primary_source", _SOURCE))
@@ -156,9 +154,9 @@ def changed(details: InstrumentDetails, changes: InstrumentChanges) -> Instrumen
 
 def check_place(symbol: str, venue: str) -> None:
     """Whether a symbol and a venue can be. Raises InvalidInput with the contract's name of the field."""
-    if not _SYMBOL.fullmatch(symbol):
+    if not SYMBOL.fullmatch(symbol):
         raise InvalidInput("symbol must be 1 to 64 characters of A-Z a-z 0-9 . _ : / ^ = + -.", field="symbol")
-    if not _VENUE.fullmatch(venue):
+    if not VENUE.fullmatch(venue):
         raise InvalidInput("exchange must be 1 to 64 characters of A-Z a-z 0-9 . _ - and blanks.", field="exchange")
 
 

@@ -21,11 +21,25 @@ from engine.feeds.report import FindingCode, Report
 from engine.feeds.steps import StepsByInstrument
 from events.rows import Rows
 
-KEPT_BYTES_MAX = 128 * 1024 * 1024  # rows of a survey kept in memory, so that the file is parsed once
+KEPT_BYTES_MAX = 128 * 1024 * 1024  # rows of surveys kept in memory, so that a file is parsed once
 
 
 def unseen(rows: int) -> None:
     """Nobody watches a survey."""
+
+
+class Keeping:
+    """How many bytes of rows may still be kept; files that are merged share one."""
+
+    def __init__(self, bytes_max: int | None = None) -> None:
+        self.left = KEPT_BYTES_MAX if bytes_max is None else bytes_max
+
+    def take(self, size: int) -> bool:
+        """Whether so many bytes may be kept, too."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
 
 
 class FileFeed:
@@ -43,6 +57,7 @@ class FileFeed:
         self._kept: list[Rows] | None = None
         self._description: Description | None = None
         self.seen: Callable[[int], None] = unseen
+        self.keeping = Keeping()
 
     @property
     def path(self) -> Path:
@@ -67,18 +82,24 @@ class FileFeed:
         """
         if self._description is None:
             intake = self._intake()
-            kept: list[Rows] = []
-            kept_bytes = 0
+            kept: list[Rows] | None = []
             times: list[int] = []
             for rows in self._rows(intake, StepsByInstrument(intake)):
                 designated = rows[f"ts_{self.format.designated}_ns"]
                 times = [times[0] if times else int(designated[0]), int(designated[-1])]
-                kept_bytes += rows.nbytes
-                kept = [] if kept_bytes > KEPT_BYTES_MAX else [*kept, rows]
+                kept = self._keep(kept, rows)
                 self.seen(intake.notes.rows_made)
             self._kept = kept or None
             self._description = self._described(intake, times)
         return self._description
+
+    def _keep(self, kept: list[Rows] | None, rows: Rows) -> list[Rows] | None:
+        """The rows kept so far and these; none of the file's, from the first on that are too many."""
+        if kept is not None and self.keeping.take(rows.nbytes):
+            kept.append(rows)
+            return kept
+        self.keeping.left += sum(one.nbytes for one in kept or ())
+        return None
 
     def chunks(self, number: NumberOf) -> Iterator[Rows]:
         """All rows in order, at most `CHUNK_ROWS_MAX` at a time, with the instrument numbers that `number` gives."""

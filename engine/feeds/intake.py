@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import msgspec
 import numpy as np
 
-from engine.catalogue import InstrumentForm
+from engine.catalogue import SYMBOL, SYMBOL_RULE, VENUE, VENUE_RULE, InstrumentForm
 from engine.feeds import zones
 from engine.feeds.containers import SourceFile
 from engine.feeds.errors import BadMapping, FeedLimit
@@ -50,11 +50,13 @@ class Intake:
 
         Raises:
             FeedLimit: over `INSTRUMENTS_MAX` instruments in one file.
+            BadMapping: a symbol or venue that no path or list of symbols could carry.
         """
         venue = self.mapping.venue or venue
         known = self._numbers.get((symbol, venue))
         if known is not None:
             return known
+        self._check_names(symbol, venue)
         if len(self.forms) >= INSTRUMENTS_MAX:
             raise FeedLimit(f"{self.source.name} has over {INSTRUMENTS_MAX} instruments.", field="file")
         asset = self.mapping.asset_type or asset_type
@@ -69,6 +71,15 @@ class Intake:
         number = self._numbers[symbol, venue] = len(self.forms)
         self.forms.append(form)
         return number
+
+    def _check_names(self, symbol: str, venue: str) -> None:
+        for field, name, fits, rule in (("symbol", symbol, SYMBOL, SYMBOL_RULE), ("venue", venue, VENUE, VENUE_RULE)):
+            if name and not fits.fullmatch(name):
+                raise BadMapping(
+                    f"The {field} in {self.source.name} is {name[:80]!r}; it must be {rule}.",
+                    field=field,
+                    hint=f"Give the option {field}, where the file holds one instrument.",
+                )
 
     def set_steps(self, number: int, price_step: float, quantity_step: float) -> None:
         """What was found out about an instrument."""

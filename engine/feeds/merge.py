@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.catalogue import InstrumentForm
 from engine.feeds.errors import BadMapping
 from engine.feeds.feed import CHUNK_ROWS_MAX, Description, Feed, NumberOf, cut
-from engine.feeds.file_feed import FileFeed
+from engine.feeds.file_feed import FileFeed, Keeping
 from engine.feeds.hashing import import_id
 from engine.feeds.pack import joined, reordered
 from events.rows import MARKET_DTYPE, Rows
@@ -95,6 +95,10 @@ class MergedFeed:
         if not 0 < len(feeds) <= FEEDS_MAX:
             raise BadMapping(f"1 to {FEEDS_MAX} feeds can be merged, not {len(feeds)}.", field="files")
         self.feeds = tuple(feeds)
+        keeping = Keeping()
+        for feed in self.feeds:
+            if isinstance(feed, FileFeed):
+                feed.keeping = keeping
         self._description: Description | None = None
 
     def survey(self) -> Description:

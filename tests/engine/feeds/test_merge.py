@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.feeds.errors import BadMapping
 from engine.feeds.feed import CHUNK_ROWS_MAX
+from engine.feeds.file_feed import FileFeed
 from engine.feeds.merge import FEEDS_MAX, MergedFeed, merge
 from engine.feeds.pack import joined, reordered
 from events.rows import BAR_DTYPE, MARKET_DTYPE, Rows
@@ -102,6 +103,20 @@ def test_merged_feed_unites_what_its_feeds_are(tmp_path: Path) -> None:
     rows = np.concatenate(list(merged.chunks(numbers.__getitem__)))
     assert sorted(rows["instrument"].tolist()) == [11, 11, 11, 11, 12, 12, 12]
     assert (np.diff(rows["ts_event_ns"]) >= 0).all()
+
+
+@pytest.mark.parametrize(("room", "kept"), [(288, 2), (287, 1), (143, 0)])
+def test_files_that_are_merged_share_what_is_kept(room: int, kept: int, tmp_path: Path) -> None:
+    """However many files are merged, what surveys keep in memory stays under one bound, and the rows are the same."""
+    whole, merged = (
+        MergedFeed([feed_of(write(tmp_path, PUMP), symbol=f"{name}/BTC") for name in "AB"]) for _ in range(2)
+    )
+    files = [feed for feed in merged.feeds if isinstance(feed, FileFeed)]
+    files[0].keeping.left = room  # three rows of 48 bytes a file
+    rows = np.concatenate(list(merged.chunks(lambda form: 1)))
+    assert rows.tobytes() == np.concatenate(list(whole.chunks(lambda form: 1))).tobytes()
+    assert sum(feed._kept is not None for feed in files) == kept
+    assert files[0].keeping.left == room - 144 * kept
 
 
 def test_ticks_and_bars_are_not_mixed(tmp_path: Path) -> None:
