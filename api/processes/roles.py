@@ -22,6 +22,7 @@ from events.clock import SystemClock
 from events.errors import OperatingError
 
 if TYPE_CHECKING:
+    from engine.jobs.runner import JobRunner
     from engine.sessions.host import Host
     from events.clock import Clock
     from events.jetstream.blobs import JetStreamBlobs
@@ -55,13 +56,14 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
             tidying = asyncio.create_task(tidy_blobs(connection.blobs, clock))
             stack.callback(tidying.cancel)
         host = stack.enter_context(bootstrap.placed_host(settings, connection, clock, modes))
-        ending = [host.ended]
+        ending, told = [host.ended], partial(_sessions, host)
         if role == "worker":
             from api.processes.jobs import job_runner
 
             runner = await stack.enter_async_context(job_runner(settings, connection, clock))
             host.admits = runner.admits
             ending.append(runner.ended)
+            told = partial(_jobs, host, runner)
         await host.start()
         stack.push_async_callback(host.close)
         if role == "engine":
@@ -70,7 +72,7 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         answering = bootstrap.answering(settings, connection, clock)
         await answering.start()
         stack.push_async_callback(answering.close)
-        await stack.enter_async_context(shown(connection.keys, clock, role, name, partial(_sessions, host)))
+        await stack.enter_async_context(shown(connection.keys, clock, role, name, told))
         log.info("host_started", role=role, modes=modes)
         await until_told(_first(answering.ended(), *(ended() for ended in ending)))
 
@@ -100,6 +102,10 @@ async def _first(*waits: Coroutine[Any, Any, None]) -> None:
 
 async def _sessions(host: Host) -> State:
     return State(detail=f"{host.sessions} sessions", sequence=host.folded)
+
+
+async def _jobs(host: Host, runner: JobRunner) -> State:
+    return State(detail=f"{host.sessions} sessions, {runner.jobs} jobs", sequence=host.folded)
 
 
 async def projector(settings: Settings, name: str = "") -> None:

@@ -100,6 +100,11 @@ class JobRunner:
         for task in done:
             task.result()
 
+    @property
+    def jobs(self) -> int:
+        """How many this process does now."""
+        return len(self._claims)
+
     def admits(self, spec: SessionSpec) -> bool:
         """Whether this process may run a session: one of a job where the job is done, or when the job is over."""
         return not spec.job or spec.job in self._claims or self.queue.state(spec.job) in OVER

@@ -13,6 +13,7 @@ import pytest_asyncio
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
 from engine.sessions.plan import SessionWish, StrategyWish
+from events.clock import iso
 from events.errors import InvalidInput
 from tests.api.recordings import simulated_recording
 from tests.api.sse import listening
@@ -104,6 +105,37 @@ async def test_a_range_that_ends_before_it_begins_is_refused_for_good(made: Worl
     assert failed["error_code"] == InvalidInput.code
     assert "DOGE_USDT" in failed["error_message"]
     assert failed["claim"] == 1
+
+
+async def test_a_configured_strategy_is_backtested_by_its_id(made: World) -> None:
+    """The flow of a front end: configure a strategy, queue two backtests of it, watch them, read what they came to."""
+    shelf = made.house.lookups.shelf
+    whole = shelf.find(RECORDING).whole()
+    strategy = {"name": "Crossings", "type": "ema_cross", "params": {"symbols": ["BTC_USDT"], "fast": 5, "slow": 20}}
+    configured = (await made.post("/api/strategies/", strategy)).json()["id"]
+    wanted = {
+        "strategy": configured,
+        "symbol": "BTC_USDT",
+        "start_date": iso(whole.first_event_ns),
+        "end_date": iso(whole.last_event_ns + 1_000),
+    }
+    async with listening(made.app, "/api/system/task-events", headers=made.bearer("trader")) as events:
+        await events.next()
+        names = {(await made.post("/api/backtests/run", wanted)).json()["backtest_id"] for _ in range(2)}
+        assert len(names) == 2
+        over: set[str] = set()
+        while over != names:
+            kind, found = await events.next()
+            if kind == "task_completed" and found["data"]["task_id"] in names:
+                assert found["data"]["status"] == "completed", found
+                over.add(found["data"]["task_id"])
+    listed = {one["id"]: one for one in (await made.get("/api/backtests/")).json()}
+    one, other = (listed[name] for name in names)
+    assert one["strategy"] == other["strategy"] == configured
+    assert one["trading"] == other["trading"]
+    session = (await made.get(f"/api/sessions/{one['id']}")).json()
+    (setting,) = session["spec"]["strategies"]
+    assert (setting["strategy"], setting["params"]["fast"]) == ("ema_cross", 5)
 
 
 async def test_a_listener_that_does_not_keep_up_is_let_go(made: World) -> None:
