@@ -108,7 +108,8 @@ class Jobs:
     def apply(self, fact: Fact, event: Event) -> None:
         """One more fact of a job. Raises TapeGap where its beginning is missing."""
         if isinstance(fact, JobQueued):
-            self._begin(fact, event.sequence)
+            if fact.job not in self._lives:  # two processes may have answered two commands for one id at once
+                self._begin(fact, event.sequence)
             return
         job = str(getattr(fact, "job", ""))
         life = self._lives.get(job)

@@ -44,6 +44,8 @@ class RandomJobs:
             queued_ns=self._count,
         )
         await self._append(name, fact)
+        if self._rng.random() < 0.1:  # asked for twice at once, and answered by two processes
+            await self._append(name, fact)
 
     def _next(self, name: str) -> Fact:
         epoch, draw = self._epochs[name], self._rng.random()

@@ -84,6 +84,12 @@ def test_a_stop_behind_the_end_changes_nothing() -> None:
     assert queue.state("j") is JobState.COMPLETED
 
 
+def test_a_job_is_queued_once() -> None:
+    """A second beginning of a job, answered by another process at the same moment, changes nothing."""
+    queue = queue_of(queued("a"), JobClaimed(job="a", worker="w", epoch=1, machine="m"), queued("a", 4.0))
+    assert (queue.state("a"), queue.position("a"), queue.open["a"].queued.cores) == (JobState.RUNNING, 0, 1.0)
+
+
 def test_a_machine_is_not_filled_twice() -> None:
     """What runs on a machine takes of its room until it is over; other machines do not matter."""
     facts = [queued("a", 3.0), JobClaimed(job="a", worker="w", epoch=1, machine="m"), queued("b", 2.0)]
