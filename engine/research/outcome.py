@@ -30,12 +30,34 @@ class Outcome(NamedTuple):
     measurements: Measurements
 
 
-def outcome(history: History) -> Outcome:
-    """Curve, trades and metrics. Raises InvalidInput where the curve has too many periods."""
+def outcome(history: History, series: tuple[PriceSeries, ...] = ()) -> Outcome:
+    """Curve, trades and metrics; with the `prices` of the session also the worst and best price while held.
+
+    An open trade is valued at its instrument's last price: that of the series, else what the last mark says where one
+    instrument alone is held; else at its newest fill.
+
+    Raises:
+        InvalidInput: the curve has too many periods.
+    """
     spec = history.started.spec
-    curve = curve_from_marks(history.held.rows(SectionKind.MARK, 0), spec.limits.cash)
-    trades = trades_from_fills(history.held.rows(SectionKind.FILL, 0))
+    marks, fills = history.held.rows(SectionKind.MARK, 0), history.held.rows(SectionKind.FILL, 0)
+    curve = curve_from_marks(marks, spec.limits.cash)
+    last = {one.instrument: (int(one.ts_ns[-1]), float(one.price[-1])) for one in series if len(one.ts_ns)}
+    trades = trades_from_fills(fills, last or _last_of_one(marks, fills))
+    for one in series:
+        trades = with_excursions(trades, one.instrument, one.ts_ns, one.price)
     return Outcome(spec, curve, trades, measure(curve, trades))
+
+
+def _last_of_one(marks: Rows, fills: Rows) -> dict[int, tuple[int, float]]:
+    """The last price of the one instrument that is held, out of the last mark: equity is cash and its worth."""
+    newest = {(int(fill["lane"]), int(fill["instrument"])): float(fill["position"]) for fill in fills}
+    held = {key[1] for key, position in newest.items() if position}
+    position = sum(newest.values())
+    if len(held) != 1 or not position or not len(marks):
+        return {}
+    mark = marks[-1]
+    return {held.pop(): (int(mark["ts_event_ns"]), (float(mark["equity"]) - float(mark["cash"])) / position)}
 
 
 async def prices(history: History, reader: RecordingReader) -> tuple[PriceSeries, ...]:
@@ -62,11 +84,9 @@ def _series(number: int, parts: list[tuple[np.ndarray, np.ndarray]]) -> PriceSer
 
 async def report_data(history: History, reader: RecordingReader, verdict: Verdict | None = None) -> ReportData:
     """What `render_report` draws."""
-    found = outcome(history)
-    spec, trades = found.spec, found.trades
     series = await prices(history, reader)
-    for one in series:
-        trades = with_excursions(trades, one.instrument, one.ts_ns, one.price)
+    found = outcome(history, series)
+    spec, trades = found.spec, found.trades
     return ReportData(
         title=spec.name or spec.session,
         facts=_facts(history),

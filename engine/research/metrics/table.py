@@ -184,9 +184,19 @@ METRICS: tuple[Metric, ...] = (
         contract=False,
     ),
     _own(
-        "trade", "Average MAE", "share", trading.avg_mae, "mean of the worst price while held / entry price - 1, <= 0"
+        "trade",
+        "Average MAE",
+        "share",
+        trading.avg_mae,
+        "mean of the worst price while held (of the last prices of each second) / entry price - 1, <= 0",
     ),
-    _own("trade", "Average MFE", "share", trading.avg_mfe, "mean of the best price while held / entry price - 1, >= 0"),
+    _own(
+        "trade",
+        "Average MFE",
+        "share",
+        trading.avg_mfe,
+        "mean of the best price while held (of the last prices of each second) / entry price - 1, >= 0",
+    ),
     _own("trade", "Fees", "quote", trading.fees_paid, "sum of the fees of all trades, open ones included"),
     Metric(
         "distribution",
