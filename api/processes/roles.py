@@ -19,16 +19,11 @@ from api.processes.signs import STATES, State, host_name, shown, told_left_out
 from api.processes.telling import until_told
 from api.settings import Settings
 from events.clock import SystemClock
-from events.errors import OperatingError
 
 if TYPE_CHECKING:
     from engine.jobs.runner import JobRunner
     from engine.sessions.host import Host
-    from events.clock import Clock
-    from events.jetstream.blobs import JetStreamBlobs
     from projections.runner import ProjectionRunner
-
-TIDY_SECONDS = 86_400.0
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +48,6 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         await overruns.tell(connection.tape, Places(settings.folder).overruns)
         if role == "engine":
             await bootstrap.introduce(settings, connection, clock)
-            tidying = asyncio.create_task(tidy_blobs(connection.blobs, clock))
-            stack.callback(tidying.cancel)
         host = stack.enter_context(bootstrap.placed_host(settings, connection, clock, modes))
         ending, told = [host.ended], partial(_sessions, host)
         if role == "worker":
@@ -75,17 +68,6 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         await stack.enter_async_context(shown(connection.keys, clock, role, name, told))
         log.info("host_started", role=role, modes=modes)
         await until_told(_first(answering.ended(), *(ended() for ended in ending)))
-
-
-async def tidy_blobs(blobs: JetStreamBlobs, clock: Clock) -> None:
-    """Forget what puts that were killed left in the object store: now, and every day."""
-    while True:
-        try:
-            if forgotten := await blobs.tidy():
-                log.info("blobs_tidied", puts=forgotten)
-        except OperatingError as error:
-            log.warning("blobs_not_tidied", error=str(error), code=error.code)
-        await clock.sleep(TIDY_SECONDS)
 
 
 async def _first(*waits: Coroutine[Any, Any, None]) -> None:
