@@ -15,6 +15,8 @@ from engine.jobs.queue import Room
 from engine.jobs.runner import sign_key
 from engine.jobs.work import Work
 from engine.recordings.stretches import Span
+from engine.research.sweeping import SweepRow
+from engine.sessions.plan import StrategyWish
 from events.errors import TapeUnavailable
 from events.facts import CommandRefused, SessionEnded
 from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
@@ -231,6 +233,30 @@ async def test_what_cannot_be_a_job_is_refused(tmp_path: Path) -> None:
             answer = await house.answer(await house.submit(str(name), body, **fields))
             assert isinstance(answer, CommandRefused), (field, answer)
             assert answer.field == field
+
+
+async def test_a_job_runs_several_sessions_and_sweeps(tmp_path: Path) -> None:
+    """A kind may sweep first and then run what was best, in sessions that are named after the job."""
+
+    async def best(body: Plain, work: Work) -> Plain:
+        grid = tuple({"fast": fast} for fast in (3, 5, 9))
+        swept = await work.plan(wish(body.text, grid=grid), "sweep")
+        await work.run(swept, (0.0, 0.5))
+        rows = msgspec.json.decode(await work.table(swept.session), type=list[SweepRow])
+        chosen = max(rows, key=lambda row: row.equity).params["fast"]
+        params = {"fast": int(chosen), "slow": 20}
+        strategies = (StrategyWish(strategy="ema_cross", params=params),)
+        history = await work.run(await work.plan(wish(body.text, strategies=strategies), "best"), (0.5, 1.0))
+        assert history.ended is not None
+        return Plain(f"{chosen} {history.ended.equity == max(row.equity for row in rows)}")
+
+    house, recording = await house_of(tmp_path, {"plain": Kind(name="plain", body=Plain, do=best)})
+    async with house.worker():
+        await house.submit("j", Plain(recording), kind="plain")
+        await house.until_state("j", JobState.COMPLETED, JobState.FAILED)
+    (result,) = [one.result for _, one in await house.facts() if isinstance(one, JobCompleted)]
+    assert msgspec.json.decode(result, type=Plain).text.endswith(" True")
+    assert await house.sessions() == ["j_sweep", "j_best"]
 
 
 async def test_a_worker_shows_that_it_lives(tmp_path: Path) -> None:
