@@ -89,7 +89,7 @@ def test_a_house_serves_verbs_until_ctrl_c(tmp_path: Path, children: list[Child]
     assert session in house_log
     assert msgspec.json.decode(verb(data, "session", "show", session, "--json"))["state"] == "stopped"
     assert "A house runs" in verb(data, "up", code=4)
-    assert "A house runs" in verb(data, "rebuild", code=4)
+    assert "rebuilt up to sequence" in verb(data, "rebuild")  # by the processes that keep them
 
     waiting = Child(data, "session", "start", "paper", "-s", "ema_cross", "--source", "simulated", "--wait")
     children.append(waiting)
