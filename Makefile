@@ -35,7 +35,7 @@ check-quick: setup-dev ## format, lint, types, import contracts
 format: setup-dev ## rewrite the sources in the one format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: setup-dev ## measure; prints ours, the baseline of the same run, and the ratio
+bench: setup-dev ## list the benchmarks; ARGS=NAME runs one: ours, the baseline of the same run, the ratio; ARGS=--all all
 	@$(BIN)/tapedeck bench $(ARGS)
 
 test-faults: setup-dev ## kills, damage and seeds in large numbers

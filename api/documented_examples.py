@@ -151,7 +151,7 @@ RESPONSES: dict[str, Any] = {
                 {
                     "id": "pump_v2",
                     "strategy_name": "Pump Detection v2",
-                    "description": "Detects rapid price increases using TWPA velocity",
+                    "description": "Rise of the time-weighted average price with a volume surge that many orders make",
                     "direction": "long",
                     "enabled": True,
                     "category": "momentum",

@@ -32,6 +32,15 @@ NO_JAR = (
     "To get it, install Maven and run `make setup`."
 )
 
+DUCKDB_WISHED = "The market read model lives in DuckDB, as the settings say. For QuestDB leave market.store out."
+
+
+def store_line(settings: Settings, store: str) -> str:
+    """What to say of the market store where it is not QuestDB, and how to get that; empty where it is."""
+    if store != "duckdb":
+        return ""
+    return DUCKDB_WISHED if settings.market.store == "duckdb" else NO_JAR
+
 
 def market_store_of(settings: Settings) -> str:
     """`questdb` or `duckdb`: what the settings ask for, as far as it can be had here."""

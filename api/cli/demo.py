@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from api.cli.demo_table import show
 from api.cli.opened import opened, run
 from api.cli.up import check_port, house, initialised
 from api.places import Places, read_mark
-from api.servers import NO_JAR
+from api.servers import store_line
 from api.settings import Settings, SourceSettings
 from engine.feeds.simulated import six_hours
 from engine.research.outcome import report_data
@@ -25,6 +26,7 @@ from events.errors import Conflict
 
 SOURCE = "demo"
 PACED_SECONDS = 10.0
+NOT_WELL = 9  # exit code: something was not verified, differs, or was not traded
 
 
 def demo_settings(settings: Settings, seed: int) -> Settings:
@@ -52,10 +54,11 @@ def demo_settings(settings: Settings, seed: int) -> Settings:
 @click.pass_obj
 def demo(settings: Settings, leave: bool, seed: int) -> None:
     """Record, trade, replay, verify, fork and report a simulated market; then serve until Ctrl-C."""
-    run(_demo(demo_settings(settings, seed), leave, seed))
+    if not run(_demo(demo_settings(settings, seed), leave, seed)):
+        click.get_current_context().exit(NOT_WELL)
 
 
-async def _demo(settings: Settings, leave: bool, seed: int) -> None:
+async def _demo(settings: Settings, leave: bool, seed: int) -> bool:
     console = Console(highlight=False, soft_wrap=True)
     if read_mark(Places(settings.folder)) is None:
         console.print("A new tape for the demo ...")
@@ -63,15 +66,17 @@ async def _demo(settings: Settings, leave: bool, seed: int) -> None:
     settings = await _with_free_port(settings, console)
     console.print("Starting the servers, the engine, a worker and the API ...")
     async with house(settings) as running:
-        if running.market_store == "duckdb" and settings.market.store == "questdb":
-            console.print(NO_JAR)
+        if line := store_line(settings, running.market_store):
+            console.print(line)
         keeping = asyncio.ensure_future(running.keep())
         try:
             told, report = await _first_of(_told(settings, seed, console), keeping)
-            show(console, told, report, running.url, Places(settings.folder))
+            good = show(console, told, report, running.url, Places(settings.folder), serving=not leave)
             if not leave:
                 console.print("Serving until Ctrl-C.")
-                await keeping
+                with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is how it ends
+                    await keeping
+            return good
         finally:
             keeping.cancel()
 

@@ -31,8 +31,8 @@ METRICS = (
 NS = 1_000_000_000
 
 
-def show(console: Console, told: Told, report: Path, url: str, places: Places) -> None:
-    """Print everything."""
+def show(console: Console, told: Told, report: Path, url: str, places: Places, *, serving: bool) -> bool:
+    """Print everything; whether all of it is as it must be. `serving`: the house goes on behind this."""
     paper, backtest, forked = outcome(told.paper), outcome(told.backtest), outcome(told.fork)
     console.print(_figures(paper, backtest, forked))
     console.print(_facts(told, backtest))
@@ -41,14 +41,37 @@ def show(console: Console, told: Told, report: Path, url: str, places: Places) -
     same = told.verdicts[0].decision_hash == told.verdicts[1].decision_hash and bool(told.verdicts[0].equal)
     console.print(f"paper session and backtest decided {'the same, row by row' if same else 'DIFFERENTLY'}")
     console.print(f"\nReport   {report}")
-    console.print(f"API docs {url}/docs")
-    console.print(f"Page     {url}/")
-    console.print(f"Password {places.password} (user admin)\n")
-    console.print(_next(told, url, places))
+    if serving:
+        console.print(f"API docs {url}/docs")
+        console.print(f"Page     {url}/")
+    console.print(f"Password {_password(places)}\n")
+    console.print(_next(told, url, places, serving=serving))
+    return well(told, backtest)
+
+
+def well(told: Told, backtest: Outcome) -> bool:
+    """Whether everything came out as it must: both verified with one hash, one content, a trade for each pump."""
+    first, second = told.verdicts
+    decided = bool(first.equal) and bool(second.equal) and first.decision_hash == second.decision_hash
+    return decided and same_content(told) and all(pumps_traded(told, backtest))
+
+
+def same_content(told: Told) -> bool:
+    """Whether the live tail brought the very rows that were recorded in bulk."""
+    return told.live.content_hash == told.imported.recording.whole().content_hash
+
+
+def _password(places: Places) -> str:
+    return f"{places.password} (user admin)" if places.password.is_file() else "of the user admin was changed"
 
 
 def _figures(paper: Outcome, backtest: Outcome, forked: Outcome) -> Table:
-    table = Table(title="Results", title_justify="left")
+    table = Table(
+        title="Results",
+        title_justify="left",
+        caption="six hours: ratios that are annualised from them say little",
+        caption_justify="left",
+    )
     for name in ("metric", "paper session", "backtest", "fork, 8 % target"):
         table.add_column(name, justify="left" if name == "metric" else "right")
     for name in METRICS:
@@ -68,8 +91,7 @@ def _facts(told: Told, backtest: Outcome) -> Table:
     traded = pumps_traded(told, backtest)
     rows = {
         "recorded in bulk": f"{told.imported.rows:,} rows" + (f", {rate:,.0f} rows/s synced to disk" if rate else ""),
-        "live tail": f"{told.live.rows:,} rows, content "
-        + ("equal" if told.live.content_hash == told.imported.recording.whole().content_hash else "DIFFERENT"),
+        "live tail": f"{told.live.rows:,} rows, content " + ("equal" if same_content(told) else "DIFFERENT"),
         "backtest": f"{ended.inputs:,} rows in {told.backtest_seconds:.2f} s, queueing included",
         "pumps traded": f"{sum(count > 0 for count in traded)} of {len(traded)} ({', '.join(map(str, traded))} trades)",
         "decision rows": ", ".join(f"{count:,} {kind}s" for kind, count in ended.counts.items()),
@@ -101,14 +123,17 @@ def program() -> str:
     return shlex.quote(str(beside)) if beside.is_file() else f"{shlex.quote(sys.executable)} -m api.cli"
 
 
-def _next(told: Told, url: str, places: Places) -> str:
+def _next(told: Told, url: str, places: Places, *, serving: bool) -> str:
     session = told.backtest.started.spec.session
     base = f"{program()} --data {shlex.quote(str(places.folder))}"
+    if not serving:
+        verbs = (f"{base} fork {session} --limit take_profit_ratio=0.04", f"{base} verify {session}", f"{base} up")
+        return "\n".join(("Next:", *(f"  {verb}" for verb in verbs)))
     return "\n".join(
         (
             "Next, in another terminal:",
             f"  {base} session show {session}",
-            f"  {base} fork {session} --limit stop_loss_ratio=0.02",
+            f"  {base} fork {session} --limit take_profit_ratio=0.04",
             f"  {base} verify {session}",
             f"  curl -s {url}/api/health",
             f"  curl -s {url}/api/sessions/{session}/trades",

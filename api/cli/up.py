@@ -20,12 +20,13 @@ from api.places import HouseFile, Places, forget_house, read_mark, running_house
 from api.processes.restarting import attended
 from api.processes.supervisor import ChildSpec, Supervisor, SupervisorSettings
 from api.sealing import owner_of
-from api.servers import NO_JAR, Servers, market_store_of
+from api.servers import Servers, market_store_of, store_line
 from api.settings import Settings
 from events.clock import Clock, SystemClock
 from events.errors import Conflict, ProcessFailed
 
 READY_SECONDS_MAX = 60.0
+CATCHING_UP_SECONDS = 2.0  # between lines that say how far a read model is behind
 SEALED_SECONDS_MAX = 60.0
 WATCH_SECONDS = 0.2
 
@@ -137,15 +138,33 @@ def _as_env(settings: Settings, port: int) -> dict[str, str]:
     return {"TAPEDECK_SETTINGS": msgspec.json.encode(whole).decode()}
 
 
+class _Health(msgspec.Struct):
+    """What the wait for the API asks of its health."""
+
+    ready: bool
+    components: dict[str, dict[str, object]]
+
+
 async def _ready(running: Running) -> None:
-    """Wait until the API has caught up. Raises ProcessFailed."""
+    """Wait until the API answers reads, however long it takes to catch up; says how far it is meanwhile.
+
+    Raises:
+        ProcessFailed: it did not answer at all within the bound, or cannot be kept up.
+    """
+    told = 0.0
     deadline = asyncio.get_running_loop().time() + READY_SECONDS_MAX
     async with httpx.AsyncClient() as client:
-        while asyncio.get_running_loop().time() < deadline:
-            with contextlib.suppress(httpx.HTTPError):
+        while (now := asyncio.get_running_loop().time()) < deadline:
+            with contextlib.suppress(httpx.HTTPError, msgspec.MsgspecError):
                 answer = await client.get(f"{running.url}/api/health", timeout=2.0)
-                if answer.status_code == 200:
+                health = msgspec.json.decode(answer.content, type=_Health)
+                if health.ready:
                     return
+                deadline = now + READY_SECONDS_MAX
+                if now - told >= CATCHING_UP_SECONDS:
+                    told = now
+                    lag = health.components.get("read_model", {}).get("lag")
+                    click.echo(f"The read model is {lag} events behind the tape ...", err=True)
             _watched(running.supervisor)
             await asyncio.sleep(0.05)
     raise ProcessFailed(
@@ -191,8 +210,8 @@ async def _up(settings: Settings, initialise: bool) -> None:
         await initialised(settings)
     async with house(settings) as running:
         click.echo(f"Tapedeck runs: {running.url}  (docs {running.url}/docs)")
-        if running.market_store == "duckdb" and settings.market.store == "questdb":
-            click.echo(NO_JAR)
+        if line := store_line(settings, running.market_store):
+            click.echo(line)
         click.echo(f"Admin password: {places.password}   Stop with Ctrl-C.")
         await running.keep()
 

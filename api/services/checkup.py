@@ -20,6 +20,7 @@ from projections.read_models.sessions import SessionFilter, sessions
 KEPT_SECONDS = 1.0
 ENGINES_MAX = 64
 LAG_EVENTS_MAX = 10_000  # behind the tape's end by more is said to be slow
+WAITING_SECONDS_MAX = 30.0  # a session of the tail that no engine claims for longer is a failure
 NOT_OVER = ("started", "running", "suspended")
 
 
@@ -176,10 +177,14 @@ async def _engines(house: House) -> Component:
         silent = [name for name in engines if await house.liveness.get(f"engine.{name}") is None]
     except TapedeckError as error:
         return Component("down", str(error))
-    waiting = sum(row.state == "started" for row in rows)
-    detail = f"{len(rows)} sessions on {len(engines)} engines, {waiting} not claimed yet"
+    waiting = [row for row in rows if row.state == "started" and row.mode != "backtest"]
+    now_ns = house.clock.now_ns()
+    late = [row for row in waiting if now_ns - row.started_ns > WAITING_SECONDS_MAX * NS_PER_SECOND]
+    detail = f"{len(rows)} sessions on {len(engines)} engines, {len(waiting)} not claimed yet"
     if silent:
         return Component("failed", f"{detail}; no sign of life of {', '.join(silent)}")
+    if late:
+        return Component("failed", f"{detail}; {late[0].session} waits for more than {WAITING_SECONDS_MAX:.0f} s")
     return Component("ok", detail)
 
 

@@ -79,6 +79,7 @@ def _rendered(found: Figures, prices: tuple[PriceSeries, ...], notes: tuple[str,
     trades = found.trades
     for one in prices:
         trades = with_excursions(trades, one.instrument, one.ts_ns, one.price)
+    measurements = measure(found.curve, trades) if prices else found.measurements
     good, line = _verified(found, verdict)
     lanes = {int(str(lane)): str(strategy) for _, lane, strategy, _, _ in lane_rows(0, spec)}
     data = ReportData(
@@ -90,7 +91,7 @@ def _rendered(found: Figures, prices: tuple[PriceSeries, ...], notes: tuple[str,
         quote=spec.instruments[0].quote,
         curve=found.curve,
         trades=trades,
-        measurements=found.measurements,
+        measurements=measurements,
         instruments={one.number: one.symbol for one in spec.instruments},
         lanes=lanes,
         prices=prices,

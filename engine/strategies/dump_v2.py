@@ -144,7 +144,7 @@ def turned(state: Any, now_ns: int, fall: float, exit_ratio: float, hold_max_ns:
 STRATEGY = Strategy(
     id="dump_v2",
     name="Dump Detection v2",
-    description="Detects rapid price decreases using TWPA velocity",
+    description="Fall of the time-weighted average price with a volume surge that many orders make",
     params=Params,
     state=STATE,
     kernel=kernel,

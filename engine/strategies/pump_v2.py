@@ -158,7 +158,7 @@ def turned(state: Any, now_ns: int, speed: float, exit_ratio: float, hold_max_ns
 STRATEGY = Strategy(
     id="pump_v2",
     name="Pump Detection v2",
-    description="Detects rapid price increases using TWPA velocity",
+    description="Rise of the time-weighted average price with a volume surge that many orders make",
     params=Params,
     state=STATE,
     kernel=kernel,

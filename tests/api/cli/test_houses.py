@@ -160,9 +160,25 @@ def test_the_demo_prints_curl_lines_that_run_and_leaves_nothing(tmp_path: Path, 
         body = msgspec.json.decode(done.stdout)
         assert "error_code" not in body, (line, body)
     url = next(word for word in lines[0].split() if word.startswith("http"))
-    assert demo.interrupt().code == 130
+    assert "3 of 3" in said
+    assert demo.interrupt().code == 0
     assert left_behind(tmp_path) == []
     assert nobody_listens(url)
+
+
+@pytest.mark.timeout(200)
+def test_a_demo_that_ends_names_no_server(tmp_path: Path, children: list[Child]) -> None:
+    """With --exit: everything verified and traded is exit code 0; the report needs no network; no address is named."""
+    demo = Child(tmp_path, "demo", "--exit", env=ANY_PORT)
+    children.append(demo)
+    demo.wait_for("Next:", DEMO_SECONDS_MAX)
+    ended = demo.ended()
+    assert ended.code == 0, ended
+    assert "http://" not in ended.out
+    report = Path(re.search(r"^Report +(\S+)$", ended.out, re.MULTILINE)[1])  # type: ignore[index]
+    page = report.read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']https?://""", page)
+    assert left_behind(tmp_path) == []
 
 
 @pytest.mark.timeout(200)

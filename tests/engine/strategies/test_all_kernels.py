@@ -148,6 +148,6 @@ def test_the_built_in_strategies() -> None:
     assert set(known) >= {"breakout", "dump_v2", "ema_cross", "grid", "mean_reversion", "pump_v2"}
     pump, dump = known["pump_v2"], known["dump_v2"]
     assert pump.name == "Pump Detection v2"
-    assert pump.description == "Detects rapid price increases using TWPA velocity"
+    assert pump.description == "Rise of the time-weighted average price with a volume surge that many orders make"
     assert (pump.direction, pump.category, pump.tags) == ("long", "momentum", ("pump", "velocity"))
     assert (dump.direction, dump.category, dump.tags) == ("short", "momentum", ("dump", "velocity"))
