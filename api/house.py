@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -108,6 +109,8 @@ class House:
             for each in following:
                 await each.start()
                 self._open.push_async_callback(each.close)
+            warming = asyncio.create_task(asyncio.to_thread(self.lookups.warm))
+            self._open.push_async_callback(_over, warming)
         except BaseException:
             await self._open.aclose()
             raise
@@ -134,6 +137,11 @@ class House:
             "jobs": self.jobs.tail,
             "answers": self.commands.tail,
         }
+
+
+async def _over(task: asyncio.Task[None]) -> None:
+    """Wait for a task that cannot be ended; what it raised is told where its result is needed."""
+    await asyncio.wait({task})
 
 
 def build(ground: Ground) -> House:

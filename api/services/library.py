@@ -72,6 +72,12 @@ class Lookups:
         self._folded = message.sequence
         self._changed.set()
 
+    def warm(self) -> None:
+        """Make the texts of all loops, whose hashes a start needs: a second's work that no request should wait for."""
+        names = tuple(self.registry)
+        for each in (*((name,) for name in names), names):
+            self._code_hash(each)
+
     def sources(self) -> Sources:
         """Sources that can be tailed: those whose recording is open, then those that the settings name."""
         found: dict[str, tuple[str, ...]] = {}

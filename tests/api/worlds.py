@@ -28,7 +28,7 @@ from engine.jobs.queue import Room
 from engine.jobs.runner import JobRunner, JobSettings
 from engine.jobs.sessions import JobSessions
 from engine.jobs.work import Tools
-from engine.loop.decision_loop import loop_for
+from engine.loop.decision_loop import code_hash_for
 from engine.recordings.reading import RecordingReader
 from engine.research.sweeping import SweepRunner
 from engine.sessions.decider import Decider
@@ -68,7 +68,7 @@ def registry() -> Registry:
 @cache
 def code_hash(strategies: tuple[str, ...]) -> str:
     """Hash of the loop of some strategies."""
-    return loop_for(tuple(sorted(set(strategies))), registry()).code_hash
+    return code_hash_for(tuple(sorted(set(strategies))), registry())
 
 
 @dataclass(slots=True)
