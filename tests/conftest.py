@@ -22,6 +22,20 @@ COUNTS: tuple[tuple[str, int, str], ...] = (
     ("stream-seconds", 6, "seconds that they listen"),
 )
 
+# files that take more than half a minute, the longest first; a worker takes whole files
+LONGEST = (
+    "tests/faults/test_house_kills.py",
+    "tests/faults/test_poison.py",
+    "tests/api/cli/test_houses.py",
+    "tests/engine/loop/test_generated_modules.py",
+    "tests/faults/test_damage.py",
+    "tests/simulation/test_simulation.py",
+    "tests/projections/test_questdb_server.py",
+    "tests/deploy/test_cluster.py",
+    "tests/engine/sessions/test_determinism.py",
+    "tests/api/cli/test_interrupts.py",
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Counts that `make test-faults` and `make test-fuzz` raise."""
@@ -73,6 +87,12 @@ def shared_data() -> Path:
     if not (folder / "INDEX.md").is_file():
         pytest.skip("no recorded markets here: set TAPEDECK_DATA_DIR to a folder that has their INDEX.md")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: begun last, one of them would keep a worker busy while the others have nothing to do."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
 
 
 @pytest.hookimpl(wrapper=True)
