@@ -43,7 +43,9 @@ async def _verify(settings: Settings, sessions: tuple[str, ...]) -> list[Verdict
     async with opened(settings) as tools:
         for session in sessions:
             with progress(f"verify {session}", "rows") as bar:
-                found = await verifying.verify(tools.connection.tape, tools.reader, tools.decider, session, bar)
+                verdicts.append(
+                    await verifying.verify(tools.connection.tape, tools.reader, tools.decider, session, bar)
+                )
+        for found in verdicts:  # behind all of them: an unknown session among them leaves the tape as it was
             await verifying.keep(tools.connection.tape, tools.clock, found)
-            verdicts.append(found)
     return verdicts
