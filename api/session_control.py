@@ -142,7 +142,8 @@ async def exchange_symbols(house: NamedDependency[House], at: NamedDependency[Mo
     """Every registered symbol with its newest price and its last 24 hours; kept for five minutes.
 
     A symbol that was not traded yet is listed with zeros. `timestamp` is when the prices were fetched; while the market
-    store is away that is the last time it answered, or prices are null with the reason.
+    store is away that is the last time it answered, or prices are null with the reason. While prices are missing or the
+    market store is far behind, the list is kept for five seconds only.
     """
     found = await house.prices.find(at)
     return answered(Enveloped(Symbols(found.symbols)), found.sequence, found.epoch)

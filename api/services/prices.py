@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 DAY_NS = 86_400 * NS_PER_SECOND
 SOURCES_TRIED = 4  # of one instrument, until one has a price
 WITHOUT_PRICES_SECONDS = 5.0  # how long an answer is kept in which prices are missing that may come
+BEHIND_EVENTS_MAX = 1_000  # a market store further behind the read model answers with prices that are soon old
 
 
 class SymbolPrice(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ class Prices:
             return found
 
     async def _fetch(self, moment: Moment) -> tuple[Found, bool, bool]:
-        """What is found; whether the market store answered; whether everything that is recorded has a price."""
+        """What is found; whether the market store answered; whether that may be kept: all recorded, none soon old."""
         answer = await self._reader.run(_registered, moment)
         figures: dict[int, _Figures] = {}
         sequence, why = answer.sequence, ""
@@ -108,7 +109,8 @@ class Prices:
         fetched = instant_of(self._clock.now_ns())
         listed = [_worded(row, figures.get(row.number), fetched, why) for row, _ in answer.value]
         priced = all(row.number in figures for row, sources in answer.value if sources)
-        return Found(listed, sequence, answer.epoch), not why, priced and not why
+        near = answer.sequence - sequence <= BEHIND_EVENTS_MAX
+        return Found(listed, sequence, answer.epoch), not why, priced and near and not why
 
     async def _of_source(self, source: str, numbers: set[int], as_of: int | None, figures: dict[int, _Figures]) -> int:
         """Fill in the figures of one source's instruments; the sequence they are complete up to."""

@@ -249,3 +249,17 @@ async def test_a_symbol_without_trades_says_so_until_it_has_some(made: World, mo
     answer = await made.get("/api/exchange/symbols")
     one = next(one for one in answer.json()["data"]["symbols"] if one["symbol"] == "LATER_USDT")
     assert (one["price"], one["volume24h"], one["reason"]) == (7.5, 15.0, None)
+
+
+async def test_prices_of_a_market_store_far_behind_are_soon_asked_again(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list is kept while the market store is near the read model; one that is far behind is asked anew."""
+    near = await prices_of(made)
+    again = await made.get("/api/exchange/symbols")
+    assert again.json()["data"]["symbols"] == near
+    monkeypatch.setattr("api.services.prices.WITHOUT_PRICES_SECONDS", 0.0)
+    monkeypatch.setattr("api.services.prices.BEHIND_EVENTS_MAX", -1)
+    behind = await prices_of(made)
+    later = (await made.get("/api/exchange/symbols")).json()["data"]["symbols"]
+    assert later[0]["timestamp"] > behind[0]["timestamp"]
