@@ -226,6 +226,7 @@ def process_name() -> str:
 
 def aggregates(registry: Registry) -> list[Aggregate]:
     """Every aggregate beside the desk, as of nothing."""
+    from engine.aggregates.configuration import ConfigurationAggregate
     from engine.aggregates.house import House
     from engine.aggregates.instruments import Instruments
     from engine.aggregates.jobs import Jobs
@@ -235,6 +236,7 @@ def aggregates(registry: Registry) -> list[Aggregate]:
     return [
         Instruments(),
         House(),
+        ConfigurationAggregate(),
         Strategies(registry),
         Jobs(KINDS),
     ]
