@@ -23,6 +23,7 @@ from events.frames import Section
 from events.rows import DECISION_KINDS, SectionKind
 from projections.batch import Batch, Checkpoint, Event, TapeGap, check_follows
 from projections.duckdb.store import MOMENTS, DuckSettings, DuckStore, Unusable
+from projections.read_models.configuration import ConfiguredValues
 from projections.read_models.denials import Denials
 from projections.read_models.equity import Equity
 from projections.read_models.fills import Fills
@@ -46,6 +47,7 @@ def plain_keepers() -> tuple[Plain, ...]:
     """One of each; order does not matter."""
     return (
         ConfiguredStrategies(),
+        ConfiguredValues(),
         Instruments(),
         Jobs(),
     )

@@ -16,6 +16,7 @@ from projections.duckdb.read_model import DuckReadModel
 from projections.duckdb.store import DuckSettings, Snapshot
 from projections.projection import Projection
 from projections.read_models import (
+    configuration,
     denials,
     equity,
     fills,
@@ -92,6 +93,11 @@ def every_query(names: list[str]) -> dict[str, Query]:
         "recording": lambda at: recordings.recording(at, "r"),
         "strategies": strategies.strategies,
         "strategy": lambda at: strategies.strategy(at, "mine-1", removed=True),
+        "configured": configuration.configured,
+        "changes of the configuration": configuration.changes,
+        "newest changes of it": lambda at: configuration.changes(at, newest),
+        "templates": configuration.templates,
+        "template": lambda at: configuration.template(at, "t1"),
         "results": results.results,
         "verified": lambda at: results.results(at, kinds=("verified",)),
         "trade sums": lambda at: trades.trade_sums(at, research),

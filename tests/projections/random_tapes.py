@@ -25,6 +25,7 @@ from events.facts import (
     SessionVerified,
 )
 from events.facts.catalogue import InstrumentChanged, InstrumentDetails, InstrumentRemoved
+from events.facts.configuration import ConfigurationChanged, ConfiguredValue, TemplateSaved
 from events.facts.strategies import (
     StrategyActivated,
     StrategyChanged,
@@ -302,10 +303,24 @@ class _Play:
             fact = StrategyDeactivated(strategy=name, user="bob")
         await self._script.fact(fact, subjects.STRATEGIES)
 
+    async def _set_value(self) -> None:
+        """One or two keys of the configuration change, or a template is saved."""
+        self._count += 1
+        raw = msgspec.Raw(str(self._count).encode())
+        keys = ("ppo.gamma", "risk.maxDailyLoss")[: 1 + int(self._rng.random() < 0.5)]
+        values = tuple(ConfiguredValue(key=key, value=raw, before=msgspec.Raw(b"[1]")) for key in keys)
+        fact: Fact = ConfigurationChanged(values=values, user="ann", origin="file")
+        if self._rng.random() < 0.3:
+            name = f"t{self._count}"
+            fact = TemplateSaved(template=name, name=name, values=msgspec.Raw(b'{"ppo":{}}'), user="bob", saved_ns=7)
+        await self._script.fact(fact, subjects.CONFIGURATION)
+
     async def _aside(self) -> None:
         """Events that read models of sessions do not apply, and results of research."""
         if self._rng.random() < 0.5:
             await self._script.market("sim", ticks(3))
+        elif self._rng.random() < 0.5:
+            await self._set_value()
         elif self._rng.random() < 0.5:
             await self._script.fact(CommandAccepted(key=f"k{self._count}", cause=1), subjects.DESK)
         else:
