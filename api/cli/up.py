@@ -160,11 +160,13 @@ async def _ready(running: Running) -> None:
                 health = msgspec.json.decode(answer.content, type=_Health)
                 if health.ready:
                     return
+                model = health.components.get("read_model", {})
+                if model.get("status") in ("failed", "down"):
+                    raise ProcessFailed(f"The read model cannot follow the tape: {model.get('detail')}")
                 deadline = now + READY_SECONDS_MAX
                 if now - told >= CATCHING_UP_SECONDS:
                     told = now
-                    lag = health.components.get("read_model", {}).get("lag")
-                    click.echo(f"The read model is {lag} events behind the tape ...", err=True)
+                    click.echo(f"The read model is {model.get('lag')} events behind the tape ...", err=True)
             _watched(running.supervisor)
             await asyncio.sleep(0.05)
     raise ProcessFailed(
