@@ -57,9 +57,9 @@ class Claims:
         if name in self._tasks:
             self._tasks[name].cancel()
 
-    async def close(self, beside: Iterable[asyncio.Task[None]] = ()) -> None:
-        """Let go of everything, and of these tasks: it goes on elsewhere, or here at the next start."""
-        await cancelled([*beside, *self._tasks.values()])
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What is worked on now: to be let go of when the process ends; it goes on elsewhere, or at the next start."""
+        return list(self._tasks.values())
 
     def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         self._tasks.pop(name, None)

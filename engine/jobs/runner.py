@@ -6,24 +6,23 @@ never fill the same room twice. Jobs of workers that no longer show signs of lif
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 import structlog
 
-from engine.claims import Claims, SignOfLife, cancelled
+from engine.claims import Claims, SignOfLife
 from engine.jobs.kind import Kind
 from engine.jobs.life import OVER, Job, JobState
 from engine.jobs.queue import Queue, Room, fits, need
 from engine.jobs.steps import Steps
 from engine.jobs.work import Tools, Work
+from engine.taking_part import Part, TakingPart
 from events import codec, subjects
 from events.errors import FenceLost, OperatingError, TapedeckError
 from events.facts import Fact, SessionSpec
 from events.facts.jobs import JobClaimed
-from events.tape import Keys, Message, Tail
+from events.tape import Keys, Message
 
 log = structlog.get_logger(__name__)
 
@@ -62,43 +61,27 @@ class JobRunner:
         self._keys = keys
         self._settings = settings
         self.queue = Queue()
-        self.folded = 0  # sequence of the last message folded
-        self._caught_up_to = 0
         self._claims = Claims(self._clock, lambda name, error: name in self.queue.open, settings.rest_seconds)
-        self._changed = self._claims.changed
         self._sign = SignOfLife(
             keys, self._clock, sign_key(settings.worker), describe or _nothing, settings.alive_seconds
         )
         self._asked_to_stop: set[str] = set()  # sessions of jobs that are over
-        self._helpers: list[asyncio.Task[None]] = []
-        self._tail: Tail | None = None
+        part = Part(settings.worker, FOLDED, self._fold, self._act, settings.look_seconds)
+        self._part = TakingPart(self._tape, self._clock, part, self._claims.changed)
 
     async def start(self) -> None:
         """Fold the tape so far, then take part."""
         await self._sign.show()
-        lasts = [await self._tape.last(subject) for subject in FOLDED]
-        self._caught_up_to = max((last.sequence for last in lasts if last), default=0)
-        self._tail = await self._tape.tail(1, self._fold, subjects=FOLDED)
-        for work in (self._sign.run(), self._look()):
-            self._helpers.append(asyncio.create_task(work))
+        await self._part.start(self._sign.run())
 
     async def close(self) -> None:
         """Let go: jobs go on elsewhere, or here at the next start."""
-        await self._claims.close(self._helpers)
-        if self._tail:
-            await self._tail.close()
+        await self._part.close(self._claims.tasks())
         await self._sign.end()
 
     async def ended(self) -> None:
         """Wait until a part fails; raises what failed."""
-        assert self._tail is not None, "started first"
-        ending = asyncio.create_task(self._tail.ended())
-        try:
-            done, _ = await asyncio.wait([*self._helpers, ending], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await cancelled([ending])
-        for task in done:
-            task.result()
+        await self._part.ended()
 
     @property
     def jobs(self) -> int:
@@ -111,7 +94,7 @@ class JobRunner:
 
     # --- folding --------------------------------------------------------------------------------------------------
 
-    async def _fold(self, message: Message) -> None:
+    def _fold(self, message: Message) -> None:
         body = codec.decode(message.body, message.sequence)
         if isinstance(body, Fact):
             job = self.queue.note(body, message.sequence)
@@ -119,24 +102,12 @@ class JobRunner:
                 self._tools.sessions.note(body)
             elif job.state is JobState.STOPPED:
                 self._claims.cancel(job.id)
-        self.folded = message.sequence
-        self._changed.set()
 
     # --- taking part ----------------------------------------------------------------------------------------------
 
-    async def _look(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._settings.look_seconds)
-            self._changed.clear()
-            if self.folded < self._caught_up_to:
-                continue
-            try:
-                await self._stop_sessions()
-                await self._claim()
-            except OperatingError as error:
-                log.warning("job_runner_waits", worker=self._settings.worker, error=str(error), code=error.code)
-                await self._clock.sleep(self._settings.look_seconds)
+    async def _act(self) -> None:
+        await self._stop_sessions()
+        await self._claim()
 
     async def _stop_sessions(self) -> None:
         """Sessions of jobs that are over have nobody who waits for them."""

@@ -4,8 +4,6 @@ modes and runs them; claims of engines that no longer show signs of life pass to
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
 
 import msgspec
@@ -16,9 +14,10 @@ from engine.sessions.broken import BrokenRuns
 from engine.sessions.desk import Desk, DeskLimits, Outcome
 from engine.sessions.life import OVER, Session, SessionState
 from engine.sessions.suspended_end import end_of
+from engine.taking_part import Part, TakingPart
 from events import codec, subjects
 from events.clock import Clock
-from events.errors import Bug, FenceLost, OperatingError
+from events.errors import Bug, FenceLost
 from events.facts import (
     Command,
     Fact,
@@ -29,7 +28,7 @@ from events.facts import (
     StepOverran,
     StopSession,
 )
-from events.tape import Append, Keys, Message, Tail, Tape
+from events.tape import Append, Keys, Message, Tape
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +44,6 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     concurrent_max: int = 16  # sessions this process runs at once
     sessions_max: int = 64  # running at once, in all processes
     alive_seconds: float = 2.0  # how often it shows a sign of life
-    claim_seconds_max: float = 10.0  # a claim without a sign of life for so long is free
     look_seconds: float = 1.0  # how often it looks for free claims
     rest_seconds: float = 2.0  # before it tries a session again whose run broke off
 
@@ -71,14 +69,16 @@ class Host:
         self._settings = settings
         self.admits: Admits = no_jobs  # another where jobs are done in the same process
         self.desk = Desk(DeskLimits(sessions_max=settings.sessions_max))
-        self.folded = 0  # sequence of the last message folded
-        self._caught_up_to = 0
         self._claims = Claims(clock, self._over, settings.rest_seconds)
-        self._changed = self._claims.changed
         self._sign = SignOfLife(keys, clock, f"engine.{engine}", self._now, settings.alive_seconds)
-        self._helpers: list[asyncio.Task[None]] = []
-        self._tail: Tail | None = None
+        part = Part(engine, FOLDED, self._fold, self._act, settings.look_seconds)
+        self._part = TakingPart(tape, clock, part, self._claims.changed)
         self._broken = BrokenRuns()
+
+    @property
+    def folded(self) -> int:
+        """Sequence of the last message folded."""
+        return self._part.folded
 
     @property
     def sessions(self) -> int:
@@ -88,30 +88,20 @@ class Host:
     async def start(self) -> None:
         """Fold the tape so far, then take part."""
         await self._sign.show()
-        lasts = [await self._tape.last(subject) for subject in FOLDED]
-        self._caught_up_to = max((last.sequence for last in lasts if last), default=0)
-        self._tail = await self._tape.tail(1, self._fold, subjects=FOLDED)
-        for work in (self._sign.run(), self._look()):
-            self._helpers.append(asyncio.create_task(work))
+        await self._part.start(self._sign.run())
 
     async def close(self) -> None:
         """Let go: sessions go on elsewhere, or here at the next start."""
-        await self._claims.close(self._helpers)
-        if self._tail:
-            await self._tail.close()
+        await self._part.close(self._claims.tasks())
         await self._sign.end()
 
     async def ended(self) -> None:
         """Wait until a part of the host fails; raises what failed."""
-        assert self._tail is not None, "started first"
-        waits = [*self._helpers, asyncio.create_task(self._tail.ended())]
-        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await self._part.ended()
 
     # --- folding --------------------------------------------------------------------------------------------------
 
-    async def _fold(self, message: Message) -> None:
+    def _fold(self, message: Message) -> None:
         body = codec.decode(message.body, message.sequence)
         if isinstance(body, Command):
             self.desk.note_command(body, message.sequence)
@@ -119,24 +109,12 @@ class Host:
             self.desk.note_fact(body, message.sequence)
         if message.subject == subjects.DESK:
             self.desk.last_answer = message.sequence
-        self.folded = message.sequence
-        self._changed.set()
 
     # --- taking part ----------------------------------------------------------------------------------------------
 
-    async def _look(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._settings.look_seconds)
-            self._changed.clear()
-            if self.folded < self._caught_up_to:
-                continue
-            try:
-                await self._answer()
-                await self._claim()
-            except OperatingError as error:
-                log.warning("host_waits", engine=self._engine, error=str(error), code=error.code)
-                await self._clock.sleep(self._settings.look_seconds)
+    async def _act(self) -> None:
+        await self._answer()
+        await self._claim()
 
     async def _answer(self) -> None:
         while due := self.desk.due():  # looked up anew: a start makes the commands behind it another's
@@ -149,7 +127,7 @@ class Host:
                     continue
                 await self._append_outcome(outcome, sequence)
             except FenceLost:
-                self._changed.set()
+                self._part.changed.set()
                 return  # another engine answered something: fold that first
 
     async def _append_outcome(self, outcome: Outcome, sequence: int) -> None:

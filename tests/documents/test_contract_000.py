@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tests.api.asgi_socket import connected
-from tests.api.recordings import LiveSource, simulated_recording
-from tests.api.worlds import World, until_state, world
-from tests.documents.shapes import folder, inventory, misfits
+from tests.api.recordings import LiveSource
+from tests.api.worlds import World, until_state
+from tests.documents.shapes import inventory, misfits
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,18 +34,6 @@ BACKTEST: dict[str, Any] = START | {
 }
 SESSION_ID = re.compile(r"exec_\d{8}_\d{6}_[0-9a-z]{6}")
 ENTRIES = inventory("s0.")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """A house with an engine, a recording of an hour and a live source of the same symbols."""
-    if not ENTRIES:
-        pytest.skip(f"no contracts here: set TAPEDECK_CONTRACTS_DIR to a folder with inventory.json (not {folder()})")
-    async with world(tmp_path_factory.mktemp("contract"), engine=True) as found:
-        await simulated_recording(found.tape)
-        await LiveSource(found.tape).open()
-        await found.caught_up()
-        yield found
 
 
 async def start(made: World, body: dict[str, Any], name: str = "trader", **headers: str) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from tests.api.recordings import LiveSource, simulated_recording
-from tests.api.worlds import World, world
+from tests.api.worlds import World
 from tests.documents import (
     cases_001_backtests,
     cases_001_market,
     cases_001_strategies,
 )
-from tests.documents.shapes import folder, inventory
+from tests.documents.shapes import inventory
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,18 +20,6 @@ CASES = {
     **cases_001_market.CASES,
     **cases_001_strategies.CASES,
 }
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """A house with an engine, a recording of an hour and a live source of the same symbols."""
-    if not ENTRIES:
-        pytest.skip(f"no contracts here: set TAPEDECK_CONTRACTS_DIR to a folder with inventory.json (not {folder()})")
-    async with world(tmp_path_factory.mktemp("contract"), engine=True) as found:
-        await simulated_recording(found.tape)
-        await LiveSource(found.tape).open()
-        await found.caught_up()
-        yield found
 
 
 @pytest.mark.parametrize("entry", CASES)
