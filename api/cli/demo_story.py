@@ -67,7 +67,7 @@ class Story:
         self._say = say
 
     async def tell(self) -> Told:
-        """Everything in order; the recording in bulk and its backtest run while the live part is paced."""
+        """Everything in order; what the recording in bulk is for is done while the live part is paced."""
         self._say(
             "A paper session on the simulation's live tail: ten seconds paced as live, the rest at full speed ..."
         )
@@ -77,13 +77,14 @@ class Story:
         try:
             imported, import_seconds = await self._record()
             backtest, backtest_seconds = await self._backtest(imported)
-            self._say("Waiting for the end of the live tail ...")
+            forked = await self._fork(backtest)
+            replayed = await self._verify(backtest.started.spec.session)
+            self._say("Forked with another target, and verified against its own log. Waiting for the live tail ...")
             ended = await self._stopped(paper, await live)
         finally:
             live.cancel()
-        self._say("Verifying both sessions against their own logs ...")
-        verdicts = (await self._verify(paper.session), await self._verify(backtest.started.spec.session))
-        forked = await self._fork(backtest)
+        self._say("Verifying the paper session against its own log ...")
+        verdicts = (await self._verify(paper.session), replayed)
         return Told(
             market=self._market,
             imported=imported,
