@@ -79,7 +79,7 @@ class Story:
             backtest, backtest_seconds = await self._backtest(imported)
             forked = await self._fork(backtest)
             replayed = await self._verify(backtest.started.spec.session)
-            self._say("Forked with another target, and verified against its own log. Waiting for the live tail ...")
+            self._say("Forked with another target, and decided again. Waiting for the live tail ...")
             ended = await self._stopped(paper, await live)
         finally:
             live.cancel()
