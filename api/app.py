@@ -27,12 +27,18 @@ from api.documentation import openapi
 from api.errors import answer
 from api.front import EXPOSED, Front
 from api.house import House
+from api.monitoring import inference as monitoring_inference
+from api.monitoring import training as monitoring_training
 from api.pages import routes as pages
 from api.panel import instruments as panel_instruments
 from api.platform import backtests as platform_backtests
+from api.platform import models as platform_models
+from api.platform import predictions as platform_predictions
 from api.platform import strategies as platform_strategies
 from api.platform import system as platform_system
 from api.reading.asking import dependencies
+from api.research import models as research_models
+from api.research import training as research_training
 from api.strict_request import StrictRequest
 from api.unknown_parameters import known_parameters, refuse_unknown
 
@@ -42,12 +48,18 @@ ROOMS = (
     jobs,
     login,
     market,
+    monitoring_inference,
+    monitoring_training,
     orders,
     pages,
     panel_instruments,
     platform_backtests,
+    platform_models,
+    platform_predictions,
     platform_strategies,
     platform_system,
+    research_models,
+    research_training,
     session_control,
     session_results,
     session_rows,

@@ -15,7 +15,7 @@ from litestar.openapi.spec import Contact, License
 from litestar.routes import HTTPRoute
 
 from api.documented_examples import EXAMPLES, RESPONSES
-from api.errors import ErrorBody
+from api.errors import ErrorBody, ErrorEnvelope, is_v1
 from api.services.checkup import VERSION
 
 Schema = dict[str, Any]
@@ -39,6 +39,7 @@ TAGS = {
     "strategies": "Contract 001: kinds of strategies, and configured strategies.",
     "jobs": "Contract 001: backtests in the background, tasks and resources; jobs of every kind.",
     "tape": "The log itself: pages and a stream of events.",
+    "learning": "Models, predictions and sentiment (001 to 004). What would learn is answered 501 here.",
     "access": "Login and tokens.",
     "system": "Health.",
 }
@@ -53,6 +54,17 @@ TAG_BY_PATH = (
     ("/api/backtests", "jobs"),
     ("/api/system/", "jobs"),
     ("/api/jobs", "jobs"),
+    ("/api/v1/training", "learning"),
+    ("/api/v1/models", "learning"),
+    ("/api/models", "learning"),
+    ("/api/predictions", "learning"),
+    ("/api/training", "learning"),
+    ("/api/infer", "learning"),
+    ("/api/analyze", "learning"),
+    ("/api/sentiment", "learning"),
+    ("/api/predict", "learning"),
+    ("/predict", "learning"),
+    ("/health", "learning"),
     ("/api/sessions/{session}/metrics", "research"),
     ("/api/sessions/{session}/report", "research"),
     ("/api/sessions/{session}/verify", "research"),
@@ -69,7 +81,7 @@ ERRORS = {
     "413": "The body is larger than `body_bytes_max`.",
     "415": "The body is not application/json.",
     "429": "Too many requests; `Retry-After` says when to come back.",
-    "501": "Understood, and not part of this installation: no venue is configured.",
+    "501": "Understood, and not part of this installation: it has no venue and no learning.",
     "503": "Not caught up yet, or the outcome is unknown: repeat with the same key after `Retry-After`.",
 }
 HEADERS = {
@@ -106,7 +118,8 @@ def complete(app: Litestar) -> Schema:
         "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "from /api/auth/login"},
         "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token", "description": "csrf_token of the login"},
     }
-    parts.setdefault("schemas", {})["Error"] = _schema_of(ErrorBody)
+    schemas = parts.setdefault("schemas", {})
+    schemas |= _schemas_of(ErrorBody, "Error") | _schemas_of(ErrorEnvelope, "ErrorEnvelope")
     schema["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     options = dict(_options(app))
     for path, item in schema["paths"].items():
@@ -121,10 +134,10 @@ def describing(app: Litestar) -> Litestar:
     return made
 
 
-def _schema_of(kind: type[msgspec.Struct]) -> Schema:
+def _schemas_of(kind: type[msgspec.Struct], name: str) -> Schema:
+    """Schema of a struct under a name, and of those within it under theirs."""
     _, parts = msgspec.json.schema_components([kind], ref_template="#/components/schemas/{name}")
-    found: Schema = parts[kind.__name__]
-    return found
+    return {name if key == kind.__name__ else key: value for key, value in parts.items()}
 
 
 def _options(app: Litestar) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
@@ -144,10 +157,11 @@ def _finish(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> N
     elif not opt.get("public"):
         operation["security"] = [{}, {"token": []}]
     responses = operation["responses"]
+    body = {"$ref": f"#/components/schemas/{'ErrorEnvelope' if is_v1(path) else 'Error'}"}
     for status in _errors(operation, path, method, opt):
         responses[status] = {
             "description": ERRORS[status],
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            "content": {"application/json": {"schema": body}},
         }
     good = responses.get("200")
     if good and path not in ("/api/health",) and not path.startswith("/api/auth/"):
@@ -170,8 +184,8 @@ def _errors(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> l
         found |= {"409"}
     if "requestBody" in operation:
         found |= {"413", "415"}
-    if path in ("/sessions/start", "/api/sessions"):
-        found |= {"501"} if method == "post" else set()
+    if opt.get("later") or (path in ("/sessions/start", "/api/sessions") and method == "post"):
+        found.add("501")
     if not path.startswith("/api/health"):
         found.add("503")
     return sorted(found)

@@ -67,6 +67,28 @@ class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=False):
     type: str = "error"
 
 
+class ErrorWords(msgspec.Struct, frozen=True):
+    """What is wrong, in contract 002's envelope; `details` by dotted name of the field."""
+
+    code: str
+    message: str
+    details: dict[str, list[str]]
+
+
+class ErrorMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """When it was answered, and under which id the log has it."""
+
+    timestamp: str
+    request_id: str
+
+
+class ErrorEnvelope(msgspec.Struct, frozen=True):
+    """The error body under `/api/v1`."""
+
+    error: ErrorWords
+    meta: ErrorMeta
+
+
 def status_of(error: BaseException) -> int:
     """HTTP status of an error."""
     if isinstance(error, HTTPException):
@@ -90,15 +112,15 @@ def words_of(error: BaseException) -> tuple[str, str, str | None]:
     return "INTERNAL", INTERNAL, None
 
 
-def body_of(error: BaseException, scope: Scope, now_ns: int) -> Any:
+def body_of(error: BaseException, scope: Scope, now_ns: int) -> ErrorBody | ErrorEnvelope:
     """The body of an error for a request."""
     code, message, field = words_of(error)
     now = iso(now_ns)
     if is_v1(scope["path"]):
         status = status_of(error)
         details = getattr(error, "fields", None) or ({field: [message]} if field else {})
-        worded = {"code": V1_CODES.get(status, code), "message": message, "details": details}
-        return {"error": worded, "meta": {"timestamp": now, "requestId": request_id(scope)}}
+        words = ErrorWords(V1_CODES.get(status, code), message, details)
+        return ErrorEnvelope(words, ErrorMeta(now, request_id(scope)))
     return ErrorBody(code, message, message, code, message, status_of(error), now, field)
 
 

@@ -15,6 +15,7 @@ from api.auth.users import change
 from api.settings import ApiSettings
 from events.facts import PasswordChanged, RoleChanged, UserCreated, UserRemoved
 from tests.api.asgi_socket import connected
+from tests.api.error_bodies import error_code
 from tests.api.paths import filled
 from tests.api.worlds import SECRET, World, password_hash, world
 from tests.fixtures.waiting import until
@@ -52,6 +53,34 @@ TABLE: dict[tuple[str, str], Needs] = {
     ("GET", "/api/jobs"): "viewer",
     ("GET", "/api/jobs/{job}"): "viewer",
     ("POST", "/api/jobs/{job}/stop"): "trader",
+    ("GET", "/api/models"): "open",
+    ("GET", "/api/models/{model_name}"): "open",
+    ("POST", "/api/models/train"): "trader elsewhere",
+    ("POST", "/api/models/deploy"): "trader",
+    ("GET", "/api/predictions"): "open",
+    ("POST", "/api/predictions/generate"): "trader",
+    ("GET", "/api/predictions/list"): "viewer",
+    ("GET", "/api/predictions/stream"): "trader elsewhere",
+    ("GET", "/api/predictions/{prediction_id}"): "viewer",
+    ("POST", "/api/v1/training/start"): "trader elsewhere",
+    ("GET", "/api/v1/training/jobs"): "open",
+    ("GET", "/api/v1/training/jobs/{job_id}"): "open",
+    ("POST", "/api/v1/training/jobs/{job_id}/stop"): "trader elsewhere",
+    ("GET", "/api/v1/training/jobs/{job_id}/logs"): "open",
+    ("GET", "/api/v1/models"): "open",
+    ("GET", "/api/v1/models/{directory}"): "open",
+    ("GET", "/api/v1/models/{directory}/download"): "open",
+    ("GET", "/api/v1/models/./{directory}"): "open",
+    ("GET", "/api/v1/models/./{directory}/download"): "open",
+    ("POST", "/api/infer/forecast/nbeats"): "open",
+    ("POST", "/api/analyze"): "open",
+    ("GET", "/api/sentiment"): "open",
+    ("GET", "/health"): "public",
+    ("POST", "/predict"): "open",
+    ("POST", "/api/predict"): "open",
+    ("POST", "/api/training/start"): "trader",
+    ("GET", "/api/training/{training_id}/logs"): "open",
+    ("POST", "/api/training/{training_id}/stop"): "trader",
     ("GET", "/api/exchange/symbols"): "open",
     ("GET", "/api/data-collection/sessions"): "open",
     ("GET", "/symbols"): "open",
@@ -175,8 +204,7 @@ async def ask(made: World, method: str, path: str, headers: dict[str, str]) -> i
     given = {**headers, **({"Content-Type": "application/json"} if content else {})}
     answer = await made.client.request(method, path, headers=given, content=content)
     if answer.status_code >= 400:
-        assert answer.json()["type"] == "error"
-        assert answer.json()["status"] == answer.status_code
+        error_code(answer)
     return answer.status_code
 
 
