@@ -16,7 +16,7 @@ from api.errors import RETRY_AFTER_SECONDS, ErrorBody
 from api.reading.reader import WAIT_SECONDS_MAX
 from api.services.acting import KEY_MAX
 from api.settings import ApiSettings, LimitsSettings
-from api.sockets import MESSAGE_BYTES_MAX, MESSAGES_PER_SECOND_MAX
+from api.sockets import MESSAGE_BYTES_MAX
 
 INTRODUCTION = f"""# API
 
@@ -101,6 +101,11 @@ BETWEEN = """
 LIMITS = """
 ## Limits
 
+Requests are counted by user, else by address, in windows that begin with their first use, by all API processes
+together. One too many is a 429 `RATE_LIMITED`, and `Retry-After` says when the window ends. On loopback only what
+stands below `/api/v1` (contract 002), `/ws` and the login are limited. A process leases ten reads at once: with several
+processes a caller may be refused up to nine reads early for each further one, and never late.
+
 | what | at most | setting |
 |---|---|---|
 """
@@ -160,7 +165,6 @@ def _limits() -> Iterator[str]:
             meta = next(one for one in found.type.__metadata__ if isinstance(one, msgspec.Meta))
             yield f"| {meta.description} | {found.default:,} | `{section}.{name}` |\n"
     yield f"| bytes of a message to `/ws` | {MESSAGE_BYTES_MAX:,} | |\n"
-    yield f"| messages to `/ws` per second | {MESSAGES_PER_SECOND_MAX:,} | |\n"
 
 
 def _tables() -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The front: what holds for every request, whatever route it meets, and for those that meet none.
 
-Wall, ceiling, size and time of a request; hot answers; the headers of every answer; one line of the log.
+Wall, limits, size and time of a request; hot answers; the headers of every answer; one line of the log.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Front:
         began = self._house.clock.monotonic_ns()
         try:
             caller = find_caller(scope, headers, self._house)
-            self._check(scope, headers, caller)
+            await self._check(scope, headers, caller)
             hot = self._hot(scope, headers, caller)
             if hot is None:
                 await self._bounded(scope, receive, send)
@@ -112,12 +112,21 @@ class Front:
         finally:
             self._log(scope, send, began)
 
-    def _check(self, scope: Scope, headers: Headers, caller: Caller) -> None:
-        self._house.ceiling.count(caller.key)
+    async def _check(self, scope: Scope, headers: Headers, caller: Caller) -> None:
+        await self._count(scope, caller)
         check_wall(scope, headers, self._house)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:18]) > self._body_max:
             raise TooLarge(f"The body has {length[:18]} bytes; body_bytes_max is {self._body_max}.")
+
+    async def _count(self, scope: Scope, caller: Caller) -> None:
+        """Count a request; only below `/api/v1` and beyond loopback is it limited. Raises TooMany."""
+        house = self._house
+        if not self._open:
+            await house.counters.use(house.limits.ceiling, caller.key)
+        limit = house.limits.of(str(scope.get("method", "")), scope["path"])
+        if limit is not None:
+            await house.counters.use(limit, caller.key)
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Watched) -> None:
         try:
@@ -165,7 +174,7 @@ class Front:
         try:
             headers = Headers.from_scope(scope)
             caller = find_caller(scope, headers, self._house)
-            self._house.ceiling.count(caller.key)
+            await self._count(scope, caller)
             check_wall(scope, headers, self._house)
             await self._app(scope, receive, send)
         except TapedeckError as error:

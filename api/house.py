@@ -10,7 +10,7 @@ from typing import Protocol, cast
 
 from api.auth.tokens import Tokens
 from api.auth.users import Users
-from api.limits import Ceiling
+from api.limits import Counters, Limits, limits_of
 from api.reading.hot import HotAnswers
 from api.reading.reader import Reader, is_ready
 from api.services.commands import Commands
@@ -74,7 +74,8 @@ class House:
     clock: Clock
     tape: Tape
     vault: Tape
-    counters: Keys
+    counters: Counters
+    limits: Limits
     liveness: Keys
     users: Users
     tokens: Tokens
@@ -90,7 +91,6 @@ class House:
     prices: Prices
     market: MarketStore
     verifications: Verifications
-    ceiling: Ceiling
     hot: HotAnswers
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -160,7 +160,8 @@ def build(ground: Ground) -> House:
         clock=ground.clock,
         tape=ground.tape,
         vault=ground.vault,
-        counters=ground.counters,
+        counters=Counters(ground.counters, ground.clock),
+        limits=limits_of(settings.limits),
         liveness=ground.liveness,
         users=Users(),
         tokens=Tokens(ground.token_secret, ground.clock),
@@ -176,6 +177,5 @@ def build(ground: Ground) -> House:
         prices=Prices(reader, ground.market, ground.clock, api.symbols_cache_seconds),
         market=ground.market,
         verifications=Verifications(ground.verify, note_by(commands, ground.clock), ground.clock),
-        ceiling=Ceiling(settings.limits.per_second, ground.clock),
         hot=hot,
     )

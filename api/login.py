@@ -14,7 +14,6 @@ from msgspec import Meta
 from api.access import caller_of
 from api.auth.users import User
 from api.house import House
-from api.limits import Limit, allow
 from events.errors import Unauthenticated
 
 
@@ -65,8 +64,7 @@ async def login(
     data: JSONBody[Credentials], request: Request[Any, Any, Any], house: NamedDependency[House]
 ) -> TokenPair:
     """Tokens for a name and a password. Tries are limited by address."""
-    limit = Limit("login", house.settings.limits.logins_per_minute, 60)
-    await allow(house.counters, house.clock, limit, caller_of(request).address)
+    await house.counters.use(house.limits.login, caller_of(request).address)
     user = await asyncio.to_thread(house.users.check, data.username, data.password)
     return _pair(house, user)
 

@@ -122,8 +122,17 @@ class ProcessesSettings(Section, frozen=True):
 class LimitsSettings(Section, frozen=True):
     """Rate limits: requests per window, keyed by user, else by address."""
 
-    per_second: Annotated[int, Meta(ge=1, description="requests per second")] = 1_000
-    logins_per_minute: Annotated[int, Meta(ge=1, description="failed logins per minute and address")] = 10
+    per_second: Annotated[int, Meta(ge=1, description="requests per second, beyond loopback only")] = 1_000
+    logins_per_minute: Annotated[int, Meta(ge=1, description="tries to log in per minute and address")] = 10
+    training_starts_per_minute: Annotated[int, Meta(ge=1, description="POST /api/v1/training/start per minute")] = 5
+    backtest_starts_per_minute: Annotated[
+        int, Meta(ge=1, description="POST /api/v1/backtest/run and /walkforward/run per minute")
+    ] = 10
+    config_updates_per_minute: Annotated[
+        int, Meta(ge=1, description="PUT /api/v1/config and POST /templates per minute")
+    ] = 30
+    reads_per_minute: Annotated[int, Meta(ge=1, description="other requests below /api/v1 per minute")] = 100
+    socket_messages_per_second: Annotated[int, Meta(ge=1, description="messages of one client to /ws per second")] = 50
 
 
 class Settings(Section, frozen=True):

@@ -17,7 +17,6 @@ from events.clock import iso
 from events.errors import LimitReached, TapedeckError
 
 MESSAGE_BYTES_MAX = 16_384
-MESSAGES_PER_SECOND_MAX = 50
 SEND_SECONDS_MAX = 10.0
 
 # close codes: RFC 6455's, and 4000 + HTTP status for ours
@@ -73,7 +72,7 @@ async def _close(socket: WebSocket[Any, Any, Any], ends: list[BaseException | No
 async def _hear(socket: WebSocket[Any, Any, Any], listener: Listener, house: House) -> None:
     """Read what the client sends, bounded in size and rate, until it leaves."""
     loop = asyncio.get_running_loop()
-    since, count = loop.time(), 0
+    since, count, most = loop.time(), 0, house.settings.limits.socket_messages_per_second
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
@@ -84,8 +83,8 @@ async def _hear(socket: WebSocket[Any, Any, Any], listener: Listener, house: Hou
         if loop.time() - since >= 1.0:
             since, count = loop.time(), 0
         count += 1
-        if count > MESSAGES_PER_SECOND_MAX:
-            raise Close(POLICY, f"at most {MESSAGES_PER_SECOND_MAX} messages a second")
+        if count > most:
+            raise Close(POLICY, f"at most {most} messages a second")
         listener.offer(_answer(data, iso(house.clock.now_ns())))
 
 

@@ -50,7 +50,14 @@ PASSWORD = "correct horse battery"
 ROLES = ("viewer", "trader", "admin")
 BASE = "http://127.0.0.1:8080"
 SECRET = b"s" * 32
-TEST_LIMITS = LimitsSettings(per_second=1_000_000, logins_per_minute=1_000)
+TEST_LIMITS = LimitsSettings(  # raised: a test is one client
+    per_second=1_000_000,
+    logins_per_minute=1_000,
+    training_starts_per_minute=1_000_000,
+    backtest_starts_per_minute=1_000_000,
+    config_updates_per_minute=1_000_000,
+    reads_per_minute=1_000_000,
+)
 
 
 @cache
@@ -83,6 +90,7 @@ class World:
     client: httpx.AsyncClient
     liveness: MemoryKeys
     blobs: MemoryBlobs
+    counters: MemoryKeys
 
     def token(self, name: str = "trader", seconds: int = 3_600) -> str:
         """An access token of a user, who is called as the role is."""
@@ -133,7 +141,7 @@ async def world(
     clock = SystemClock()
     settings = Settings(data=str(folder), api=api or ApiSettings(answer_seconds_max=10), limits=limits, sources=())
     tape = tape or MemoryTape(clock=clock, epoch="e1")
-    vault, liveness, blobs = MemoryTape(clock=clock), MemoryKeys(), MemoryBlobs()
+    vault, liveness, blobs, counters = MemoryTape(clock=clock), MemoryKeys(), MemoryBlobs(), MemoryKeys()
     for name in ROLES:
         await users.change(vault, UserCreated(name=name, role=name, password_hash=password_hash()))  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
@@ -155,7 +163,7 @@ async def world(
             clock=clock,
             tape=tape,
             vault=vault,
-            counters=MemoryKeys(),
+            counters=counters,
             liveness=liveness,
             registry=registry(),
             code_hash=code_hash,
@@ -173,7 +181,7 @@ async def world(
         app = create_app(house)
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))  # type: ignore[arg-type]
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE))
-        made = World(tape, vault, clock, house, app, client, liveness, blobs)
+        made = World(tape, vault, clock, house, app, client, liveness, blobs, counters)
         await made.caught_up()
         yield made
 

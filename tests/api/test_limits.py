@@ -1,0 +1,225 @@
+"""Rate limits: each class to 429 and back, counted together by several API processes, nothing else limited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from api.limits import KEYS_MAX, Counters, Limit, limits_of, name_of
+from api.settings import ApiSettings, LimitsSettings
+from events.clock import NS_PER_SECOND, ManualClock, SystemClock
+from events.errors import TapeUnavailable, TooMany
+from events.jetstream.keys import JetStreamKeys
+from events.jetstream.link import Link
+from events.jetstream.server import NatsServer
+from events.jetstream.streams import COUNTERS
+from events.memory_keys import MemoryKeys
+from tests.api.asgi_socket import connected
+from tests.api.error_bodies import error_code
+from tests.api.worlds import World, world
+from tests.fixtures.nats import OWNER, fresh_streams, nats_server  # noqa: F401
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DOCUMENTED = LimitsSettings()
+# class, request, how many in a minute
+ROWS = [
+    ("training_start", "POST", "/api/v1/training/start", 5),
+    ("backtest_start", "POST", "/api/v1/backtest/run", 10),
+    ("config_update", "PUT", "/api/v1/config", 30),
+    ("read", "GET", "/api/v1/training/jobs", 100),
+]
+
+
+class Later(SystemClock):
+    """The machine's clock, put forward by hand."""
+
+    ahead_ns = 0
+
+    def now_ns(self) -> int:
+        """See `Clock.now_ns`."""
+        return super().now_ns() + self.ahead_ns
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A house on loopback with the limits as they are documented."""
+    async with world(tmp_path_factory.mktemp("limits"), limits=DOCUMENTED) as found:
+        yield found
+
+
+@pytest.mark.parametrize(("name", "method", "path", "count"), ROWS)
+async def test_each_class_to_429_and_back(
+    made: World, monkeypatch: pytest.MonkeyPatch, name: str, method: str, path: str, count: int
+) -> None:
+    """As many as documented are let through; the next is told when to come, and then it is let through."""
+    clock = Later()
+    monkeypatch.setattr(made.house.counters, "_clock", clock)
+    body = b"{}" if method != "GET" else None
+    headers = {"Content-Type": "application/json"} if body else {}
+
+    async def ask() -> object:
+        return await made.client.request(method, path, content=body, headers=headers)
+
+    statuses = [(await ask()).status_code for _ in range(count)]  # type: ignore[attr-defined]
+    assert 429 not in statuses
+    refused = await made.client.request(method, path, content=body, headers=headers)
+    assert (refused.status_code, error_code(refused)) == (429, "RATE_LIMITED")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert name in refused.json()["error"]["message"]
+    other = await made.client.request(method, path, content=body, headers=headers | made.bearer("viewer"))
+    assert other.status_code != 429  # counted by user
+    clock.ahead_ns = 61 * NS_PER_SECOND
+    assert (await made.client.request(method, path, content=body, headers=headers)).status_code != 429
+
+
+async def test_what_has_no_limit_on_loopback(made: World) -> None:
+    """Routes of the other contracts are never refused there, however fast they are asked."""
+    for path in ("/symbols", "/api/models/", "/api/auth/status"):
+        assert {(await made.get(path)).status_code for _ in range(150)} == {200}
+
+
+async def test_messages_of_a_socket_are_limited(made: World) -> None:
+    """Fifty in a second are answered; a socket that sends on is closed, and another is served."""
+    async with connected(made.app) as socket:
+        for _ in range(DOCUMENTED.socket_messages_per_second + 1):
+            await socket.send({"type": "ping"})
+        while await socket.receive() is not None:
+            pass
+        assert socket.closed == 1008
+    async with connected(made.app) as again:
+        await again.send({"type": "ping"})
+        assert (await again.receive())["type"] == "pong"
+
+
+async def test_beyond_loopback_requests_have_a_ceiling(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One caller's burst is 429 for the rest of its second; another caller is served meanwhile."""
+    api, limits = ApiSettings(host="0.0.0.0"), LimitsSettings(per_second=5)
+    async with world(tmp_path_factory.mktemp("ceiling"), api=api, limits=limits) as other:
+        answers = [await other.get("/api/auth/status") for _ in range(12)]
+        codes = [one.status_code for one in answers]
+        assert 429 in codes
+        assert answers[codes.index(429)].headers["Retry-After"] == "1"
+        assert (await other.get("/api/auth/status", "viewer")).status_code == 200
+
+
+async def test_the_table_is_as_documented() -> None:
+    """Contract 002's five rows, and 1,000 a second beyond loopback."""
+    table = limits_of(DOCUMENTED)
+    for name, method, path, count in ROWS:
+        for written in (path, f"{path}/"):
+            limit = table.of(method, written)
+            assert limit is not None
+            assert (limit.name, limit.count, limit.seconds) == (name, count, 60)
+    assert table.of("OPTIONS", "/api/v1/config") is None
+    assert table.of("GET", "/api/v10/config") is None
+    assert (table.ceiling.count, table.ceiling.seconds) == (1_000, 1)
+
+
+async def test_a_read_costs_a_question_to_the_bucket_only_now_and_then() -> None:
+    """A hundred reads are ten leases, and being refused costs nothing."""
+    asked = 0
+
+    class Counted(MemoryKeys):
+        async def get(self, key: str) -> tuple[bytes, int] | None:
+            nonlocal asked
+            asked += 1
+            return await super().get(key)
+
+    counters, limit = Counters(Counted(), ManualClock()), limits_of(DOCUMENTED).read
+    for _ in range(100):
+        await counters.use(limit, "somebody")
+    assert asked == 10
+    for _ in range(50):
+        with pytest.raises(TooMany):
+            await counters.use(limit, "somebody")
+    assert asked == 11
+
+
+async def until_refused(processes: list[Counters], limit: Limit, key: str) -> int:
+    """Uses let through while every process is asked in turn, until all refuse."""
+    passed, refusing = 0, 0
+    while refusing < len(processes):
+        refusing = 0
+        for one in processes:
+            try:
+                await one.use(limit, key)
+                passed += 1
+            except TooMany:
+                refusing += 1
+    return passed
+
+
+@pytest.mark.parametrize("lease", [1, 10])
+async def test_several_processes_count_together(nats_server: NatsServer, lease: int) -> None:  # noqa: F811
+    """Over a real bucket, asked in turn and all at once: never more than the count, and all of it is given out."""
+    link = await Link.open(nats_server.endpoint(OWNER))
+    await fresh_streams(link)
+    processes = [Counters(await JetStreamKeys.open(link, COUNTERS), SystemClock()) for _ in range(3)]
+    limit = Limit("test", 40, 600, lease=lease)
+    assert await until_refused(processes, limit, "in turn") == 40
+
+    async def one_of(process: Counters) -> int:
+        return await until_refused([process], limit, "at once")
+
+    passed = await asyncio.gather(*(one_of(process) for process in processes for _ in range(3)))
+    assert sum(passed) == 40
+    # who asks one process only finds what the others hold of it gone, and no more
+    await processes[1].use(limit, "one of them")
+    await processes[2].use(limit, "one of them")
+    assert await until_refused(processes[:1], limit, "one of them") == 40 - 2 * lease
+    await link.close()
+
+
+async def test_free_uses_are_each_process_own() -> None:
+    """The first ones cost no question; for each further process at most as many more are let through."""
+    keys, clock = MemoryKeys(), ManualClock()
+    limit = Limit("test", 30, 1, lease=5, free=10)
+    assert await until_refused([Counters(keys, clock)], limit, "alone") == 30
+    assert await until_refused([Counters(keys, clock) for _ in range(3)], limit, "three") == 30 + 2 * 10
+
+
+async def test_windows_end_and_any_text_is_a_key() -> None:
+    """When the window is over the count begins again, in every process."""
+    keys, clock = MemoryKeys(), ManualClock()
+    first, second = Counters(keys, clock), Counters(keys, clock)
+    limit = Limit("test", 2, 10)
+    for key in ("x" * 500, "ä\n", ""):
+        await first.use(limit, key)
+        await second.use(limit, key)
+        for one in (first, second):
+            with pytest.raises(TooMany) as caught:
+                await one.use(limit, key)
+            assert 0 < caught.value.retry_after_s <= 10
+    clock.advance(10)
+    for one in (first, second):
+        await one.use(limit, "")
+
+
+async def test_what_a_process_holds_is_bounded() -> None:
+    """Of many callers the longest unused are forgotten; the bucket still has what they used."""
+    keys, clock = MemoryKeys(), ManualClock()
+    counters, limit = Counters(keys, clock), Limit("test", 1, 60)
+    for at in range(KEYS_MAX + 5):
+        await counters.use(limit, str(at))
+    assert len(counters._shares) == KEYS_MAX
+    assert name_of(limit, "0") not in counters._shares
+    with pytest.raises(TooMany):
+        await counters.use(limit, "0")
+
+
+async def test_while_the_bucket_is_away_reads_go_on_and_logins_do_not() -> None:
+    """Each process counts alone what is only a courtesy; what guards a password is not let through uncounted."""
+
+    class Away(MemoryKeys):
+        async def get(self, key: str) -> tuple[bytes, int] | None:
+            raise TapeUnavailable("The server does not answer.")
+
+    counters, table = Counters(Away(), ManualClock()), limits_of(DOCUMENTED)
+    for _ in range(table.read.count):
+        await counters.use(table.read, "somebody")
+    with pytest.raises(TapeUnavailable):
+        await counters.use(table.login, "somebody")
