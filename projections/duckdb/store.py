@@ -301,9 +301,9 @@ class DuckStore:
         with self.read() as snapshot:
             later = snapshot.one("SELECT min(sequence) FROM moments WHERE appended_ns > ?", [instant])
             first_later = later[0] if later else None
-            if first_later is None:
-                return snapshot.sequence, None
-            row = snapshot.one("SELECT max(sequence) FROM moments WHERE sequence < ?", [first_later])
+            # what was seen of the tape and not applied has no moment: it may be later as well
+            before = "TRUE" if first_later is None else f"sequence < {first_later}"
+            row = snapshot.one(f"SELECT max(sequence) FROM moments WHERE {before}")
             return (row[0] or 0) if row else 0, first_later
 
     def content_hash(self) -> str:

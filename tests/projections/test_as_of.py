@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from events.clock import iso
@@ -50,6 +50,7 @@ async def _compare(seed: int, steps: int, data: st.DataObject) -> None:
         whole.close()
 
 
+@example(seed=1048575, steps=2, offset_ns=0)  # the last event is not one of the read model's, and later
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**31), steps=st.integers(1, 30), offset_ns=st.integers(-(10**9), 60 * 10**9))
 def test_an_instant_is_the_last_sequence_not_later(seed: int, steps: int, offset_ns: int) -> None:
