@@ -10,6 +10,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from api import (
+    audit,
     health,
     jobs,
     login,
@@ -44,6 +45,7 @@ from api.unknown_parameters import known_parameters, refuse_unknown
 
 # Modules with `HANDLERS`, one a line: the tape and sessions, then each contract's.
 ROOMS = (
+    audit,
     health,
     jobs,
     login,

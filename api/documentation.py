@@ -47,6 +47,7 @@ TAGS = {
 TAG_BY_PATH = (
     ("/api/auth/", "access"),
     ("/api/health", "system"),
+    ("/api/audit", "access"),
     ("/api/tape/", "tape"),
     ("/api/market/", "market"),
     ("/api/instruments", "instruments"),

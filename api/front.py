@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 REQUEST_SECONDS_MAX = 30.0  # longer than any bound within; routes that may take longer say so
 CSP = b"default-src 'none'; frame-ancestors 'none'"
+LOGIN = "/api/auth/login"
 _SEQUENCE = b"tape-sequence"
 _CSP = b"content-security-policy"
 _HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -111,6 +112,17 @@ class Front:
             await answer_scope(error, scope, receive, send)
         finally:
             self._log(scope, send, began)
+            self._audit(scope, send)
+
+    def _audit(self, scope: Scope, send: Watched) -> None:
+        """Note what is to be kept of who did what; the login notes itself, with the name."""
+        path = masked_path(scope["path"])
+        if path.startswith(LOGIN):
+            return
+        caller: Caller | None = scope["state"].get("tapedeck_caller")
+        user = caller.identity.user if caller and caller.identity else ""
+        address = caller.address if caller else ""
+        self._house.auditing.note_request(str(scope.get("method", "")), path, user, address, send.status)
 
     async def _check(self, scope: Scope, headers: Headers, caller: Caller) -> None:
         await self._count(scope, caller)

@@ -13,6 +13,7 @@ from api.auth.users import Users
 from api.limits import Counters, Limits, limits_of
 from api.reading.hot import HotAnswers
 from api.reading.reader import Reader, is_ready
+from api.services.auditing import Auditing
 from api.services.commands import Commands
 from api.services.library import Lookups
 from api.services.machines import Machines
@@ -76,6 +77,7 @@ class House:
     vault: Tape
     counters: Counters
     limits: Limits
+    auditing: Auditing
     liveness: Keys
     users: Users
     tokens: Tokens
@@ -105,8 +107,8 @@ class House:
             self._open.push_async_callback(self.users.close)
             await self.lookups.start(self.tape)
             self._open.push_async_callback(self.lookups.close)
-            following: list[Follower] = [self.hub, self.broadcast, self.jobs, self.commands, self.runner, *self.beside]
-            for each in following:
+            following: list[Follower] = [self.auditing, self.hub, self.broadcast, self.jobs, self.commands]
+            for each in [*following, self.runner, *self.beside]:
                 await each.start()
                 self._open.push_async_callback(each.close)
             warming = asyncio.create_task(asyncio.to_thread(self.lookups.warm))
@@ -162,6 +164,7 @@ def build(ground: Ground) -> House:
         vault=ground.vault,
         counters=Counters(ground.counters, ground.clock),
         limits=limits_of(settings.limits),
+        auditing=Auditing(ground.tape, ground.clock, settings.limits.audits_per_minute),
         liveness=ground.liveness,
         users=Users(),
         tokens=Tokens(ground.token_secret, ground.clock),

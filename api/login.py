@@ -16,6 +16,8 @@ from api.auth.users import User
 from api.house import House
 from events.errors import Unauthenticated
 
+LOGIN = "POST /api/auth/login"
+
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True):
     """Name and password."""
@@ -65,7 +67,13 @@ async def login(
 ) -> TokenPair:
     """Tokens for a name and a password. Tries are limited by address."""
     await house.counters.use(house.limits.login, caller_of(request).address)
-    user = await asyncio.to_thread(house.users.check, data.username, data.password)
+    name = data.username if house.users.find(data.username) else ""  # what else is typed there may be a password
+    try:
+        user = await asyncio.to_thread(house.users.check, data.username, data.password)
+    except Unauthenticated:
+        house.auditing.note("login_refused", name, LOGIN, caller_of(request).address, 401)
+        raise
+    house.auditing.note("login", name, LOGIN, caller_of(request).address, 200)
     return _pair(house, user)
 
 

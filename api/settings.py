@@ -132,6 +132,9 @@ class LimitsSettings(Section, frozen=True):
         int, Meta(ge=1, description="PUT /api/v1/config and POST /templates per minute")
     ] = 30
     reads_per_minute: Annotated[int, Meta(ge=1, description="other requests below /api/v1 per minute")] = 100
+    audits_per_minute: Annotated[
+        int, Meta(ge=0, description="actions that one API process audits on the tape per minute; 0: none")
+    ] = 600
     socket_messages_per_second: Annotated[int, Meta(ge=1, description="messages of one client to /ws per second")] = 50
 
 

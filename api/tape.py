@@ -10,6 +10,8 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import HeaderParameter, QueryParameter
 from msgspec import Meta
 
+from api.access import caller_of
+from api.auth.users import Role
 from api.front import extend
 from api.house import House
 from api.reading.asking import TEXT_MAX, AsOf, MinSequence
@@ -133,6 +135,7 @@ async def stream(
 
 
 def provide_filter(
+    request: Request[Any, Any, Any],
     session: Annotated[
         str | None, QueryParameter(description="only of this session, its commands included", max_length=TEXT_MAX)
     ] = None,
@@ -141,10 +144,12 @@ def provide_filter(
         int | None, QueryParameter(ge=0, le=2**31 - 1, description="frames with rows of this instrument number")
     ] = None,
 ) -> Filter:
-    """Which events."""
+    """Which events. Who did what is shown to admins only."""
     if session is not None:
         subjects.token(session, "session")
-    return Filter(session, frozenset(part for part in kind.split(",") if part), instrument)
+    identity = caller_of(request).identity
+    admin = identity is not None and identity.role.includes(Role.ADMIN)
+    return Filter(session, frozenset(part for part in kind.split(",") if part), instrument, admin)
 
 
 async def provide_until(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Change = UserCreated | PasswordChanged | RoleChanged | UserRemoved
     Make = Callable[[Users], Change]
 
+COMMAND_LINE = "command line"  # who it is there is known to the machine, not to us
 ROLES = ("viewer", "trader", "admin")
 PASSWORD_ENV = "TAPEDECK_PASSWORD"
 
@@ -125,9 +126,15 @@ def _change(settings: Settings, fact: Make) -> None:
 async def _append(settings: Settings, fact: Make) -> None:
     from api.auth import users
     from api.cli.running import reached
+    from events import codec, subjects
+    from events.facts.audit import ActionAudited
 
     async with reached(settings) as line:
-        await users.change(line.vault, fact(await users.load(line.vault)))
+        made = fact(await users.load(line.vault))
+        await users.change(line.vault, made)
+        what = f"{type(made).__name__} {made.name}"
+        audit = ActionAudited(action="user_changed", user=COMMAND_LINE, what=what)
+        await line.tape.append(codec.to_append(audit, subjects.AUDIT, f"audit:{line.clock.new_id()}"))
 
 
 def _keep_an_admin(known: Users, name: str, role: str | None) -> None:

@@ -11,11 +11,13 @@ from events import codec, frames, subjects
 from events.clock import iso
 from events.decisions import CAUSE
 from events.errors import Undecodable
+from events.facts.audit import ActionAudited
 from events.frames import Section
 from events.rows import Rows, SectionKind
 from events.tape import Message
 
 UNDECODABLE = "undecodable"
+AUDITED = str(ActionAudited.__struct_config__.tag)
 MARKET_KINDS = (SectionKind.MARKET, SectionKind.BAR)
 ROWS_MAX = 200  # decision rows of one section that are written out
 
@@ -48,6 +50,7 @@ class Filter(msgspec.Struct, frozen=True):
     session: str | None = None
     kinds: frozenset[str] = frozenset()
     instrument: int | None = None
+    audit: bool = False  # whether it may show who did what
 
     def subjects(self) -> tuple[str, ...]:
         """Subjects among which all wanted events are."""
@@ -59,6 +62,8 @@ class Filter(msgspec.Struct, frozen=True):
     def wants(self, event: Worded) -> bool:
         """Whether an event passes."""
         if self.session is not None and event.session != self.session:
+            return False
+        if not self.audit and AUDITED in event.types:
             return False
         if self.kinds and not self.kinds & event.types:
             return False

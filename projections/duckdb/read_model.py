@@ -23,6 +23,7 @@ from events.frames import Section
 from events.rows import DECISION_KINDS, SectionKind
 from projections.batch import Batch, Checkpoint, Event, TapeGap, check_follows
 from projections.duckdb.store import MOMENTS, DuckSettings, DuckStore, Unusable
+from projections.read_models.audit import Audit
 from projections.read_models.configuration import ConfiguredValues
 from projections.read_models.denials import Denials
 from projections.read_models.equity import Equity
@@ -46,6 +47,7 @@ _PASSING = (duckdb.IOException, duckdb.OutOfMemoryException)
 def plain_keepers() -> tuple[Plain, ...]:
     """One of each; order does not matter."""
     return (
+        Audit(),
         ConfiguredStrategies(),
         ConfiguredValues(),
         Instruments(),

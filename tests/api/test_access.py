@@ -22,7 +22,7 @@ from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Needs = Literal["public", "open", "viewer", "trader", "trader+csrf", "trader elsewhere", "admin or 401"]
+Needs = Literal["public", "open", "viewer", "trader", "trader+csrf", "trader elsewhere", "admin", "admin or 401"]
 
 # every route: what it asks for on loopback. Elsewhere `open` asks for a viewer; `trader elsewhere` is open on loopback.
 TABLE: dict[tuple[str, str], Needs] = {
@@ -31,6 +31,7 @@ TABLE: dict[tuple[str, str], Needs] = {
     ("GET", "/docs/openapi.json"): "open",
     ("GET", "/assets/{name}"): "public",
     ("GET", "/api/health"): "public",
+    ("GET", "/api/audit"): "admin",
     ("POST", "/api/auth/login"): "public",
     ("POST", "/api/auth/refresh"): "public",
     ("GET", "/api/auth/status"): "public",

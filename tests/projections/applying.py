@@ -16,6 +16,7 @@ from projections.duckdb.read_model import DuckReadModel
 from projections.duckdb.store import DuckSettings, Snapshot
 from projections.projection import Projection
 from projections.read_models import (
+    audit,
     configuration,
     denials,
     equity,
@@ -98,6 +99,8 @@ def every_query(names: list[str]) -> dict[str, Query]:
         "newest changes of it": lambda at: configuration.changes(at, newest),
         "templates": configuration.templates,
         "template": lambda at: configuration.template(at, "t1"),
+        "audit": audit.audited,
+        "audit of ann": lambda at: audit.audited(at, user="ann", action="login", page=newest),
         "results": results.results,
         "verified": lambda at: results.results(at, kinds=("verified",)),
         "trade sums": lambda at: trades.trade_sums(at, research),

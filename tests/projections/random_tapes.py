@@ -24,6 +24,7 @@ from events.facts import (
     SessionSuspended,
     SessionVerified,
 )
+from events.facts.audit import ActionAudited
 from events.facts.catalogue import InstrumentChanged, InstrumentDetails, InstrumentRemoved
 from events.facts.configuration import ConfigurationChanged, ConfiguredValue, TemplateSaved
 from events.facts.strategies import (
@@ -321,6 +322,9 @@ class _Play:
             await self._script.market("sim", ticks(3))
         elif self._rng.random() < 0.5:
             await self._set_value()
+        elif self._rng.random() < 0.3:
+            fact = ActionAudited(action="login", user="ann", what=f"POST /{self._count}", count=2)
+            await self._script.fact(fact, subjects.AUDIT)
         elif self._rng.random() < 0.5:
             await self._script.fact(CommandAccepted(key=f"k{self._count}", cause=1), subjects.DESK)
         else:
