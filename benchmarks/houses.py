@@ -26,7 +26,7 @@ SECONDS_MAX, POLL_SECONDS = 120.0, 0.02
 
 @asynccontextmanager
 async def own_house(
-    sources: tuple[SourceSettings, ...] = (), *, workers: int = 1
+    sources: tuple[SourceSettings, ...] = (), engine: EngineSettings | None = None
 ) -> AsyncIterator[tuple[Settings, Running]]:
     """Every process of a house, on a fresh tape in a temporary folder; the instruments of `sources` are in it."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
@@ -35,7 +35,7 @@ async def own_house(
             data=folder,
             api=ApiSettings(port=0),
             sources=sources,
-            engine=EngineSettings(workers=workers),
+            engine=engine or EngineSettings(workers=1),
             limits=UNLIMITED,
         )
         await initialised(settings)

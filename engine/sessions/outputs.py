@@ -88,6 +88,11 @@ class Ledger:
         """Rows on the tape that the loop has not decided again yet."""
         return sum(len(rows) for rows in self._held.values())
 
+    @property
+    def until(self) -> int:
+        """How many session inputs were read when the last of the pending rows was decided."""
+        return max((int(rows["input"][-1]) + 1 for rows in self._held.values() if len(rows)), default=0)
+
     def take(self, produced: Produced) -> tuple[Section, ...]:
         """Count and hash rows; compare those that the tape holds; return the others as sections to append.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -17,12 +16,11 @@ from engine.claims import finished
 from engine.recordings.reading import RowsInput, Window
 from engine.sessions import history as histories
 from engine.sessions import snapshots
-from engine.sessions.answers import Answers, refused
 from engine.sessions.broken import RunBroke
+from engine.sessions.command_book import CommandBook
 from engine.sessions.cutting import careful, cut, last_input, read_with
 from engine.sessions.decider import Decider
 from engine.sessions.endings import closes, failed, reason_of
-from engine.sessions.history import History, Scheduled
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
 from engine.sessions.life import Session
 from engine.sessions.outputs import Diverged, Ledger, Produced
@@ -35,15 +33,11 @@ from events import codec, subjects
 from events.decisions import Decision
 from events.errors import Bug, FenceLost, OperatingError, TapedeckError
 from events.facts import (
-    Command,
-    CommandAccepted,
-    CommandRefused,
     Fact,
     Place,
     SessionEnded,
     SessionProgressed,
     SessionSuspended,
-    StopSession,
 )
 from events.families import SessionFamily
 from events.writer import FencedWriter
@@ -68,12 +62,7 @@ class Runner:
         self._writer = FencedWriter(around.tape, family, claim, clock=around.clock)
         self._pace = Pace(around.clock, self.spec.input.acceleration)
         self._place = Place()
-        self._answered = 0  # last command carried out
-        self._keys = Answers(around.settings.keys_max)
-        self._scheduled: deque[Scheduled] = deque()
-        self._deferred: deque[CommandInput] = deque()  # met before all was decided again
-        self._done: set[int] = set()  # commands ahead that an earlier run answered
-        self._stop: StopSession | None = None
+        self._commands = CommandBook(self.spec.session, around.settings.keys_max)
         self._inputs: Inputs | None = None
         self._recovered = False
         self._settled = False  # all inputs so far are decided, and all that was decided is put
@@ -107,6 +96,11 @@ class Runner:
             finally:
                 await self._close()
 
+    @property
+    def _behind(self) -> bool:
+        """Whether something of an earlier run has still to be decided or carried out again."""
+        return bool(self._ledger.pending) or self._commands.behind
+
     def _inputs_read(self) -> int:
         return self._decider.inputs if self._recovered else 0
 
@@ -132,9 +126,9 @@ class Runner:
         self._ledger = Ledger(history.held, snapshot.hash_state if snapshot else None)
         if snapshot is not None:
             self._decider.restore(snapshot.records, any_code=True)
-            self._place, self._answered = snapshot.place, snapshot.answered
-            self._keys.note(snapshot.keys)
-        self._recall(history, fresh=snapshot is None)
+            self._place = snapshot.place
+            self._commands.restore(snapshot.answered, snapshot.keys)
+        self._commands.recall(history, fresh=snapshot is None)
         self._epoch = info.epoch
         other_code = snapshot is not None and snapshot.code_hash != code_hash
         self._snapshot_times.begin(self._decider.inputs, due_at_once=other_code)
@@ -147,14 +141,6 @@ class Runner:
         )
         return True
 
-    def _recall(self, history: History, *, fresh: bool) -> None:
-        """Answers given so far, and commands to carry out again; a snapshot stands behind all that a fork brings."""
-        behind = [answer for answer in history.answered.values() if answer.cause > self._answered]
-        self._done = {answer.cause for answer in behind}
-        self._keys.note(behind)
-        again = (one for one in history.scheduled if one.sequence > self._answered or (fresh and one.sequence == 0))
-        self._scheduled = deque(again)
-
     # --- reading --------------------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
@@ -165,30 +151,32 @@ class Runner:
                 await self._rows(item)
             else:
                 await self._command(item)
-            if self._stop is not None:
+            if self._commands.stop is not None:
                 break
             self._settled = True
         self._settled = False
-        if self._stop is None:
-            await self._carry_out_scheduled(None)
+        if self._commands.stop is None:
+            await self._carry_out_again(None)
             await self._meet_deferred()
         await self._end()
 
     def _open(self) -> Inputs:
         tape, spec = self._around.tape, self.spec
+        behind = max(self._commands.answered, self._session.after)
         if spec.input.recording is None:
             after = max(self._place, Place(self._session.after, 1 << 40))
-            return TailInputs(tape, spec.input.source, spec.session, after, max(self._answered, self._session.after))
+            return TailInputs(
+                tape, spec.input.source, spec.session, after, max(self._commands.answered, self._session.after)
+            )
         assert spec.input.first is not None, "a recording has a window"
         assert spec.input.last is not None, "a recording has a window"
         window = Window(spec.input.source, spec.input.first, spec.input.last, self._place)
-        behind = max(self._answered, self._session.after)
         return RecordingInputs(tape, self._around.reader, window, spec.session, behind)
 
     async def _rows(self, item: RowsInput) -> None:
         at, total = 0, len(item.rows)
-        while at < total and self._stop is None:
-            due = total - at if self._pace.free else self._pace.due(event_times(item.rows[at:]))
+        while at < total and self._commands.stop is None:
+            due = self._due(item, at)
             if due == 0:
                 self._settled = True
                 await self._pace.wait(int(event_times(item.rows[at : at + 1])[0]))
@@ -199,6 +187,17 @@ class Runner:
                 at += size
             await self._meet_commands()
 
+    def _due(self, item: RowsInput, at: int) -> int:
+        """How many of the rows from `at` on to read now: at the session's pace, but those read before at once."""
+        rest = item.rows[at:]
+        if self._pace.free:
+            return len(rest)
+        if self._behind:
+            return max(
+                1, self._decider.rows_until(rest, max(self._ledger.until, self._commands.next_input or 0), item.kind)
+            )
+        return self._pace.due(event_times(rest))
+
     async def _meet_commands(self) -> None:
         await self._meet_deferred()
         if isinstance(self._inputs, RecordingInputs):
@@ -208,23 +207,15 @@ class Runner:
     async def _stretch(self, item: RowsInput, at: int, end: int) -> None:
         """Rows `at` to `end` of an input, cut where a command of an earlier run acted."""
         while at < end:
-            await self._carry_out_scheduled(self._decider.inputs)
-            if self._stop is not None:
+            await self._carry_out_again(self._decider.inputs)
+            if self._commands.stop is not None:
                 return
             size = end - at
-            if self._scheduled:
-                size = self._decider.rows_until(item.rows[at:end], self._scheduled[0].effective_input, item.kind)
+            if (next_input := self._commands.next_input) is not None:
+                size = self._decider.rows_until(item.rows[at:end], next_input, item.kind)
             size = careful(item, at, at + size, self._decider, self._session.overruns)
             await self._step(item, at, at + size)
             at += size
-
-    async def _carry_out_scheduled(self, inputs: int | None) -> None:
-        while self._scheduled and (inputs is None or self._scheduled[0].effective_input <= inputs):
-            one = self._scheduled.popleft()
-            self._answered = max(self._answered, one.sequence)
-            self._act(one.command)
-            if self._stop is None:
-                await self._offer_checked(self._decider.carry_out(one.command))
 
     async def _step(self, item: RowsInput, at: int, end: int) -> None:
         rows, before = item.rows[at:end], self._decider.decided
@@ -248,7 +239,7 @@ class Runner:
     async def _tell(self) -> None:
         """How far it has read, now and then; not while an earlier run is caught up with."""
         inputs = self._decider.inputs
-        if not self._ledger.pending and not self._scheduled and self._progress.due(inputs):
+        if not self._behind and self._progress.due(inputs):
             name, epoch = self.spec.session, self._session.epoch
             fact = SessionProgressed(session=name, epoch=epoch, inputs=inputs, place=self._place)
             await self._append(fact, f"{name}:progress:{epoch}:{inputs}")
@@ -279,47 +270,36 @@ class Runner:
     # --- commands -------------------------------------------------------------------------------------------------
 
     async def _command(self, item: CommandInput) -> None:
-        if item.sequence in self._done or item.sequence <= self._answered:
-            self._done.discard(item.sequence)
-            await self._carry_out_scheduled(self._decider.inputs)  # answered by an earlier run: acts at its place
-        elif self._ledger.pending or self._scheduled:
-            self._deferred.append(item)  # what an earlier run decided without it comes first
+        await self._carry_out_again(self._decider.inputs)  # what an earlier run answered acts at its place
+        if self._commands.was_answered(item) or self._commands.stop is not None:
+            return
+        if self._behind:
+            self._commands.defer(item)  # what an earlier run decided without it comes first
         else:
             await self._carry_out(item)
 
+    async def _carry_out_again(self, inputs: int | None) -> None:
+        while self._commands.stop is None and (command := self._commands.take_again(inputs)) is not None:
+            if self._commands.stop is None:
+                await self._offer_checked(self._decider.carry_out(command))
+
     async def _meet_deferred(self) -> None:
-        while self._deferred and self._stop is None and not (self._ledger.pending or self._scheduled):
-            await self._carry_out(self._deferred.popleft())
+        await self._carry_out_again(self._decider.inputs)
+        while self._commands.stop is None and not self._behind and (item := self._commands.take_deferred()):
+            await self._carry_out(item)
 
     async def _carry_out(self, item: CommandInput) -> None:
-        answer, act = self._answer(item)
+        refusal, inputs = self._decider.refusal(item.command), self._decider.inputs
+        answer, acts = self._commands.answer(item, refusal, inputs)
         await self._append(answer, f"answer:{item.sequence}")
-        self._keys.note((answer,))
-        self._answered = item.sequence
-        if act:
-            self._act(item.command)
-            if self._stop is None:
-                await self._offer_checked(self._decider.carry_out(item.command))
-
-    def _answer(self, item: CommandInput) -> tuple[CommandAccepted | CommandRefused, bool]:
-        command, name = item.command, self.spec.session
-        known = self._keys.again(command.key, item.sequence)
-        if known is not None:
-            return known, False
-        refusal = self._decider.refusal(command)
-        if refusal is not None:
-            return refused(command, item.sequence, name, refusal), False
-        inputs = self._decider.inputs
-        return CommandAccepted(key=command.key, cause=item.sequence, session=name, effective_input=inputs), True
-
-    def _act(self, command: Command) -> None:
-        if isinstance(command, StopSession):
-            self._stop = command
+        self._commands.note(item, answer, acts=acts)
+        if acts and self._commands.stop is None:
+            await self._offer_checked(self._decider.carry_out(item.command))
 
     # --- the end --------------------------------------------------------------------------------------------------
 
     async def _end(self) -> None:
-        stop, spec = self._stop, self.spec
+        stop, spec = self._commands.stop, self.spec
         await self._offer_checked(self._decider.close(closes(stop, spec)))
         if difference := self._ledger.leftover():
             raise Diverged(difference)
@@ -365,13 +345,13 @@ class Runner:
 
     async def _maybe_snapshot(self) -> None:
         due = self._snapshot_times.due(self._decider.inputs, self._writer.messages)
-        if due and not self._ledger.pending and not self._scheduled:
+        if due and not self._behind:
             await self.snapshot()
 
     async def _leave(self) -> None:
         """A last snapshot: whoever goes on has nothing to decide again, which other code might do differently."""
         seconds = self._around.settings.leave_seconds_max
-        if seconds and self._settled and not (self._ledger.pending or self._scheduled):
+        if seconds and self._settled and not self._behind:
             await finished(self._save_within(seconds))
 
     async def _save_within(self, seconds: float) -> None:
@@ -390,8 +370,8 @@ class Runner:
             inputs=self._decider.inputs,
             records=self._decider.snapshot(),
             hash_state=self._ledger.hash.state(),
-            answered=self._answered,
-            keys=self._keys.known(),
+            answered=self._commands.answered,
+            keys=self._commands.known,
             written=written,
         )
         name = await snapshots.save(self._around.blobs, snapshot)

@@ -1,0 +1,89 @@
+"""A restart while nothing comes: what was read is read again at once, and commands are answered without another row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.sessions.pace import Pace
+from engine.sessions.plan import SessionWish, StrategyWish
+from engine.sessions.runner import RunnerSettings
+from events.facts import CancelOrder, CommandAccepted, SessionSpec
+from events.rows import Rows
+from tests.engine.sessions.memory_house import MemoryHouse, until, walk
+
+EMA = (StrategyWish(strategy="ema_cross", params={"fast": 5, "slow": 20}),)
+READ, YEARS = 600, 10
+YEAR_NS = 365 * 86_400 * 1_000_000_000
+NO_SNAPSHOT = RunnerSettings(leave_seconds_max=0)
+
+
+def rows() -> Rows:
+    """A minute of trades, then one a year: a paced session stands still."""
+    made = walk(READ + YEARS, instruments=1)
+    for name in ("ts_event_ns", "ts_received_ns"):
+        made[name][READ:] += YEAR_NS * np.arange(1, YEARS + 1)
+    return made
+
+
+async def quiet_session(house: MemoryHouse) -> SessionSpec:
+    """A paced paper session."""
+    imported = await house.record(rows())
+    wish = SessionWish(mode="paper", recording=imported.recording.id, strategies=EMA, acceleration=100.0)
+    return await house.start_session(wish)
+
+
+async def cancelled(house: MemoryHouse, session: str, key: str) -> int:
+    """Before which input a command was answered that changes nothing."""
+    answer = await house.send(CancelOrder(key=key, user="ann", session=session, order=0))
+    assert isinstance(answer, CommandAccepted)
+    assert answer.effective_input is not None
+    return answer.effective_input
+
+
+async def stood_still(house: MemoryHouse, session: str) -> None:
+    """Wait until the session has read the minute."""
+    looks = iter(range(10_000))
+
+    async def there() -> bool:
+        return await cancelled(house, session, f"look-{next(looks)}") == READ
+
+    await until(there)
+
+
+async def test_a_command_is_answered_after_a_restart_without_another_row(tmp_path: Path) -> None:
+    """In a quiet market a restarted session answers commands, though one of before acted behind its last row."""
+    house = MemoryHouse(tmp_path)
+    await house.start()
+    async with house.host("first", NO_SNAPSHOT):
+        spec = await quiet_session(house)
+        await stood_still(house, spec.session)
+    async with house.host("second", NO_SNAPSHOT):
+        assert await cancelled(house, spec.session, "again") == READ
+    async with house.host("third"):
+        assert await cancelled(house, spec.session, "with-a-snapshot-behind") >= READ
+    async with house.host("fourth"):
+        assert await cancelled(house, spec.session, "from-the-snapshot") >= READ
+
+
+async def test_rows_of_an_earlier_run_are_read_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catching up does not wait for the pace of the market: rows decided before are not paced a second time."""
+    waited: list[int] = []
+    wait = Pace.wait
+
+    async def noted(pace: Pace, next_ns: int) -> None:
+        waited.append(next_ns)
+        await wait(pace, next_ns)
+
+    house = MemoryHouse(tmp_path)
+    await house.start()
+    async with house.host("first", NO_SNAPSHOT):
+        spec = await quiet_session(house)
+        await stood_still(house, spec.session)
+    monkeypatch.setattr(Pace, "wait", noted)
+    async with house.host("second", NO_SNAPSHOT):
+        await cancelled(house, spec.session, "again")
+    assert waited
+    assert min(waited) > rows()["ts_event_ns"][READ - 1]
