@@ -8,6 +8,7 @@ from tests.api.worlds import World
 from tests.documents import (
     cases_001_backtests,
     cases_001_market,
+    cases_001_rules,
     cases_001_strategies,
 )
 from tests.documents.shapes import inventory
@@ -18,6 +19,7 @@ ENTRIES = inventory("s1.")
 CASES = {
     **cases_001_backtests.CASES,
     **cases_001_market.CASES,
+    **cases_001_rules.CASES,
     **cases_001_strategies.CASES,
 }
 

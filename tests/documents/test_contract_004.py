@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.api.worlds import World
-from tests.documents import cases_004_instruments
+from tests.documents import (
+    cases_004_instruments,
+    cases_004_rules,
+)
 from tests.documents.shapes import inventory
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -13,6 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ENTRIES = inventory("s4.")
 CASES = {
     **cases_004_instruments.CASES,
+    **cases_004_rules.CASES,
 }
 
 

@@ -1,0 +1,25 @@
+"""Contract 003, monitoring: entries of the inventory as cases, one file a resource."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.worlds import World
+from tests.documents import (
+    cases_003_rules,
+)
+from tests.documents.shapes import inventory
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ENTRIES = inventory("s3.")
+CASES = {
+    **cases_003_rules.CASES,
+}
+
+
+@pytest.mark.parametrize("entry", CASES)
+async def test_entry(made: World, entry: str) -> None:
+    """What the contract documents is so."""
+    assert entry in ENTRIES, "the inventory has it no more"
+    await CASES[entry](made)
