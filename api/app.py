@@ -31,6 +31,7 @@ from api.house import House
 from api.monitoring import inference as monitoring_inference
 from api.monitoring import training as monitoring_training
 from api.pages import routes as pages
+from api.panel import configuration as panel_configuration
 from api.panel import instruments as panel_instruments
 from api.platform import backtests as platform_backtests
 from api.platform import models as platform_models
@@ -38,6 +39,7 @@ from api.platform import predictions as platform_predictions
 from api.platform import strategies as platform_strategies
 from api.platform import system as platform_system
 from api.reading.asking import dependencies
+from api.research import configuration as research_configuration
 from api.research import models as research_models
 from api.research import training as research_training
 from api.strict_request import StrictRequest
@@ -54,12 +56,14 @@ ROOMS = (
     monitoring_training,
     orders,
     pages,
+    panel_configuration,
     panel_instruments,
     platform_backtests,
     platform_models,
     platform_predictions,
     platform_strategies,
     platform_system,
+    research_configuration,
     research_models,
     research_training,
     session_control,

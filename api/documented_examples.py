@@ -121,6 +121,15 @@ EXAMPLES: dict[str, Any] = {
         "initial_capital": 10_000.0,
         "params": {"fast": 50, "slow": 200, "position_size": 0.1, "stop_loss_pct": 0.02},
     },
+    "PUT /api/v1/config": {"transformer": {"epochs": 200, "learningRate": 0.00005}},
+    "POST /api/v1/config/validate": {"transformer": {"epochs": 50, "learningRate": 0.0001}},
+    "POST /api/v1/config/templates": {
+        "name": "My Config",
+        "description": "Few epochs for EURUSD",
+        "config": {"transformer": {"epochs": 50}},
+    },
+    "PUT /api/config/{section}": {"maxPositionSize": 0.01},
+    "POST /api/config/import": {"content": "risk:\n  maxPositionSize: 0.01\n", "format": "yaml"},
     "POST /api/sessions": {
         "mode": "backtest",
         "recording": "rec_01hf",

@@ -23,6 +23,7 @@ from api.settings import Settings
 from api.streams.broadcast import Broadcast
 from api.streams.hub import Hub, HubSettings
 from api.streams.jobs import JobFeed
+from engine.configuration.changes import Values
 from engine.strategies.registry import Registry
 from events.clock import Clock
 from events.tape import Keys, Tail, Tape
@@ -37,7 +38,7 @@ class Ground:
     """What a house stands on. `api.bootstrap` lays it on the real servers, tests in memory.
 
     `read_model` is open; `beside` are projections that this process keeps as well (the market store in DuckDB);
-    `verify` decides a session again.
+    `verify` decides a session again; `overrides` are values of the configuration that the environment sets.
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class Ground:
     market: MarketStore
     verify: Verify
     beside: Sequence[Projection] = ()
+    overrides: Values = field(default_factory=dict)
 
 
 class Follower(Protocol):
@@ -94,6 +96,7 @@ class House:
     market: MarketStore
     verifications: Verifications
     hot: HotAnswers
+    overrides: Values  # of the configuration, by the environment
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def start(self) -> None:
@@ -181,4 +184,5 @@ def build(ground: Ground) -> House:
         market=ground.market,
         verifications=Verifications(ground.verify, note_by(commands, ground.clock), ground.clock),
         hot=hot,
+        overrides=ground.overrides,
     )

@@ -31,6 +31,7 @@ class Places:
         self.seal = folder / "seal"
         self.vault_seal = self.seal / "vault"
         self.password = self.secrets / "admin-password"
+        self.configuration_seen = self.run / "configuration-seen.json"
         self.token_secret = self.secrets / "token-secret"
 
     def make(self) -> None:

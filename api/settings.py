@@ -14,6 +14,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from engine.configuration import environment
 from events.errors import InvalidInput
 
 ENV_PREFIX = "TAPEDECK_"
@@ -138,6 +139,13 @@ class LimitsSettings(Section, frozen=True):
     socket_messages_per_second: Annotated[int, Meta(ge=1, description="messages of one client to /ws per second")] = 50
 
 
+class ConfigurationSettings(Section, frozen=True):
+    """The configuration that users change: a file that is read again when it changes, and never written."""
+
+    file: Annotated[str, Meta(description="YAML of sections whose changes on disk are taken over; empty: none")] = ""
+    look_seconds: Annotated[float, Meta(ge=0.1, le=3_600, description="between two looks at it")] = 1.0
+
+
 class Settings(Section, frozen=True):
     """All settings."""
 
@@ -152,6 +160,7 @@ class Settings(Section, frozen=True):
     jobs: JobSettings = JobSettings()
     processes: ProcessesSettings = ProcessesSettings()
     limits: LimitsSettings = LimitsSettings()
+    configuration: ConfigurationSettings = ConfigurationSettings()
     sources: Annotated[tuple[SourceSettings, ...], Meta(description="sources that sessions can tail")] = (
         SourceSettings(id="simulated", kind="simulated", symbols=("BTC_USDT", "ETH_USDT", "SOL_USDT")),
     )
@@ -178,6 +187,7 @@ ENV_OTHER = frozenset(
         "TAPEDECK_DATA_DIR",
         "TAPEDECK_REQUIRE_QUESTDB",
         "TAPEDECK_CONFIG",
+        "TAPEDECK_MASTER_KEY",
         "TAPEDECK_PASSWORD",
         "TAPEDECK_SETTINGS",
     }
@@ -198,10 +208,16 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
         if name in env:
             _put(tree, keys, env[name])
     unknown = [
-        name for name in env if name.startswith(ENV_PREFIX) and name not in _known_env() and name not in ENV_OTHER
+        name
+        for name in env
+        if name.startswith(ENV_PREFIX)
+        and name not in _known_env()
+        and name not in ENV_OTHER
+        and not name.startswith(environment.PREFIX)
     ]
     if unknown:
         raise InvalidInput(f"There is no setting {unknown[0]}.", field=unknown[0], hint="See docs/settings.md.")
+    environment.overrides(env)
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -225,7 +241,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _known_env() -> dict[str, tuple[str, ...]]:
     names = dict(ENV_NAMES)
-    for section in ("tape", "market", "api", "engine", "jobs", "processes", "limits"):
+    for section in ("tape", "market", "api", "engine", "jobs", "processes", "limits", "configuration"):
         kind = type(getattr(Settings(), section))
         for key in kind.__struct_fields__:
             names.setdefault(f"{ENV_PREFIX}{section}_{key}".upper(), (section, key))

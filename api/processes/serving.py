@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from api.auth.tokens import secret_file
 from api.house import Ground, House, build
 from api.places import Places
 from api.processes.attending import Attending
+from api.processes.configuration_file import ConfigurationFile
 from api.processes.rebuilding import Rebuilding, market_content
 from api.processes.signs import STATES, State, host_name, shown
 from api.processes.telling import until_told
@@ -26,6 +28,7 @@ from api.reading.reader import is_ready
 from api.servers import market_store_of
 from api.services.verification import in_thread
 from api.settings import Settings
+from engine.configuration import environment
 from engine.recordings.reading import RecordingReader
 from engine.recordings.segments import Segments
 from engine.sessions.decider import Decider
@@ -52,6 +55,8 @@ async def serve(settings: Settings, name: str = "") -> None:
             attending = Attending(ground.tape, f"{host_name()}-{name or 'api'}", rebuilding.carry)
             await attending.start()
             stack.push_async_callback(attending.close)
+        watching = asyncio.create_task(ConfigurationFile(house).run())
+        stack.callback(watching.cancel)
         server = Server(
             create_app(house),
             address=settings.api.host,
@@ -122,6 +127,7 @@ async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Gr
         market=market,
         verify=in_thread(lambda: _own_tape(settings), lambda spec: Decider(spec, registry)),
         beside=beside,
+        overrides=environment.overrides(os.environ),
     )
 
 

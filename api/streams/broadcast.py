@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 import structlog
 
-from events import codec
+from events import codec, subjects
 from events.clock import iso
 from events.errors import LimitReached, Undecodable
 from events.facts import Fact, SessionEnded, SessionFailed, SessionStarted
+from events.facts.configuration import ConfigurationChanged
 from events.tape import Message, Tail, Tape
 
 log = structlog.get_logger(__name__)
 
-FOLDED = ("tape.session.*.fact", "tape.research.*.fact")
+FOLDED = ("tape.session.*.fact", "tape.research.*.fact", subjects.CONFIGURATION)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,7 +54,7 @@ class Listener:
 
 
 class Broadcast:
-    """Turns life-cycle facts into messages for all WebSocket clients of this process."""
+    """Turns facts of life cycles and of the configuration into messages for all WebSocket clients of this process."""
 
     def __init__(self, tape: Tape, clients_max: int, queue_max: int) -> None:
         self._tape = tape
@@ -121,5 +122,9 @@ def _word(fact: Fact) -> tuple[str, dict[str, Any]] | None:
             return "session_stopped", {"session_id": fact.session, "reason": fact.reason, "equity": fact.equity}
         case SessionFailed():
             return "session_failed", {"session_id": fact.session, "code": fact.code, "message": fact.message}
+        case ConfigurationChanged():
+            values = {one.key: one.value for one in fact.values}
+            who = {"user": fact.user, "origin": fact.origin}
+            return "config_updated", {"changed": list(values), "values": values, **who}
         case _:
             return None

@@ -10,6 +10,7 @@ import msgspec
 from engine.aggregates.aggregate import Asked, Outcome
 from engine.configuration.changes import DOCUMENT_BYTES_MAX, Values, check_whole, flat, read
 from engine.configuration.sections import DEFAULTS
+from engine.configuration.templates import RESERVED
 from events import subjects
 from events.errors import Bug, Conflict, InvalidInput, LimitReached
 from events.facts import Command, Fact
@@ -70,13 +71,13 @@ class ConfigurationAggregate:
         if not values:
             return Outcome()
         fact = ConfigurationChanged(values=values, user=command.user, origin=command.origin, command=asked.sequence)
-        return Outcome(facts=(fact,))
+        return Outcome(str(asked.sequence), (fact,))  # a repeat finds by it what was changed
 
     def _save(self, command: SaveTemplate, asked: Asked) -> Outcome:
         check_template(command)
         given = read(parsed(command.values))
         check_whole(flat(DEFAULTS) | given)
-        if command.template in self.templates:
+        if command.template in self.templates or command.template in RESERVED:
             raise Conflict(f"Template {command.template} is there already.", code="TEMPLATE_EXISTS", field="id")
         if len(self.templates) >= TEMPLATES_MAX:
             raise LimitReached(f"{TEMPLATES_MAX} templates are there (TEMPLATES_MAX).")

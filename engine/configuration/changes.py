@@ -39,9 +39,14 @@ def flat(configuration: Configuration) -> Values:
     """Its values by dotted key."""
     return {
         f"{section}.{name}": value
-        for section, values in msgspec.to_builtins(configuration).items()
+        for section, values in _plain(configuration).items()
         for name, value in values.items()
     }
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON holds it: a list is never a tuple, so that equal ones are equal."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def nested(values: Values) -> dict[str, dict[str, Any]]:
@@ -82,7 +87,7 @@ def _read_section(section: str, fields: dict[Any, Any], values: Values, wrong: W
             wrong[key] = ["Unknown setting"]
             continue
         try:
-            values[key] = msgspec.to_builtins(msgspec.convert(value, kind))
+            values[key] = _plain(msgspec.convert(value, kind))
         except (msgspec.ValidationError, OverflowError) as error:
             wrong[key] = [_reason(kind, value, str(error))]
             continue

@@ -21,6 +21,7 @@ _VALUES = (
     ("username", "VARCHAR"),
     ("origin", "VARCHAR"),
     ("changed_ns", "BIGINT"),  # appended then
+    ("command", "BIGINT"),  # its sequence
 )
 _TEMPLATES = (
     ("name", "VARCHAR"),
@@ -52,7 +53,7 @@ class ConfiguredValues:
             case ConfigurationChanged():
                 for one in fact.values:
                     row = (bytes(one.value).decode(), bytes(one.before).decode(), fact.user, fact.origin)
-                    self._values.put((one.key,), (*row, event.appended_ns), event.sequence)
+                    self._values.put((one.key,), (*row, event.appended_ns, fact.command), event.sequence)
             case TemplateSaved():
                 saved = (fact.name, fact.description, bytes(fact.values).decode(), fact.user, fact.saved_ns)
                 self._templates.put((fact.template,), saved, event.sequence)
@@ -108,8 +109,13 @@ def changes(snapshot: Snapshot, page: Page | None = None) -> Listed[ChangeRow]:
     total = snapshot.count(f"SELECT count(*) FROM configuration WHERE {where}")
     order = page.sql("sequence_from", "setting")
     rows = snapshot.rows(f"SELECT {_CHANGE} FROM configuration WHERE {where} {order}")
-    decode = msgspec.json.decode
-    return listed([ChangeRow(row[0], decode(row[1]), decode(row[2]), *row[3:]) for row in rows], total, page)
+    return listed([_change(row) for row in rows], total, page)
+
+
+def changed_by(snapshot: Snapshot, command: int) -> list[ChangeRow]:
+    """What one command changed, by key."""
+    rows = snapshot.rows(f"SELECT {_CHANGE} FROM configuration WHERE command = {command:d} ORDER BY setting")
+    return [_change(row) for row in rows]
 
 
 def templates(snapshot: Snapshot, page: Page | None = None) -> Listed[TemplateRow]:
@@ -129,6 +135,11 @@ def template(snapshot: Snapshot, name: str) -> TemplateRow:
     if row is None:
         raise Unknown(f"Template not found: {name[:80]!r} as of sequence {snapshot.sequence}.", field="id")
     return _template(row)
+
+
+def _change(row: tuple) -> ChangeRow:
+    key, value, before, *rest = row
+    return ChangeRow(key, msgspec.json.decode(value), msgspec.json.decode(before), *rest)
 
 
 def _template(row: tuple) -> TemplateRow:

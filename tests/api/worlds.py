@@ -137,6 +137,7 @@ async def world(
     engine: bool = False,
     api: ApiSettings | None = None,
     limits: LimitsSettings = TEST_LIMITS,
+    overrides: dict[str, Any] | None = None,
 ) -> AsyncIterator[World]:
     """A house that runs; with `engine` sessions run as well."""
     clock = SystemClock()
@@ -173,6 +174,7 @@ async def world(
             market=market,
             verify=in_place(tape, around.reader, around.make_decider),
             beside=[MarketProjection(market)],
+            overrides=overrides or {},
         )
         house = build(ground)
         await house.start()

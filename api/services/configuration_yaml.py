@@ -1,0 +1,41 @@
+"""The configuration as YAML: written for an export, read for an import and from the file of the settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from engine.configuration.changes import DOCUMENT_BYTES_MAX, Values, nested
+from events.errors import InvalidInput
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and takes `1e-4` for the number that its writer meant."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+)
+
+
+def written(values: Values) -> str:
+    """Sections with their values."""
+    return yaml.safe_dump(nested(values), sort_keys=False, default_flow_style=None)
+
+
+def parsed(text: str, field: str) -> Any:
+    """What a document holds; an empty one holds no section.
+
+    Raises:
+        InvalidInput: longer than `DOCUMENT_BYTES_MAX`, or no YAML.
+    """
+    if len(text.encode("utf-8", "replace")) > DOCUMENT_BYTES_MAX:
+        raise InvalidInput(f"The document must be at most {DOCUMENT_BYTES_MAX} bytes.", field=field)
+    try:
+        found = yaml.load(text, Loader=_Loader)  # a subclass of SafeLoader
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise InvalidInput(f"The document is no YAML: {said}.", field=field) from None
+    return {} if found is None else found
