@@ -24,6 +24,7 @@ from api import (
     tape,
 )
 from api.access import guard
+from api.allowed_methods import methods_by_path, name_all_methods
 from api.documentation import openapi
 from api.errors import answer
 from api.front import EXPOSED, Front
@@ -96,6 +97,7 @@ def create_app(house: House) -> Litestar:
         dependencies=provided,
         guards=[guard, refuse_unknown],
         exception_handlers={Exception: answer},
+        before_send=[name_all_methods],
         cors_config=CORSConfig(
             allow_origins=list(api.cors_origins),
             allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
@@ -111,5 +113,6 @@ def create_app(house: House) -> Litestar:
         debug=False,
     )
     app.state.parameters = known_parameters(app)
+    app.state.methods = methods_by_path(app)
     app.asgi_handler = Front(app.asgi_handler, house)
     return app

@@ -5,6 +5,7 @@ It is made once, when it is first asked for: a start does not wait for it.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,6 +126,7 @@ def complete(app: Litestar) -> Schema:
     schemas = parts.setdefault("schemas", {})
     schemas |= _schemas_of(ErrorBody, "Error") | _schemas_of(ErrorEnvelope, "ErrorEnvelope")
     schema["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    schema = _as_it_is_read(schema, strict_bodies(app))
     options = dict(_options(app))
     for path, item in schema["paths"].items():
         for method, operation in item.items():
@@ -142,6 +144,38 @@ def _schemas_of(kind: type[msgspec.Struct], name: str) -> Schema:
     """Schema of a struct under a name, and of those within it under theirs."""
     _, parts = msgspec.json.schema_components([kind], ref_template="#/components/schemas/{name}")
     return {name if key == kind.__name__ else key: value for key, value in parts.items()}
+
+
+def strict_bodies(app: Litestar) -> frozenset[str]:
+    """Names of the bodies, and of what is in them, that take no other fields than theirs."""
+    found: set[str] = set()
+    waiting: list[Any] = [
+        handler.parsed_data_field.annotation
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler, _ in route.route_handler_map.values()
+        if handler.parsed_data_field is not None
+    ]
+    while waiting:
+        kind = waiting.pop()
+        waiting += typing.get_args(kind)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__name__ not in found:
+            waiting += typing.get_type_hints(kind, include_extras=True).values()
+            if kind.__struct_config__.forbid_unknown_fields:
+                found.add(kind.__name__)
+    return frozenset(found)
+
+
+def _as_it_is_read(schema: Any, strict: frozenset[str]) -> Any:
+    """Unions are `anyOf` (a whole number is a number as well), and strict bodies take no other fields."""
+    if isinstance(schema, list):
+        return [_as_it_is_read(one, strict) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {"anyOf" if key == "oneOf" else key: _as_it_is_read(value, strict) for key, value in schema.items()}
+    if made.get("type") == "object" and made.get("title") in strict and "properties" in made:
+        made["additionalProperties"] = False
+    return made
 
 
 def _options(app: Litestar) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
