@@ -39,7 +39,7 @@ bench: setup-dev ## list the benchmarks; ARGS=NAME runs one: ours, the baseline 
 	@$(BIN)/tapedeck bench $(ARGS)
 
 test-faults: setup-dev ## kills, damage and seeds in large numbers
-	@$(PYTEST) --kills 100 --damages 200 --seeds 1000 --stream-clients 200 --stream-seconds 600 --timeout 7200 -m faults $(ARGS)
+	@$(PYTEST) --kills 100 --moments 2 --damages 200 --seeds 1000 --orders 10000 --stream-clients 200 --stream-seconds 600 --timeout 7200 -m faults $(ARGS)
 
 test-fuzz: setup-dev ## hostile input in large numbers
 	@$(PYTEST) --inputs 50000 --timeout 3600 -m fuzz $(ARGS)

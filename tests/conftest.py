@@ -15,7 +15,9 @@ QUESTDB_REQUIRED = os.environ.get("TAPEDECK_REQUIRE_QUESTDB", "") not in ("", "0
 # option, default (what CI runs), what it counts
 COUNTS: tuple[tuple[str, int, str], ...] = (
     ("kills", 25, "kills of each kind of process"),
+    ("moments", 1, "moments of each named point at which a process is killed, of 2: before and after"),
     ("damages", 30, "cases of damage to the log's files"),
+    ("orders", 120, "orders over a line that loses every third reply"),
     ("seeds", 50, "seeds of the whole-system simulation"),
     ("inputs", 3000, "hostile inputs"),
     ("stream-clients", 24, "clients of the event stream"),
@@ -25,6 +27,7 @@ COUNTS: tuple[tuple[str, int, str], ...] = (
 # files that take more than half a minute, the longest first; a worker takes whole files
 LONGEST = (
     "tests/faults/test_house_kills.py",
+    "tests/faults/test_named_points.py",
     "tests/faults/test_poison.py",
     "tests/api/cli/test_houses.py",
     "tests/engine/loop/test_generated_modules.py",
@@ -51,6 +54,12 @@ def kills_count(pytestconfig: pytest.Config) -> int:
 
 
 @pytest.fixture(scope="session")
+def moments_count(pytestconfig: pytest.Config) -> int:
+    """At how many moments, before and after, a process is killed at each named point."""
+    return int(pytestconfig.getoption("--moments"))
+
+
+@pytest.fixture(scope="session")
 def damages_count(pytestconfig: pytest.Config) -> int:
     """How many cases of damage to the log's files are tried."""
     return int(pytestconfig.getoption("--damages"))
@@ -60,6 +69,12 @@ def damages_count(pytestconfig: pytest.Config) -> int:
 def seeds_count(pytestconfig: pytest.Config) -> int:
     """How many seeds the whole-system simulation runs."""
     return int(pytestconfig.getoption("--seeds"))
+
+
+@pytest.fixture(scope="session")
+def orders_count(pytestconfig: pytest.Config) -> int:
+    """How many orders are sent over a line that loses replies."""
+    return int(pytestconfig.getoption("--orders"))
 
 
 @pytest.fixture(scope="session")

@@ -184,8 +184,8 @@ class Host:
 
     async def _claim(self) -> None:
         for name in list(self.desk.running):
-            session = self.desk.sessions[name]
-            if session.spec.mode in self._settings.modes and await self._is_free(session):
+            session = self.desk.sessions.get(name)  # None: its end was folded while another was claimed
+            if session is not None and session.spec.mode in self._settings.modes and await self._is_free(session):
                 reason = self._broken.reason(name)
                 await (self._take(session) if reason is None else self._give_up(session, reason))
 

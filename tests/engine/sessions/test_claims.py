@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from engine.sessions.desk import Desk, DeskLimits
+from engine.sessions.host import Host
 from engine.sessions.life import SessionState
 from engine.sessions.plan import SessionWish, StrategyWish
 from events import codec, subjects
@@ -15,6 +18,7 @@ from events.facts import (
     CommandAccepted,
     CommandRefused,
     Fact,
+    Place,
     SessionClaimed,
     SessionEnded,
     SessionFailed,
@@ -23,6 +27,7 @@ from events.facts import (
     StartSession,
     StopSession,
 )
+from events.memory_keys import MemoryKeys
 from tests.engine.sessions.memory_house import QUICK, MemoryHouse, until, walk
 from tests.engine.sessions.stalled_tail import StalledTails
 
@@ -77,6 +82,58 @@ async def test_a_claim_behind_the_end_harms_no_host(tmp_path: Path) -> None:
         await house.send(StartSession(key="another", user="ann", spec=another))
         assert (await house.ended(another.session)).ended is not None
         assert host.desk.ended[spec.session].state is SessionState.COMPLETED
+
+
+class SlowKeys(MemoryKeys):
+    """Keys whose first answer about an engine comes when something else has happened."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def get(self, key: str) -> bytes | None:
+        """See `Keys.get`."""
+        if key == "engine.first" and self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return await super().get(key)
+
+
+async def test_a_session_that_ends_while_another_is_claimed_is_no_trouble(tmp_path: Path) -> None:
+    """A host that looks for free sessions goes on when one of them ends, and is folded, before its turn comes."""
+    house = MemoryHouse(tmp_path)
+    await house.start()
+    recording = (await house.record(walk(40_000))).recording
+    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, acceleration=1.0)
+    async with house.host("first") as host:
+        specs = [await house.start_session(wish) for _ in range(2)]
+        running = [partial(_is_run_by, "first", host, spec.session) for spec in specs]
+        await until(running[0])
+        await until(running[1])
+    keys = SlowKeys(lifetime_seconds=1.0, clock=house.clock)
+    async with house.host("second", keys=keys) as host:
+        last = specs[-1].session
+
+        async def ends() -> None:
+            end = SessionEnded(
+                session=last, reason="stopped", inputs=0, place=Place(), decision_hash="", counts={}, equity=0.0
+            )
+            await house.tape.append(codec.to_append(end, subjects.session_fact(last), "end"))
+            await until(partial(_is_forgotten, host, last))
+
+        keys.meanwhile = ends
+        await until(partial(_is_run_by, "second", host, specs[0].session))
+        assert keys.meanwhile is None
+        await house.start_session(wish)  # answered: the host goes on
+        await house.send(StopSession(key="stop", user="ann", session=specs[0].session))
+        assert (await house.ended(specs[0].session)).ended is not None
+
+
+async def _is_run_by(engine: str, host: Host, session: str) -> bool:
+    found = host.desk.sessions.get(session)
+    return found is not None and found.engine == engine
+
+
+async def _is_forgotten(host: Host, session: str) -> bool:
+    return session not in host.desk.sessions
 
 
 async def test_no_more_sessions_run_than_the_settings_say(tmp_path: Path) -> None:
