@@ -35,6 +35,7 @@ from api.pages import routes as pages
 from api.panel import configuration as panel_configuration
 from api.panel import instruments as panel_instruments
 from api.platform import backtests as platform_backtests
+from api.platform import keys as platform_keys
 from api.platform import models as platform_models
 from api.platform import predictions as platform_predictions
 from api.platform import strategies as platform_strategies
@@ -60,6 +61,7 @@ ROOMS = (
     panel_configuration,
     panel_instruments,
     platform_backtests,
+    platform_keys,
     platform_models,
     platform_predictions,
     platform_strategies,

@@ -121,6 +121,14 @@ EXAMPLES: dict[str, Any] = {
         "initial_capital": 10_000.0,
         "params": {"fast": 50, "slow": 200, "position_size": 0.1, "stop_loss_pct": 0.02},
     },
+    "POST /api/keys": {
+        "provider_id": "binance",
+        "environment": "testnet",
+        "api_key": "the key as the exchange gave it",
+        "api_secret": "its secret",
+        "label": "My account for tests",
+    },
+    "PUT /api/keys/{api_key_id}": {"label": "My old account for tests"},
     "PUT /api/v1/config": {"transformer": {"epochs": 200, "learningRate": 0.00005}},
     "POST /api/v1/config/validate": {"transformer": {"epochs": 50, "learningRate": 0.0001}},
     "POST /api/v1/config/templates": {

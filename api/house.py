@@ -8,9 +8,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
+from api.auth.encryption import Sealed
+from api.auth.keys import ApiKeys
 from api.auth.tokens import Tokens
 from api.auth.users import Users
 from api.limits import Counters, Limits, limits_of
+from api.places import Places
 from api.reading.hot import HotAnswers
 from api.reading.reader import Reader, is_ready
 from api.services.auditing import Auditing
@@ -50,6 +53,7 @@ class Ground:
     registry: Registry
     code_hash: Callable[[tuple[str, ...]], str]
     token_secret: bytes
+    master_key: bytes
     read_model: DuckReadModel
     market: MarketStore
     verify: Verify
@@ -82,6 +86,7 @@ class House:
     auditing: Auditing
     liveness: Keys
     users: Users
+    keys: ApiKeys
     tokens: Tokens
     hub: Hub
     broadcast: Broadcast
@@ -110,7 +115,7 @@ class House:
             self._open.push_async_callback(self.users.close)
             await self.lookups.start(self.tape)
             self._open.push_async_callback(self.lookups.close)
-            following: list[Follower] = [self.auditing, self.hub, self.broadcast, self.jobs, self.commands]
+            following: list[Follower] = [self.keys, self.auditing, self.hub, self.broadcast, self.jobs, self.commands]
             for each in [*following, self.runner, *self.beside]:
                 await each.start()
                 self._open.push_async_callback(each.close)
@@ -136,6 +141,7 @@ class House:
         """What follows the tape in this process, by name: for health."""
         return {
             "users": self.users.tail,
+            "keys": self.keys.tail,
             "library": self.lookups.tail,
             "events": self.hub.tail,
             "broadcast": self.broadcast.tail,
@@ -170,6 +176,7 @@ def build(ground: Ground) -> House:
         auditing=Auditing(ground.tape, ground.clock, settings.limits.audits_per_minute),
         liveness=ground.liveness,
         users=Users(),
+        keys=ApiKeys(ground.vault, Sealed(ground.master_key, Places(settings.folder).data_keys), ground.clock),
         tokens=Tokens(ground.token_secret, ground.clock),
         hub=Hub(ground.tape, hub),
         broadcast=Broadcast(ground.tape, api.stream_clients_max, api.stream_queue_max),

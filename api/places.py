@@ -33,6 +33,8 @@ class Places:
         self.password = self.secrets / "admin-password"
         self.configuration_seen = self.run / "configuration-seen.json"
         self.token_secret = self.secrets / "token-secret"
+        self.master_key = self.secrets / "master-key"
+        self.data_keys = self.secrets / "keys"
 
     def make(self) -> None:
         """Create what is missing."""

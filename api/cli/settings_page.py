@@ -33,6 +33,8 @@ OTHER_VARIABLES = {
     "TAPEDECK_CONFIG": "the YAML file",
     "TAPEDECK_CONFIG_<SECTION>_<KEY>": "a value of the configuration that users change, such as "
     "`TAPEDECK_CONFIG_BACKTEST_INITIAL_BALANCE`: stands above every change, and reads say so",
+    "TAPEDECK_MASTER_KEY": "32 bytes in hex or base64 under which keys of exchanges are encrypted; a 0600 file of the "
+    "data folder else",
     "TAPEDECK_CACHE_DIR": "folder of what is compiled and downloaded; `tapedeck` in the user's cache folder else",
     "TAPEDECK_PASSWORD": "password for `tapedeck user` and `tapedeck token --user`, where there is no terminal",
     "TAPEDECK_DATA_DIR": "folder of recorded markets that some tests read",

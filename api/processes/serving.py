@@ -16,6 +16,7 @@ from granian.server.embed import Server
 
 from api import bootstrap
 from api.app import create_app
+from api.auth.encryption import master_key
 from api.auth.tokens import secret_file
 from api.house import Ground, House, build
 from api.places import Places
@@ -123,6 +124,7 @@ async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Gr
         registry=registry,
         code_hash=bootstrap.CodeHashes(registry),
         token_secret=secret_file(places.token_secret),
+        master_key=master_key(places.master_key, os.environ),
         read_model=read_model,
         market=market,
         verify=in_thread(lambda: _own_tape(settings), lambda spec: Decider(spec, registry)),

@@ -8,7 +8,19 @@ an upcaster in `codec.py`. A golden sample of every released tag stays in the te
 
 from __future__ import annotations
 
-from events.facts import audit, catalogue, configuration, house, jobs, kinds, recordings, sessions, strategies, users
+from events.facts import (
+    audit,
+    catalogue,
+    configuration,
+    house,
+    jobs,
+    keys,
+    kinds,
+    recordings,
+    sessions,
+    strategies,
+    users,
+)
 from events.facts.catalogue import (
     InstrumentRegistered,
     InstrumentTerms,
@@ -58,7 +70,7 @@ from events.facts.users import (
     UserRemoved,
 )
 
-ROOMS = (kinds, catalogue, recordings, sessions, strategies, users, jobs, house, configuration, audit)
+ROOMS = (kinds, catalogue, recordings, sessions, strategies, users, jobs, house, configuration, audit, keys)
 
 COMMANDS: tuple[type[Command], ...] = tuple(kind for room in ROOMS for kind in getattr(room, "COMMANDS", ()))
 FACTS: tuple[type[Fact], ...] = tuple(kind for room in ROOMS for kind in getattr(room, "FACTS", ()))

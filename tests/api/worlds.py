@@ -170,6 +170,7 @@ async def world(
             registry=registry(),
             code_hash=code_hash,
             token_secret=SECRET,
+            master_key=SECRET,
             read_model=read_model,
             market=market,
             verify=in_place(tape, around.reader, around.make_decider),

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 PENDING: frozenset[str] = frozenset(
     {
-        "s1.keys.list",
-        "s1.keys.create",
-        "s1.keys.update",
-        "s1.keys.delete",
         "s1.portfolio",
         "s1.portfolio.history",
-        "s1.rule.key_hints",
-        "s1.rule.key_soft_delete",
         "s2.backtest.run",
         "s2.backtest.results",
         "s2.backtest.result",

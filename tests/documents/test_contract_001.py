@@ -7,6 +7,7 @@ import pytest
 from tests.api.worlds import World
 from tests.documents import (
     cases_001_backtests,
+    cases_001_keys,
     cases_001_market,
     cases_001_rules,
     cases_001_strategies,
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ENTRIES = inventory("s1.")
 CASES = {
     **cases_001_backtests.CASES,
+    **cases_001_keys.CASES,
     **cases_001_market.CASES,
     **cases_001_rules.CASES,
     **cases_001_strategies.CASES,
