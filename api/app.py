@@ -29,10 +29,12 @@ from api.documentation import openapi
 from api.errors import answer
 from api.front import EXPOSED, Front
 from api.house import House
+from api.monitoring import components as monitoring_components
 from api.monitoring import inference as monitoring_inference
 from api.monitoring import training as monitoring_training
 from api.pages import routes as pages
 from api.panel import configuration as panel_configuration
+from api.panel import health as panel_health
 from api.panel import instruments as panel_instruments
 from api.platform import backtests as platform_backtests
 from api.platform import keys as platform_keys
@@ -43,6 +45,7 @@ from api.platform import system as platform_system
 from api.reading.asking import dependencies
 from api.research import configuration as research_configuration
 from api.research import models as research_models
+from api.research import system as research_system
 from api.research import training as research_training
 from api.strict_request import StrictRequest
 from api.unknown_parameters import known_parameters, refuse_unknown
@@ -54,11 +57,13 @@ ROOMS = (
     jobs,
     login,
     market,
+    monitoring_components,
     monitoring_inference,
     monitoring_training,
     orders,
     pages,
     panel_configuration,
+    panel_health,
     panel_instruments,
     platform_backtests,
     platform_keys,
@@ -68,6 +73,7 @@ ROOMS = (
     platform_system,
     research_configuration,
     research_models,
+    research_system,
     research_training,
     session_control,
     session_results,

@@ -44,12 +44,16 @@ TAGS = {
     "tape": "The log itself: pages and a stream of events.",
     "learning": "Models, predictions and sentiment (001 to 004). What would learn is answered 501 here.",
     "access": "Login and tokens.",
-    "system": "Health.",
+    "system": "Health and components: contracts 002, 003 and 004.",
 }
 # the first path prefix that fits
 TAG_BY_PATH = (
     ("/api/auth/", "access"),
     ("/api/health", "system"),
+    ("/api/status", "system"),
+    ("/api/components", "system"),
+    ("/api/v1/health", "system"),
+    ("/api/v1/metrics", "system"),
     ("/api/audit", "access"),
     ("/api/tape/", "tape"),
     ("/api/market/", "market"),
@@ -226,7 +230,7 @@ def _errors(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> l
         found |= {"413", "415"}
     if opt.get("later") or (path in ("/sessions/start", "/api/sessions") and method == "post"):
         found.add("501")
-    if not path.startswith("/api/health"):
+    if not path.startswith(("/api/health", "/api/v1/health")):
         found.add("503")
     return sorted(found)
 

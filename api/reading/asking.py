@@ -12,6 +12,7 @@ from api.access import role_for
 from api.house import House
 from api.reading.reader import MIN_SEQUENCE, Moment
 from api.services.checkup import Checkup
+from api.services.components import Registry
 from events.clock import from_iso
 from events.errors import InvalidInput
 from projections.read_models.answers import PAGE_OFFSET_MAX, PAGE_ROWS_MAX, Page, Scope
@@ -109,9 +110,11 @@ def provide_scope(
 def dependencies(house: House) -> dict[str, Provide]:
     """Of the whole application."""
     checkup = Checkup(house)
+    registry = Registry(house, checkup)
     return {
         "house": Provide(lambda: house, sync_to_thread=False),
         "checkup": Provide(lambda: checkup, sync_to_thread=False),
+        "registry": Provide(lambda: registry, sync_to_thread=False),
         "at": Provide(provide_moment),
         "page": Provide(provide_page, sync_to_thread=False),
         "of": Provide(provide_scope, sync_to_thread=False),

@@ -179,6 +179,11 @@ class Reader:
             await self._market.wait_visible(moment.least, seconds=WAIT_SECONDS_MAX)
         return moment.sequence
 
+    async def newest_market(self) -> int:
+        """Sequence of the tape's newest market message; 0 where there is none. Raises TapeUnavailable."""
+        newest = await self._tape.last(subjects.MARKET)
+        return newest.sequence if newest else 0
+
 
 def is_ready(runner: ProjectionRunner) -> bool:
     """Whether reads are answered: it has caught up once with the tape of its start, or had nothing to catch up."""

@@ -12,14 +12,17 @@ from msgspec import Meta
 from api.house import House
 from api.processes.signs import Sign, all_signs, told_left_out
 from api.reading.reader import is_ready
+from events import subjects
 from events.clock import NS_PER_SECOND, iso
 from events.errors import TapedeckError
+from events.tape import Message
 from projections.read_models.answers import PAGE_ROWS_MAX, Page
 from projections.read_models.sessions import SessionFilter, sessions
 
 KEPT_SECONDS = 1.0
 ENGINES_MAX = 64
 LAG_EVENTS_MAX = 10_000  # behind the tape's end by more is said to be slow
+MARKET_SECONDS_MAX = 5.0  # behind the tape's newest market message by more, in append time, or for longer: slow
 WAITING_SECONDS_MAX = 30.0  # a session of the tail that no engine claims for longer is a failure
 NOT_OVER = ("started", "running", "suspended")
 
@@ -30,7 +33,9 @@ class Component(msgspec.Struct, frozen=True):
     status: Annotated[str, Meta(description="ok, behind, down or failed")]
     detail: str = ""
     sequence: Annotated[int | None, Meta(description="how far it has come")] = None
-    lag: Annotated[int | None, Meta(description="events of the tape behind its end")] = None
+    lag: Annotated[
+        int | None, Meta(description="events behind the tape's end; of market: its newest market message")
+    ] = None
     lag_seconds: float | None = None
 
 
@@ -148,20 +153,32 @@ def _read_model(house: House) -> Component:
 
 
 async def _market(house: House) -> Component:
+    """How far the market store is behind the newest market message of the tape."""
     try:
         visible = await house.market.visible()
         troubles = await house.market.troubles()
-        last = (await house.tape.info()).last
+        newest = await house.tape.last(subjects.MARKET)
+        lag, seconds = await _market_lag(house, visible, newest)
     except TapedeckError as error:
         return Component("down", str(error))
-    lag = max(0, last - visible)
     halted = [status.error for one in house.beside if (status := one.status()).state == "halted"]
     if halted:
-        return Component("failed", "; ".join(halted), visible, lag)
+        return Component("failed", "; ".join(halted), visible, lag, seconds)
     if troubles:
-        return Component("failed", "; ".join(f"{one.table}: {one.reason}" for one in troubles), visible, lag)
+        return Component("failed", "; ".join(f"{one.table}: {one.reason}" for one in troubles), visible, lag, seconds)
     left_out = told_left_out(sum(one.status().left_out for one in house.beside))
-    return Component("behind" if lag > LAG_EVENTS_MAX else "ok", left_out, visible, lag)
+    waits_ns = house.clock.now_ns() - newest.appended_ns if newest and lag else 0
+    behind = seconds > MARKET_SECONDS_MAX or waits_ns > MARKET_SECONDS_MAX * NS_PER_SECOND
+    return Component("behind" if behind else "ok", left_out, visible, lag, seconds)
+
+
+async def _market_lag(house: House, visible: int, newest: Message | None) -> tuple[int, float]:
+    """Messages and seconds of append time between what is visible and the newest market message."""
+    if newest is None or visible >= newest.sequence:
+        return 0, 0.0
+    seen = await house.tape.get(visible) if visible else None
+    since_ns = seen.appended_ns if seen else (await house.tape.info()).created_ns
+    return newest.sequence - visible, round((newest.appended_ns - since_ns) / NS_PER_SECOND, 3)
 
 
 async def _engines(house: House) -> Component:

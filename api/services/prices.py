@@ -13,7 +13,7 @@ from api.reading.reader import Moment, Reader
 from api.reading.wording import instant, instant_of
 from api.services.market_sources import newest_recordings, sources_of
 from events.clock import NS_PER_SECOND, Clock
-from events.errors import InvalidInput, ReadModelUnavailable
+from events.errors import InvalidInput, OperatingError
 from projections.duckdb.store import Snapshot
 from projections.market_store import MarketStore
 from projections.read_models.instruments import InstrumentRow, every
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 DAY_NS = 86_400 * NS_PER_SECOND
 SOURCES_TRIED = 4  # of one instrument, until one has a price
 WITHOUT_PRICES_SECONDS = 5.0  # how long an answer is kept in which prices are missing that may come
-BEHIND_EVENTS_MAX = 1_000  # a market store further behind the read model answers with prices that are soon old
+BEHIND_EVENTS_MAX = 1_000  # a market store further behind the tape's newest market message: prices are soon old
 
 
 class SymbolPrice(msgspec.Struct, frozen=True):
@@ -97,19 +97,20 @@ class Prices:
         """What is found; whether the market store answered; whether that may be kept: all recorded, none soon old."""
         answer = await self._reader.run(_registered, moment)
         figures: dict[int, _Figures] = {}
-        sequence, why = answer.sequence, ""
+        sequence, why, newest = answer.sequence, "", 0
         try:
             as_of = await self._reader.market_as_of(moment)
+            newest = await self._reader.newest_market()
             for rank in range(SOURCES_TRIED):
                 for source, numbers in _without(answer.value, figures, rank).items():
                     sequence = min(sequence, await self._of_source(source, numbers, as_of, figures))
-        except (ReadModelUnavailable, InvalidInput) as error:
+        except (OperatingError, InvalidInput) as error:
             log.warning("prices_unavailable", error=str(error), code=error.code)
             why = f"The market store gave no answer: {error.message}"
         fetched = instant_of(self._clock.now_ns())
         listed = [_worded(row, figures.get(row.number), fetched, why) for row, _ in answer.value]
         priced = all(row.number in figures for row, sources in answer.value if sources)
-        near = answer.sequence - sequence <= BEHIND_EVENTS_MAX
+        near = newest - sequence <= BEHIND_EVENTS_MAX
         return Found(listed, sequence, answer.epoch), not why, priced and near and not why
 
     async def _of_source(self, source: str, numbers: set[int], as_of: int | None, figures: dict[int, _Figures]) -> int:

@@ -8,6 +8,7 @@ from tests.api.worlds import World
 from tests.documents import (
     cases_004_configuration,
     cases_004_instruments,
+    cases_004_operations,
     cases_004_rules,
 )
 from tests.documents.shapes import inventory
@@ -18,6 +19,7 @@ ENTRIES = inventory("s4.")
 CASES = {
     **cases_004_configuration.CASES,
     **cases_004_instruments.CASES,
+    **cases_004_operations.CASES,
     **cases_004_rules.CASES,
 }
 

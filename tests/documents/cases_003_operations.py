@@ -1,0 +1,110 @@
+"""Contract 003, operations: the components, their figures, the restart of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from api.processes.signs import ROOT, Sign, host_name
+from events import codec, subjects
+from events.facts.house import RestartAccepted
+from tests.api.worlds import World
+from tests.documents.shapes import inventory, misfits
+
+ENTRIES = inventory("s3.")
+NAMES = {"worker-0": "worker", "worker-1": "worker", "engine": "engine", "seal": "seal", "supervisor": "supervisor"}
+
+
+@asynccontextmanager
+async def processes(made: World, *without: str) -> AsyncIterator[None]:
+    """Signs of life of the processes of a house."""
+    host = host_name()
+    keys = []
+    for name, role in NAMES.items():
+        if name not in without:
+            keys.append(f"{ROOT}.{host}.{name}")
+            sign = Sign(name=name, role=role, host=host, pid=os.getpid(), started_ns=made.clock.now_ns() - 90 * 10**9)
+            await made.liveness.put(keys[-1], msgspec.json.encode(sign))
+    try:
+        yield
+    finally:
+        for key in keys:
+            await made.liveness.delete(key)
+
+
+async def tells_its_status(made: World) -> None:
+    """Every component by id; what shows no sign of life does not run, and is an error."""
+    async with processes(made, "seal"):
+        answer = await made.get("/api/status")
+    assert answer.status_code == 200, answer.text
+    assert misfits(answer.json(), ENTRIES["s3.status"]["response_shape"]) == []
+    found = answer.json()["components"]
+    assert {"tape", "read_model", "market", "engine", "worker", "api", "streams", "seal"} <= set(found)
+    assert (found["seal"]["running"], found["seal"]["status"]) == (False, "error")
+    assert (found["worker"]["running"], found["worker"]["status"]) == (True, "ok")
+    assert found["worker"]["uptime"].startswith("1m ")
+    assert found["tape"]["uptime"] == "unknown"
+
+
+async def lists_components(made: World) -> None:
+    """The same as a list with their ids; whether each can be restarted."""
+    async with processes(made):
+        answer = await made.get("/api/components")
+    assert answer.status_code == 200, answer.text
+    found = {one["id"]: one for one in answer.json()["components"]}
+    assert len(found) == answer.json()["total"]
+    assert (found["worker"]["restartable"], found["tape"]["restartable"]) == (True, False)
+
+
+async def measures_a_component(made: World) -> None:
+    """How far it has come and what its processes use; an id that is not there is a 404 that says which are."""
+    async with processes(made):
+        workers = (await made.get("/api/components/worker/metrics")).json()
+        tape = (await made.get("/api/components/tape/metrics")).json()
+    assert [one["name"] for one in workers["processes"]] == ["worker-0", "worker-1"]
+    assert all(one["memory_bytes"] > 1_000_000 and one["uptime_seconds"] >= 90 for one in workers["processes"])
+    assert tape["metrics"]["sequence"] > 0
+    missing = await made.get("/api/components/redis/metrics")
+    assert (missing.status_code, missing.json()["field"]) == (404, "component_id")
+    assert "read_model" in missing.json()["detail"]
+
+
+async def restarts_a_component(made: World) -> None:
+    """A restart is on the tape for each of its processes, once under one key; by a trader, and where it is possible."""
+    path = "/api/components/{}/restart"
+    async with processes(made):
+        before = await made.last()
+        key = {"Idempotency-Key": "restart-1"}
+        answer = await made.post(path.format("worker"), None, **key)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["processes"] == ["worker-0", "worker-1"]
+        assert await _accepted(made, before) == ["worker-0", "worker-1"]
+        assert (await made.post(path.format("worker"), None, **key)).json() == answer.json()
+        assert await _accepted(made, before) == ["worker-0", "worker-1"]
+        last = await made.last()
+        assert (await made.post(path.format("tape"), None)).status_code == 409
+        assert (await made.post(path.format("redis"), None)).status_code == 404
+        assert (await made.post(path.format("worker"), None, "viewer")).status_code == 403
+        assert (await made.client.post(path.format("worker"))).status_code == 401
+    async with processes(made, "supervisor"):
+        assert (await made.post(path.format("worker"), None)).json()["error_code"] == "NO_SUPERVISOR"
+    assert await made.last() == last
+
+
+async def _accepted(made: World, after: int) -> list[str]:
+    found = [
+        codec.decode(one.body, one.sequence)
+        async for one in made.tape.read(after + 1, subjects=(subjects.HOUSE,), end=await made.last())
+    ]
+    return [one.process for one in found if isinstance(one, RestartAccepted)]
+
+
+CASES: dict[str, Callable[[World], Awaitable[None]]] = {
+    "s3.status": tells_its_status,
+    "s3.components": lists_components,
+    "s3.components.metrics": measures_a_component,
+    "s3.components.restart": restarts_a_component,
+}
