@@ -30,6 +30,7 @@ from api.errors import answer
 from api.front import EXPOSED, Front
 from api.house import House
 from api.monitoring import components as monitoring_components
+from api.monitoring import explorer as monitoring_explorer
 from api.monitoring import inference as monitoring_inference
 from api.monitoring import training as monitoring_training
 from api.pages import routes as pages
@@ -58,6 +59,7 @@ ROOMS = (
     login,
     market,
     monitoring_components,
+    monitoring_explorer,
     monitoring_inference,
     monitoring_training,
     orders,

@@ -31,6 +31,7 @@ from engine.strategies.registry import Registry
 from events.clock import Clock
 from events.tape import Keys, Tail, Tape
 from projections.duckdb.read_model import DuckReadModel
+from projections.explorer.explorer import Explorer
 from projections.market_store import MarketStore
 from projections.projection import Projection
 from projections.runner import ProjectionRunner
@@ -102,6 +103,7 @@ class House:
     verifications: Verifications
     hot: HotAnswers
     overrides: Values  # of the configuration, by the environment
+    explorer: Explorer
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def start(self) -> None:
@@ -134,6 +136,7 @@ class House:
     async def close(self) -> None:
         """Stop following. The tape and the stores belong to whoever laid the ground."""
         await self.verifications.close()
+        await self.explorer.close()
         await self._open.aclose()
         self.reader.close()
 
@@ -192,4 +195,5 @@ def build(ground: Ground) -> House:
         verifications=Verifications(ground.verify, note_by(commands, ground.clock), ground.clock),
         hot=hot,
         overrides=ground.overrides,
+        explorer=Explorer(store, ground.clock),
     )

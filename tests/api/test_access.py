@@ -102,6 +102,7 @@ TABLE: dict[tuple[str, str], Needs] = {
     ("GET", "/health"): "public",
     ("POST", "/predict"): "open",
     ("POST", "/api/predict"): "open",
+    ("POST", "/api/db/query"): "viewer",
     ("POST", "/api/training/start"): "trader",
     ("GET", "/api/training/{training_id}/logs"): "open",
     ("POST", "/api/training/{training_id}/stop"): "trader",

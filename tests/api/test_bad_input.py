@@ -46,6 +46,7 @@ POSTS = {
     "/api/training/start": {"symbol": "BTC_USDT", "model": "nbeats"},
     "/api/infer/forecast/nbeats": {"symbol": "BTC_USDT", "history": [1.0, 2.0], "horizon": 5},
     "/api/analyze": {"text": "Up"},
+    "/api/db/query": {"query": "SELECT 1"},
     "/api/strategies/": {"name": "Mine", "type": "ema_cross", "params": {"fast": 5}, "tags": ["a"]},
 }
 OPTIONAL = (f"{SESSION}/stop", f"{SESSION}/code")  # routes whose body may be left out

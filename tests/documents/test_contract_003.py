@@ -6,6 +6,7 @@ import pytest
 
 from tests.api.worlds import World
 from tests.documents import (
+    cases_003_explorer,
     cases_003_operations,
     cases_003_rules,
 )
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ENTRIES = inventory("s3.")
 CASES = {
     **cases_003_operations.CASES,
+    **cases_003_explorer.CASES,
     **cases_003_rules.CASES,
 }
 

@@ -1,0 +1,296 @@
+"""Asking the views: a copy that is new enough, a child that is warm, and an end to every query."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from events.clock import NS_PER_SECOND, Clock
+from events.errors import InvalidInput, OperatingError, ReadModelUnavailable, TooMany
+from projections.duckdb.store import DuckStore, remove
+from projections.explorer import child
+from projections.explorer.copies import Copy, copy_path, forget, publish
+from projections.explorer.views import VIEWS
+
+log = structlog.get_logger(__name__)
+
+_NAMES = [view.name for view in VIEWS]
+
+
+class ExplorerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Named limits of the explorer."""
+
+    text_max: int = 20_000  # characters of a statement
+    seconds_max: float = 2.0  # waiting and running together; then the child is ended
+    copy_seconds_max: float = 8.0  # an older copy is made anew before a query, when the tape has moved on
+    children_max: int = 2  # queries at once
+    waiting_max: int = 16
+    queries_max: int = 500  # of one child
+    rows_max: int = 1_000
+    bytes_max: int = 1_048_576
+    idle_seconds: float = 120.0  # then nothing is kept warm
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a query found, as of when."""
+
+    columns: list[dict[str, str]]
+    rows: list[msgspec.Raw]
+    truncated: bool
+    sequence: int = 0
+    epoch: str = ""
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What a child answers."""
+
+    columns: list[dict[str, str]] = []
+    rows: list[msgspec.Raw] = []
+    truncated: bool = False
+    refused: str = ""
+    code: str = ""
+
+
+class Child:
+    """A process that has a copy open."""
+
+    def __init__(self, process: asyncio.subprocess.Process, copy: Copy) -> None:
+        self.copy = copy
+        self.asked = 0
+        self._process = process
+
+    @classmethod
+    async def start(cls, copy: Copy) -> Child:
+        """A child that has opened a copy."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", str(Path(child.__file__)), str(copy.path)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={},
+            start_new_session=True,
+        )
+        started = cls(process, copy)
+        try:
+            await started._heard()
+        except BaseException:
+            await started.end()
+            raise
+        return started
+
+    async def ask(self, text: str, settings: ExplorerSettings) -> _Said:
+        """What it says. Raises EOFError or OSError where it died over it."""
+        request: dict[str, Any] = {"sql": text.encode("utf-8", "replace").decode(), "views": _NAMES}
+        request |= {"rows_max": settings.rows_max, "bytes_max": settings.bytes_max}
+        data = msgspec.json.encode(request)
+        assert self._process.stdin is not None, "it is a pipe"
+        self.asked += 1
+        self._process.stdin.write(struct.pack(">I", len(data)) + data)
+        return msgspec.json.decode(await self._heard(), type=_Said)
+
+    async def _heard(self) -> bytes:
+        assert self._process.stdout is not None, "it is a pipe"
+        (size,) = struct.unpack(">I", await self._process.stdout.readexactly(4))
+        return await self._process.stdout.readexactly(size)
+
+    async def end(self) -> None:
+        """End it, whatever it does."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+class Explorer:
+    """The explorer of one process. Nothing is made or started before somebody asks."""
+
+    def __init__(self, store: DuckStore, clock: Clock, settings: ExplorerSettings | None = None) -> None:
+        self._store = store
+        self._clock = clock
+        self.settings = settings or ExplorerSettings()
+        self._copy: Copy | None = None
+        self._checked_ns = 0  # when the copy was last what there is
+        self._copying: asyncio.Task[None] | None = None
+        self._free = asyncio.Semaphore(self.settings.children_max)
+        self._waiting = 0
+        self._warm: list[Child] = []
+        self._warming: asyncio.Task[bool] | None = None
+        self._resting: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(self, text: str, least: int = 0) -> Found:
+        """What one SELECT finds in views that show at least sequence `least`.
+
+        Raises:
+            InvalidInput: it is no SELECT on the views alone, fails, takes too long or too much memory.
+            TooMany: too many queries wait, or none of them ended in time.
+            ReadModelUnavailable: the copy was not made, or no child started, in time.
+        """
+        if len(text) > self.settings.text_max:
+            raise InvalidInput(
+                f"query has {len(text)} characters; text_max is {self.settings.text_max}.", field="query"
+            )
+        if self._waiting >= self.settings.waiting_max:
+            raise TooMany(f"{self._waiting} queries run or wait already (waiting_max).", retry_after_s=1.0)
+        self._waiting += 1
+        self._rest_later()
+        try:
+            return await self._bounded(text, least)
+        finally:
+            self._waiting -= 1
+
+    async def _bounded(self, text: str, least: int) -> Found:
+        ends = asyncio.get_running_loop().time() + self.settings.seconds_max
+        try:
+            async with asyncio.timeout_at(ends):
+                copy = await self._current(least)
+                await self._free.acquire()
+        except TimeoutError:
+            if self._copying is not None:
+                raise ReadModelUnavailable("The copy of the views is being made.", hint="Ask again shortly.") from None
+            raise TooMany("Every child is busy with another query (children_max).", retry_after_s=1.0) from None
+        try:
+            return await self._asked(text, copy, ends)
+        finally:
+            self._free.release()
+            self._warm_up()
+
+    async def _asked(self, text: str, copy: Copy, ends: float) -> Found:
+        one: Child | None = None
+        try:
+            async with asyncio.timeout_at(ends):
+                one = await self._taken(copy)
+                said = await one.ask(text, self.settings)
+        except TimeoutError:
+            if one is None:
+                raise ReadModelUnavailable("The explorer is being made ready.", hint="Ask again shortly.") from None
+            self._let_go(one)
+            message = f"The query was ended: it took more than {self.settings.seconds_max:g} s (seconds_max)."
+            raise InvalidInput(message, code="QUERY_TOO_SLOW", field="query", hint="Ask for less at once.") from None
+        except (EOFError, OSError):
+            self._let_go(one)
+            raise _too_large() from None
+        except BaseException:
+            self._let_go(one)
+            raise
+        if one.asked >= self.settings.queries_max or one.copy is not self._copy or (said.refused and not said.code):
+            self._let_go(one)
+        else:
+            self._warm.append(one)
+        if said.refused:
+            raise InvalidInput(said.refused, code=said.code, field="query") if said.code else _too_large()
+        return Found(
+            columns=said.columns,
+            rows=said.rows,
+            truncated=said.truncated,
+            sequence=one.copy.sequence,
+            epoch=one.copy.epoch,
+        )
+
+    # --- children -------------------------------------------------------------------------------------------------
+
+    async def _taken(self, copy: Copy) -> Child:
+        """A child that has the copy open. One that is on its way goes on when whoever waits for it gives up."""
+        while True:
+            while self._warm:
+                one = self._warm.pop()
+                if one.copy is copy:
+                    return one
+                self._let_go(one)
+            if self._warming is None:
+                self._warming = asyncio.create_task(self._warmed(copy))
+            if not await asyncio.shield(self._warming):
+                raise ReadModelUnavailable("A child of the explorer did not start.")
+
+    def _warm_up(self) -> None:
+        if not self._warm and self._warming is None and self._copy is not None and self._resting is not None:
+            self._warming = asyncio.create_task(self._warmed(self._copy))
+
+    async def _warmed(self, copy: Copy) -> bool:
+        try:
+            self._warm.append(await Child.start(copy))
+        except (EOFError, OSError) as error:
+            log.warning("explorer_child_not_started", error=str(error))
+            return False
+        finally:
+            self._warming = None
+        return True
+
+    def _let_go(self, one: Child | None) -> None:
+        if one is not None:
+            task = asyncio.create_task(one.end())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    # --- copies ---------------------------------------------------------------------------------------------------
+
+    async def _current(self, least: int) -> Copy:
+        """A copy that is new enough."""
+        while self._copy is None or self._is_old(self._copy) or self._copy.sequence < least:
+            if self._copying is None:
+                self._copying = asyncio.create_task(self._copied())
+            await asyncio.shield(self._copying)
+        return self._copy
+
+    def _is_old(self, copy: Copy) -> bool:
+        now = self._clock.now_ns()
+        if copy.epoch == self._store.checkpoint.epoch and copy.sequence == self._store.visible:
+            self._checked_ns = now
+        return now - self._checked_ns > self.settings.copy_seconds_max * NS_PER_SECOND
+
+    async def _copied(self) -> None:
+        began = self._clock.now_ns()
+        path = copy_path(self._store, self._clock.new_id())
+        try:
+            if self._copy is None:
+                await asyncio.to_thread(forget, self._store)
+            made = await asyncio.to_thread(publish, self._store, path)
+        finally:
+            self._copying = None
+        before, self._copy, self._checked_ns = self._copy, made, began
+        for one in self._warm:
+            self._let_go(one)
+        self._warm.clear()
+        if before is not None:
+            remove(before.path)  # who has it open keeps it
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def _rest_later(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = asyncio.get_running_loop().call_later(self.settings.idle_seconds, self._rest)
+
+    def _rest(self) -> None:
+        """Keep nothing: nobody has asked for a while."""
+        self._resting = None
+        for one in self._warm:
+            self._let_go(one)
+        self._warm.clear()
+        if self._copy is not None and not self._waiting:
+            remove(self._copy.path)
+            self._copy = None
+
+    async def close(self) -> None:
+        """End the children and delete the copy."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        if self._warming is not None:
+            await self._warming
+        if self._copying is not None:
+            with contextlib.suppress(OperatingError):
+                await self._copying
+        self._rest()
+        await asyncio.gather(*self._tasks)
+
+
+def _too_large() -> InvalidInput:
+    message = "The query was ended: it needs more memory than it may have."
+    return InvalidInput(message, code="QUERY_TOO_LARGE", field="query", hint="Ask for less at once.")
