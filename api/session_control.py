@@ -20,6 +20,7 @@ from api.reading.asking import TEXT_MAX
 from api.reading.reader import Moment, answered, places
 from api.reading.wording import instant, instant_of
 from api.services.acting import IDEMPOTENCY_KEY, Done, Start, act, start
+from api.services.configuration import current
 from api.services.prices import SymbolPrice
 from api.services.strategy_items import StrategyItem, items
 from api.services.strategy_list import StrategyEntry, strategy_list
@@ -179,7 +180,8 @@ async def start_session(
     same body it is answered instead. `live` is refused: no venue is configured.
     """
     user = user_of(request).user
-    wish = wish_of(data, house.lookups.shelf)
+    configured = (await current(house, Moment())).value.whole.backtest
+    wish = wish_of(data, house.lookups.shelf, configured.initial_balance)
     how = await start(house, wish, user, key, Start(replaces=True, idempotent=data.idempotent))
     started = StartedSession(how.session, data.session_type, data.symbols)
     return done(Enveloped(Outcome("session_started", started)), how, house)

@@ -63,7 +63,8 @@ class StartConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     source: Annotated[str | None, Meta(description="the live source of a paper or collect session")] = None
     initial_cash: Annotated[
-        Annotated[float, Meta(gt=0, le=1e15)] | None, Meta(description="of the account; default: global_cap")
+        Annotated[float, Meta(gt=0, le=1e15)] | None,
+        Meta(description="of the account; default: global_cap, else the configured backtest.initialBalance"),
     ] = None
     order_notional: Annotated[
         float, Meta(ge=0, le=1e15, description="size of an entry; 0: a tenth of the allocation")
@@ -93,8 +94,8 @@ class StartRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-def wish_of(request: StartRequest, shelf: Shelf) -> SessionWish:
-    """The session that a body asks for.
+def wish_of(request: StartRequest, shelf: Shelf, balance: float) -> SessionWish:
+    """The session that a body asks for; `balance` is the configured one, where a body names neither cash nor budget.
 
     Raises:
         InvalidInput: with the contract's name of the field at fault.
@@ -109,15 +110,15 @@ def wish_of(request: StartRequest, shelf: Shelf) -> SessionWish:
         recording=recording,
         source=config.source,
         acceleration=_acceleration(request, recording),
-        limits=limits_of(config),
+        limits=limits_of(config, balance),
         seed=config.seed,
         name=config.name,
     )
 
 
-def limits_of(config: StartConfig) -> SessionLimits:
+def limits_of(config: StartConfig, balance: float) -> SessionLimits:
     """Percents and basis points of a body as ratios; the account holds the budget where no cash is named."""
-    cap = config.budget.global_cap if config.budget else SessionLimits().global_cap
+    cap = config.budget.global_cap if config.budget else balance
     return SessionLimits(
         cash=config.initial_cash if config.initial_cash is not None else cap,
         global_cap=cap,

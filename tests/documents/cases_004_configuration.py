@@ -9,7 +9,7 @@ import httpx
 import yaml
 
 from tests.api.asgi_socket import Socket, connected
-from tests.api.worlds import World
+from tests.api.worlds import World, until_state
 from tests.documents.shapes import misfits
 
 PATH = "/api/config"
@@ -64,6 +64,7 @@ async def changes_a_section(made: World) -> None:
     assert [newest[name] for name in ("key", "before", "value", "user", "origin")] == [
         "risk.maxDailyLoss", before["maxDailyLoss"], 0.04, "trader", "request",
     ]  # fmt: skip
+    await reaches_later_sessions(made)
     last = await made.last()
     wrong = await put(made, "risk", {"maxDailyLoss": 2, "defaultStopLossPips": -1})
     assert wrong.status_code == 400
@@ -71,6 +72,21 @@ async def changes_a_section(made: World) -> None:
     assert (await put(made, "broker", {})).status_code == 404
     assert (await made.client.put(f"{PATH}/risk", json={})).status_code == 401
     assert await made.last() == last
+
+
+async def reaches_later_sessions(made: World) -> None:
+    """A session that names no budget starts with the configured balance and keeps it; another has its own."""
+    body = {"session_type": "paper", "symbols": ["BTC_USDT"], "strategy_config": {"strategies": ["grid"]}}
+    for config, balance in (({}, 4_321.0), ({"budget": {"global_cap": 500}}, 500.0)):
+        assert (await put(made, "backtest", {"initialBalance": 4_321.0})).status_code == 200
+        started = await made.post("/sessions/start", body | {"config": config})
+        assert started.status_code == 200, started.text
+        session = started.json()["data"]["data"]["session_id"]
+        await put(made, "backtest", {"initialBalance": 10_000.0})
+        limits = (await made.get(f"/api/sessions/{session}")).json()["spec"]["limits"]
+        assert (limits["cash"], limits["global_cap"]) == (balance, balance)
+        await made.post("/sessions/stop", {"session_id": session})
+        await until_state(made, session, "stopped")
 
 
 async def exports(made: World) -> None:
