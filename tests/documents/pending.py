@@ -22,7 +22,6 @@ PENDING: frozenset[str] = frozenset(
         "s2.ws.server.log_entry",
         "s2.ws.server.job_complete",
         "s2.ws.server.job_error",
-        "s2.rule.error.JOB_RUNNING",
         "s3.ws.monitor",
         "s3.ws.monitor.system_status",
         "s3.ws.monitor.signal",
