@@ -63,7 +63,10 @@ TAG_BY_PATH = (
     ("/api/config", "configuration"),
     ("/api/v1/config", "configuration"),
     ("/api/backtests", "jobs"),
-    ("/api/system/", "jobs"),
+    ("/api/system/resources", "jobs"),
+    ("/api/system/queue", "jobs"),
+    ("/api/system/task-events", "jobs"),
+    ("/api/system/", "system"),
     ("/api/jobs", "jobs"),
     ("/api/v1/training", "learning"),
     ("/api/v1/models", "learning"),
@@ -228,7 +231,7 @@ def _errors(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> l
         found |= {"409"}
     if "requestBody" in operation:
         found |= {"413", "415"}
-    if opt.get("later") or (path in ("/sessions/start", "/api/sessions") and method == "post"):
+    if opt.get("later") or (path in ("/sessions/start", "/api/sessions", "/api/system/mode") and method == "post"):
         found.add("501")
     if not path.startswith(("/api/health", "/api/v1/health")):
         found.add("503")

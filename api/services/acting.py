@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -56,6 +57,14 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     with contextlib.suppress(ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
     return Done(accepted.session, accepted.changed, last, given, accepted.id)
+
+
+def key_of_part(key: str | None, part: str) -> str | None:
+    """The key of one of several commands that a request sends under one key of its client's. Raises InvalidInput."""
+    if key is None:
+        return None
+    check_key(key, IDEMPOTENCY_KEY)
+    return hashlib.blake2b(f"{key}:{part}".encode(), digest_size=16).hexdigest()
 
 
 def check_key(key: str, field: str) -> None:

@@ -6,7 +6,6 @@ What is asked of the parts is `checkup`'s; what the processes say of themselves 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -18,6 +17,7 @@ from msgspec import Meta
 from api.house import House
 from api.processes.signs import Sign, all_signs, host_name
 from api.servers import market_store_of
+from api.services.acting import key_of_part
 from api.services.checkup import VERSION, Checkup, Health
 from api.services.upkeep import restart
 from events.clock import NS_PER_SECOND
@@ -109,7 +109,7 @@ class Registry:
         sequence = 0
         for name in part.processes:
             try:
-                done = await restart(self._house, user, _key(key, name, len(part.processes)), name)
+                done = await restart(self._house, user, key_of_part(key, name), name)
             except NotAvailable as error:
                 raise Conflict(error.message, code=error.code, hint=error.hint) from None
             sequence = max(sequence, done.sequence)
@@ -220,13 +220,6 @@ def worst(parts: list[Part]) -> Word:
 
 def _least(signs: list[Sign], value: Callable[[Sign], int | None]) -> int | None:
     return min((found for sign in signs if (found := value(sign)) is not None), default=None)
-
-
-def _key(key: str | None, process: str, count: int) -> str | None:
-    """A key of its own for each process that one request restarts."""
-    if key is None or count == 1:
-        return key
-    return hashlib.blake2b(f"{key}:{process}".encode(), digest_size=16).hexdigest()
 
 
 def _figures(sign: Sign, now_ns: int) -> Figures:

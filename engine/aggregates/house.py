@@ -1,4 +1,4 @@
-"""The house: restarts of its processes, rebuilds of its read models. It decides; the processes carry them out."""
+"""The house: restarts of its processes, rebuilds of its read models, its mode. It decides; processes carry it out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from engine.aggregates.aggregate import Asked, Outcome
 from events import subjects
 from events.errors import Bug
 from events.facts import Command, Fact
-from events.facts.house import RebuildAccepted, RebuildReadModel, RestartAccepted, RestartProcess
+from events.facts.house import (
+    RebuildAccepted,
+    RebuildReadModel,
+    RestartAccepted,
+    RestartProcess,
+    SetSystemMode,
+    SystemModeSet,
+)
 
 
 class House:
@@ -26,6 +33,9 @@ class House:
             case RebuildReadModel():
                 rebuild = RebuildAccepted(model=command.model, user=command.user, command=asked.sequence)
                 return Outcome(command.model, (rebuild,))
+            case SetSystemMode():
+                fact = SystemModeSet(mode=command.mode, user=command.user, command=asked.sequence)
+                return Outcome(command.mode, (fact,))
             case _:
                 raise Bug(f"The house does not know {type(command).__name__}.")
 

@@ -1,4 +1,4 @@
-"""The house: its processes and read models, and who had them restarted or rebuilt."""
+"""The house: its processes, read models and mode, and who had them restarted, rebuilt or set."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from events.facts.kinds import Command, Fact
 
+Mode = Literal["paper", "backtest", "collect"]
 Model = Literal["read_model", "market", "all"]
 
 
@@ -24,6 +25,22 @@ class RebuildReadModel(Command, frozen=True, tag="RebuildReadModel"):
     aggregate: ClassVar[str] = "house"
 
     model: Model
+
+
+class SetSystemMode(Command, frozen=True, tag="SetSystemMode"):
+    """Which kind of session the control panel starts from now on."""
+
+    aggregate: ClassVar[str] = "house"
+
+    mode: Mode
+
+
+class SystemModeSet(Fact, frozen=True, tag="SystemModeSet"):
+    """The control panel starts sessions of this mode."""
+
+    mode: Mode
+    user: str
+    command: int
 
 
 class RestartAccepted(Fact, frozen=True, tag="RestartAccepted"):
@@ -86,8 +103,9 @@ class RebuildFailed(Fact, frozen=True, tag="RebuildFailed"):
     reason: str
 
 
-COMMANDS: tuple[type[Command], ...] = (RestartProcess, RebuildReadModel)
+COMMANDS: tuple[type[Command], ...] = (RestartProcess, RebuildReadModel, SetSystemMode)
 FACTS: tuple[type[Fact], ...] = (
+    SystemModeSet,
     RestartAccepted,
     RebuildAccepted,
     ProcessRestarted,

@@ -38,6 +38,7 @@ from projections.read_models.results import Results
 from projections.read_models.sessions import GOES_ON, LIFE, Sessions
 from projections.read_models.signals import Signals
 from projections.read_models.strategies import ConfiguredStrategies
+from projections.read_models.system import SystemMode
 
 _RECORDING = (RecordingOpened, RecordingCompleted, RecordingAbandoned)
 # errors of the store that pass: the same batch is tried again
@@ -52,6 +53,7 @@ def plain_keepers() -> tuple[Plain, ...]:
         ConfiguredValues(),
         Instruments(),
         Jobs(),
+        SystemMode(),
     )
 
 

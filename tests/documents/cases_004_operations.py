@@ -1,10 +1,10 @@
-"""Contract 004, operations: health of the components."""
+"""Contract 004, operations: health of the components; the mode; start, stop and restart of the default session."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from tests.api.worlds import World
+from tests.api.worlds import World, until_state
 
 
 async def tells_how_components_are(made: World) -> None:
@@ -22,6 +22,64 @@ async def tells_how_components_are(made: World) -> None:
     assert found["resources"]["memory"]["total"] > 0
 
 
+async def tells_the_state(made: World) -> None:
+    """The mode, what runs, and every component in a word."""
+    answer = await made.get("/api/system/status")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["mode"] in ("paper", "backtest", "collect")
+    assert found["running"] == bool(found["sessions"])
+    assert found["components"]["tape"] == "ok"
+
+
+async def changes_the_mode(made: World) -> None:
+    """By a trader, for all; live needs a venue; what is no mode is refused; a read as of before says what was then."""
+    then = await made.last()
+    answer = await made.post("/api/system/mode", {"mode": "collect"})
+    assert (answer.status_code, answer.json()) == (200, {"mode": "collect", "status": "mode_changed"})
+    found = (await made.get("/api/system/status")).json()
+    assert (found["mode"], found["mode_set_by"]) == ("collect", "trader")
+    assert (await made.get(f"/api/system/status?as_of={then}")).json()["mode"] == "paper"
+    last = await made.last()
+    live = await made.post("/api/system/mode", {"mode": "live"})
+    assert (live.status_code, live.json()["error_code"]) == (501, "NO_VENUE")
+    assert (await made.post("/api/system/mode", {"mode": "dream"})).status_code == 400
+    assert (await made.post("/api/system/mode", {})).status_code == 400
+    assert (await made.post("/api/system/mode", {"mode": "paper"}, "viewer")).status_code == 403
+    assert await made.last() == last
+    await made.post("/api/system/mode", {"mode": "paper"})
+
+
+async def starts_and_stops(made: World) -> None:
+    """The default session starts, is answered while it runs, is replaced by a restart that runs the same, and stops."""
+    first = await made.post("/api/system/start", {})
+    assert first.status_code == 200, first.text
+    name = first.json()["session_id"]
+    ran = await until_state(made, name, "running")
+    assert (ran["mode"], ran["strategies"], ran["user"]) == ("paper", ["pump_v2"], "trader")
+    assert name in [one["session_id"] for one in (await made.get("/api/system/status")).json()["sessions"]]
+    again = await made.post("/api/system/start", {})
+    assert (again.json()["session_id"], again.json()["changed"]) == (name, False)
+    other = (await made.post("/api/system/restart", {})).json()
+    assert (other["status"], other["session_id"] != name) == ("restarted", True)
+    await until_state(made, name, "ended", "stopped")
+    same = await until_state(made, other["session_id"], "running")
+    assert [same[key] for key in ("mode", "strategies", "symbols")] == [
+        ran[k] for k in ("mode", "strategies", "symbols")
+    ]
+    stopped = await made.post("/api/system/stop", {})
+    assert (stopped.status_code, stopped.json()["sessions"]) == (200, [other["session_id"]])
+    await until_state(made, other["session_id"], "ended", "stopped")
+    assert (await made.post("/api/system/stop", {})).json()["sessions"] == []
+    assert (await made.post("/api/system/start", {"x": 1})).status_code == 400
+    assert (await made.post("/api/system/start", {}, "viewer")).status_code == 403
+
+
 CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s4.health.components": tells_how_components_are,
+    "s4.system.status": tells_the_state,
+    "s4.system.mode": changes_the_mode,
+    "s4.system.start": starts_and_stops,
+    "s4.system.stop": starts_and_stops,
+    "s4.system.restart": starts_and_stops,
 }

@@ -30,6 +30,7 @@ from projections.read_models import (
     sessions,
     signals,
     strategies,
+    system,
     trades,
 )
 from projections.read_models.answers import Page, Scope
@@ -99,6 +100,7 @@ def every_query(names: list[str]) -> dict[str, Query]:
         "newest changes of it": lambda at: configuration.changes(at, newest),
         "templates": configuration.templates,
         "template": lambda at: configuration.template(at, "t1"),
+        "mode of the system": system.system_mode,
         "audit": audit.audited,
         "audit of ann": lambda at: audit.audited(at, user="ann", action="login", page=newest),
         "results": results.results,

@@ -27,6 +27,7 @@ from events.facts import (
 from events.facts.audit import ActionAudited
 from events.facts.catalogue import InstrumentChanged, InstrumentDetails, InstrumentRemoved
 from events.facts.configuration import ConfigurationChanged, ConfiguredValue, TemplateSaved
+from events.facts.house import Mode, SystemModeSet
 from events.facts.strategies import (
     StrategyActivated,
     StrategyChanged,
@@ -315,6 +316,9 @@ class _Play:
             name = f"t{self._count}"
             fact = TemplateSaved(template=name, name=name, values=msgspec.Raw(b'{"ppo":{}}'), user="bob", saved_ns=7)
         await self._script.fact(fact, subjects.CONFIGURATION)
+        if self._rng.random() < 0.3:
+            mode: Mode = "collect" if self._rng.random() < 0.5 else "backtest"
+            await self._script.fact(SystemModeSet(mode=mode, user="bob", command=1), subjects.HOUSE)
 
     async def _aside(self) -> None:
         """Events that read models of sessions do not apply, and results of research."""

@@ -1,0 +1,161 @@
+"""Contract 004: state of the system, its mode, and start, stop and restart of the user's default session."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import Meta
+
+from api.access import user_of
+from api.house import House
+from api.reading.reader import Moment, answered
+from api.reading.wording import instant
+from api.services import trading as work
+from api.services.components import Registry, Word, worst
+from api.session_control import Key, done
+from events.clock import iso
+from events.facts import SessionMode
+from projections.read_models.sessions import SessionRow
+
+TRADER = {"role": "trader"}
+
+
+class ModeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which mode."""
+
+    mode: Annotated[SessionMode, Meta(description="live is refused with 501: no venue is configured")]
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An empty body."""
+
+
+class SystemSession(msgspec.Struct, frozen=True):
+    """A session that is not over."""
+
+    session_id: str
+    mode: str
+    user: str
+    state: str
+    symbols: list[str]
+    strategies: list[str]
+    started_at: str | None
+
+
+class SystemState(msgspec.Struct, frozen=True):
+    """The unified state of the system."""
+
+    status: Annotated[Word, Meta(description="the worst of all components")]
+    mode: str
+    mode_set_by: str
+    mode_set_at: str | None
+    running: Annotated[bool, Meta(description="whether a session is not over")]
+    sessions: Annotated[list[SystemSession], Meta(description="the newest 64 that are not over, of every user")]
+    components: dict[str, Word]
+    timestamp: str
+
+
+class ModeSet(msgspec.Struct, frozen=True):
+    """The mode in force now."""
+
+    mode: str
+    status: str = "mode_changed"
+
+
+class SystemStarted(msgspec.Struct, frozen=True):
+    """A session that runs."""
+
+    session_id: str
+    mode: str
+    changed: Annotated[bool, Meta(description="false: it ran already")]
+    status: str
+
+
+class SystemStopped(msgspec.Struct, frozen=True):
+    """Sessions that were told to stop; none ran where it is empty."""
+
+    sessions: list[str]
+    mode: str
+    status: str = "stopped"
+
+
+@get("/api/system/status")
+async def system_status(
+    house: NamedDependency[House], registry: NamedDependency[Registry], at: NamedDependency[Moment]
+) -> Response[SystemState]:
+    """Mode, sessions that are not over, and every component in a word."""
+    parts = await registry.parts()
+    found = await house.reader.run(work.trading, at)
+    mode, rows = found.value
+    body = SystemState(
+        status=worst(parts),
+        mode=mode.mode,
+        mode_set_by=mode.user,
+        mode_set_at=instant(mode.set_ns),
+        running=bool(rows),
+        sessions=[_session(row) for row in rows],
+        components={part.id: part.status for part in parts},
+        timestamp=iso(house.clock.now_ns()),
+    )
+    return answered(body, found.sequence, found.epoch)
+
+
+@post("/api/system/mode", status_code=200, opt=TRADER)
+async def set_mode(
+    data: JSONBody[ModeRequest], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
+) -> Response[ModeSet]:
+    """Set which kind of session the panel starts from now on, for every user; what runs goes on."""
+    how = await work.set_mode(house, user_of(request).user, key, data.mode)
+    return done(ModeSet(data.mode), how, house)
+
+
+@post("/api/system/start", status_code=200, opt=TRADER)
+async def start_system(
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    data: JSONBody[Nothing | None] = None,
+    key: Key = None,
+) -> Response[SystemStarted]:
+    """Start the user's default session of the mode: what they ran last in it, else the active configured strategies on
+    all symbols of a source. While one of theirs in the mode runs, that is answered.
+    """
+    mode, how = await work.begin(house, user_of(request).user, key)
+    return done(SystemStarted(how.session, mode, how.changed, "started"), how, house)
+
+
+@post("/api/system/stop", status_code=200, opt=TRADER)
+async def stop_system(
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    data: JSONBody[Nothing | None] = None,
+    key: Key = None,
+) -> Response[SystemStopped]:
+    """Stop the user's sessions of the mode. None may run: that is answered the same."""
+    mode, stopped = await work.end(house, user_of(request).user, key)
+    sequence = max((how.sequence for how in stopped), default=house.runner.status().visible)
+    return answered(SystemStopped([how.session for how in stopped], mode), sequence, house.reader.epoch)
+
+
+@post("/api/system/restart", status_code=200, opt=TRADER)
+async def restart_system(
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    data: JSONBody[Nothing | None] = None,
+    key: Key = None,
+) -> Response[SystemStarted]:
+    """Stop the user's session of the mode where one runs, and start it anew as it was."""
+    mode, how = await work.again(house, user_of(request).user, key)
+    return done(SystemStarted(how.session, mode, how.changed, "restarted"), how, house)
+
+
+def _session(row: SessionRow) -> SystemSession:
+    return SystemSession(
+        row.session, row.mode, row.user, row.state, row.symbols, row.strategies, instant(row.started_ns)
+    )
+
+
+HANDLERS = [system_status, set_mode, start_system, stop_system, restart_system]
