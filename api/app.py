@@ -46,6 +46,7 @@ from api.platform import strategies as platform_strategies
 from api.platform import system as platform_system
 from api.reading.asking import dependencies
 from api.research import configuration as research_configuration
+from api.research import logs as research_logs
 from api.research import models as research_models
 from api.research import system as research_system
 from api.research import training as research_training
@@ -76,6 +77,7 @@ ROOMS = (
     platform_strategies,
     platform_system,
     research_configuration,
+    research_logs,
     research_models,
     research_system,
     research_training,

@@ -19,6 +19,7 @@ from api.reading.reader import Reader, is_ready
 from api.services.auditing import Auditing
 from api.services.commands import Commands
 from api.services.library import Lookups
+from api.services.logs import LogFolder
 from api.services.machines import Machines
 from api.services.prices import Prices
 from api.services.verification import Verifications, Verify, note_by
@@ -26,6 +27,7 @@ from api.settings import Settings
 from api.streams.broadcast import Broadcast
 from api.streams.hub import Hub, HubSettings
 from api.streams.jobs import JobFeed
+from api.streams.logs import LogFeed
 from engine.configuration.changes import Values
 from engine.strategies.registry import Registry
 from events.clock import Clock
@@ -92,6 +94,8 @@ class House:
     hub: Hub
     broadcast: Broadcast
     jobs: JobFeed
+    logs: LogFeed
+    log_folder: LogFolder
     machines: Machines
     commands: Commands
     lookups: Lookups
@@ -117,8 +121,9 @@ class House:
             self._open.push_async_callback(self.users.close)
             await self.lookups.start(self.tape)
             self._open.push_async_callback(self.lookups.close)
-            following: list[Follower] = [self.keys, self.auditing, self.hub, self.broadcast, self.jobs, self.commands]
-            for each in [*following, self.runner, *self.beside]:
+            streams: list[Follower] = [self.hub, self.broadcast, self.jobs, self.logs]
+            following: list[Follower] = [self.keys, self.auditing, *streams, self.commands, self.runner, *self.beside]
+            for each in following:
                 await each.start()
                 self._open.push_async_callback(each.close)
             warming = asyncio.create_task(asyncio.to_thread(self.lookups.warm))
@@ -132,6 +137,7 @@ class House:
         self.hub.release()
         self.broadcast.release()
         self.jobs.release()
+        self.logs.release()
 
     async def close(self) -> None:
         """Stop following. The tape and the stores belong to whoever laid the ground."""
@@ -168,6 +174,7 @@ def build(ground: Ground) -> House:
         clients_max=api.stream_clients_max, queue_max=api.stream_queue_max, heartbeat_seconds=api.heartbeat_seconds
     )
     reader = Reader(store, runner, ground.tape, ground.market, hot)
+    logs = Places(settings.folder).logs
     commands = Commands(ground.tape, api.answer_seconds_max, ground.clock)
     return House(
         settings=settings,
@@ -184,6 +191,8 @@ def build(ground: Ground) -> House:
         hub=Hub(ground.tape, hub),
         broadcast=Broadcast(ground.tape, api.stream_clients_max, api.stream_queue_max),
         jobs=JobFeed(ground.tape, reader, api.stream_clients_max, api.stream_queue_max),
+        logs=LogFeed(logs, ground.clock, api.stream_clients_max, api.stream_queue_max),
+        log_folder=LogFolder(logs),
         machines=Machines(ground.liveness, settings, ground.clock),
         commands=commands,
         lookups=Lookups(settings, ground.registry, ground.code_hash),

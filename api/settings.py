@@ -139,6 +139,13 @@ class LimitsSettings(Section, frozen=True):
     socket_messages_per_second: Annotated[int, Meta(ge=1, description="messages of one client to /ws per second")] = 50
 
 
+class LogSettings(Section, frozen=True):
+    """Log files of the processes of a house."""
+
+    file_mb: Annotated[int, Meta(ge=1, le=100, description="a log file of this size is put aside, MiB")] = 20
+    files_max: Annotated[int, Meta(ge=1, le=99, description="files put aside that are kept of each process")] = 5
+
+
 class ConfigurationSettings(Section, frozen=True):
     """The configuration that users change: a file that is read again when it changes, and never written."""
 
@@ -161,6 +168,7 @@ class Settings(Section, frozen=True):
     processes: ProcessesSettings = ProcessesSettings()
     limits: LimitsSettings = LimitsSettings()
     configuration: ConfigurationSettings = ConfigurationSettings()
+    logs: LogSettings = LogSettings()
     sources: Annotated[tuple[SourceSettings, ...], Meta(description="sources that sessions can tail")] = (
         SourceSettings(id="simulated", kind="simulated", symbols=("BTC_USDT", "ETH_USDT", "SOL_USDT")),
     )
@@ -241,7 +249,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _known_env() -> dict[str, tuple[str, ...]]:
     names = dict(ENV_NAMES)
-    for section in ("tape", "market", "api", "engine", "jobs", "processes", "limits", "configuration"):
+    for section in ("tape", "market", "api", "engine", "jobs", "processes", "limits", "configuration", "logs"):
         kind = type(getattr(Settings(), section))
         for key in kind.__struct_fields__:
             names.setdefault(f"{ENV_PREFIX}{section}_{key}".upper(), (section, key))

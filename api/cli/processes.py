@@ -9,6 +9,8 @@ import click
 from api.processes.table import PLACES
 from api.settings import Settings
 
+MIB = 1024 * 1024
+
 
 @click.command("run")
 @click.argument("role", type=click.Choice(list(PLACES)))
@@ -19,10 +21,13 @@ def run(settings: Settings, role: str, name: str) -> None:
     import structlog
 
     from api.logs import configure
+    from api.places import Places
     from api.processes import table
+    from api.rotation import Rotation
 
     configure(settings.log_level)
     structlog.contextvars.bind_contextvars(role=role)
+    Rotation(Places(settings.folder).logs, settings.logs.file_mb * MIB, settings.logs.files_max).start()
 
     async def work() -> None:
         await table.role(role)(settings, name)

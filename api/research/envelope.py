@@ -56,13 +56,14 @@ def enveloped(
     request: Request[Any, Any, Any],
     data: T,
     *,
-    sequence: int,
+    sequence: int | None,
     status: int = 200,
     of: Pagination | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response[Any]:
-    """A success as of a sequence."""
+    """A success as of a sequence; None: it does not come from the tape."""
     house: House = request.app.state.house
     meta = Meta(iso(house.clock.now_ns()), request_id(request.scope))
     body = Data(data, meta) if of is None else DataPage(data, of, meta)
-    return Response(body, status_code=status, headers={**places(sequence, house.reader.epoch), **(headers or {})})
+    at = {} if sequence is None else places(sequence, house.reader.epoch)
+    return Response(body, status_code=status, headers={**at, **(headers or {})})

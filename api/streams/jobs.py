@@ -5,13 +5,12 @@ A client has a bounded queue. One that does not keep up is let go, not waited fo
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import NamedTuple
 
 import structlog
 
 from api.reading.reader import Moment, Reader
+from api.streams.listening import Listener
 from events import codec, subjects
 from events.errors import LimitReached, OperatingError, Undecodable
 from events.facts import Fact
@@ -29,36 +28,7 @@ class JobEvent(NamedTuple):
     sequence: int
 
 
-class JobListener:
-    """One client's queue."""
-
-    def __init__(self, queue_max: int) -> None:
-        self._queue: asyncio.Queue[JobEvent | None] = asyncio.Queue(queue_max + 1)
-        self._queue_max = queue_max
-        self.over = False  # behind, or nothing follows
-
-    def offer(self, event: JobEvent) -> None:
-        """Queue an event; one that does not fit is the end of this client."""
-        if self._queue.qsize() >= self._queue_max:
-            self.end()
-        elif not self.over:
-            self._queue.put_nowait(event)
-
-    def end(self) -> None:
-        """Nothing follows."""
-        if not self.over:
-            self.over = True
-            with contextlib.suppress(asyncio.QueueFull):
-                self._queue.put_nowait(None)
-
-    async def next(self, seconds: float) -> JobEvent | None:
-        """The next event; None after `seconds` without one, or when `over`."""
-        if self.over:
-            return None
-        try:
-            return await asyncio.wait_for(self._queue.get(), seconds)
-        except TimeoutError:
-            return None
+JobListener = Listener[JobEvent]
 
 
 class JobFeed:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.fuzz, pytest
 
 Chance = np.random.Generator
 SECONDS_MAX = 2.0
-ENDLESS = ("/api/tape/stream", "/api/system/task-events", "/api/backtests/stream")
+ENDLESS = ("/api/tape/stream", "/api/system/task-events", "/api/backtests/stream", "/api/v1/logs/stream")
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2**31, 2**63, -(2**63), 10**30, 0.1, -0.0, 1e-320, 1.7e308),
     *("", "x", " ", "\x00", "\ud7ff", "\u202e", "🙂", "a" * 300, "../../etc/passwd", "' OR 1=1 --", "{{7*7}}", "NaN"),

@@ -130,6 +130,8 @@ async def pages_through_lists(made: World) -> None:
     """Each list has its block beside the data, and pages follow each other without overlap until the end."""
     for entry in served(method="GET", paginated=True):
         path = entry["path_template"]
+        if "{" in path:
+            continue  # a page of one thing: paged through by the cases of that thing
         whole = (await made.get(f"{path}?limit=1000")).json()
         assert misfits(whole["pagination"], ENTRIES["s2.rule.pagination"]["response_shape"]["pagination"]) == []
         pages, offset, more = [], 0, True

@@ -7,6 +7,7 @@ import pytest
 from tests.api.worlds import World
 from tests.documents import (
     cases_002_configuration,
+    cases_002_logs,
     cases_002_operations,
     cases_002_rules,
 )
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ENTRIES = inventory("s2.")
 CASES = {
     **cases_002_configuration.CASES,
+    **cases_002_logs.CASES,
     **cases_002_operations.CASES,
     **cases_002_rules.CASES,
 }
