@@ -1,0 +1,245 @@
+"""The flows of the five documents from end to end, as their clients go through them; one house, limits as they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from api.settings import LimitsSettings
+from events.rows import MARKET_DTYPE, MarketKind
+from tests.api.asgi_socket import Socket, connected
+from tests.api.recordings import LiveSource, simulated_recording
+from tests.api.sse import Events, listening
+from tests.api.worlds import World, until_state, world
+from tests.documents.cases_001_backtests import asked as backtest_of
+from tests.documents.cases_003_explorer import asked as queried
+from tests.documents.cases_003_operations import processes
+from tests.documents.shapes import inventory
+
+PASSWORD = "correct horse battery"
+FIRST_NS = 1_700_000_000_000_000_000
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not inventory(""), reason="no contracts here"),
+]
+
+
+@dataclass
+class Client:
+    """Somebody with a name and a password."""
+
+    made: World
+    live: LiveSource
+    headers: dict[str, str] = field(default_factory=dict)
+    given: int = 0
+
+    async def log_in(self, name: str) -> None:
+        """Take a token and its CSRF token."""
+        answer = await self.made.client.post("/api/auth/login", json={"username": name, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        pair = answer.json()
+        self.headers = {"Authorization": f"Bearer {pair['access_token']}", "X-CSRF-Token": pair["csrf_token"]}
+
+    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The body of an answer that is a success."""
+        answer = await self.answer(method, path, body, **headers)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    async def answer(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """An answer, read behind all that is on the tape."""
+        await self.made.caught_up()
+        return await self.made.client.request(method, path, json=body, headers=self.headers | headers)
+
+    async def trade(self, count: int = 5) -> None:
+        """The market goes on: trades of both symbols."""
+        rows = np.zeros(2 * count, MARKET_DTYPE)
+        at = FIRST_NS + (self.given + np.arange(2 * count)) * 1_000_000
+        rows["ts_event_ns"] = rows["ts_received_ns"] = at
+        rows["instrument"] = np.tile([1, 2], count)
+        rows["price"] = np.tile([50_000.0, 3_000.0], count)
+        rows["quantity"], rows["kind"], rows["side"] = 10.0, int(MarketKind.TRADE), 1
+        self.given += 2 * count
+        await self.live.give(rows)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """A client of a house with a recording, a live source and limits as they are by default."""
+    folder = tmp_path_factory.mktemp("flows")
+    async with world(folder, engine=True, limits=LimitsSettings()) as made:
+        await simulated_recording(made.tape)
+        live = LiveSource(made.tape)
+        await live.open()
+        yield Client(made, live)
+
+
+async def heard(socket: Socket, kind: str) -> dict[str, Any]:
+    """The next message of a kind."""
+    while True:
+        message: dict[str, Any] = await socket.receive(20)
+        if message["type"] == kind:
+            return message
+
+
+async def test_000_a_session_from_choice_to_backtest(client: Client) -> None:
+    """Select, configure, start on paper, watch, stop, start again, choose a recording, backtest it."""
+    await client.log_in("trader")
+    strategies = (await client.ask("GET", "/api/strategies"))["data"]["strategies"]
+    symbols = (await client.ask("GET", "/api/exchange/symbols"))["data"]["symbols"]
+    body: dict[str, Any] = {
+        "session_type": "paper",
+        "symbols": [one["symbol"] for one in symbols if one["symbol"] in ("BTC_USDT", "ETH_USDT")],
+        "strategy_config": {"strategies": [one["id"] for one in strategies if one["id"] in ("pump_v2", "dump_v2")]},
+        "config": {"budget": {"global_cap": 1_000, "allocations": {}}, "stop_loss_percent": 5.0},
+        "idempotent": True,
+    }
+    async with connected(client.made.app) as socket:
+        await socket.send({"type": "ping"})
+        assert (await socket.receive())["type"] == "pong"
+        first = (await client.ask("POST", "/sessions/start", body))["data"]["data"]["session_id"]
+        assert (await heard(socket, "session_started"))["data"]["session_id"] == first
+        await until_state(client.made, first, "running")
+        await client.trade()
+        assert (await client.ask("GET", f"/api/sessions/{first}"))["session"]["mode"] == "paper"
+        await client.ask("POST", "/sessions/stop", {"session_id": first})
+        await heard(socket, "session_stopped")
+        assert (await until_state(client.made, first, "stopped"))["inputs"] >= 10
+        second = (await client.ask("POST", "/sessions/start", body))["data"]["data"]["session_id"]
+        assert (await heard(socket, "session_started"))["data"]["session_id"] == second != first
+    await client.ask("POST", "/sessions/stop", {"session_id": second})
+    recorded = (await client.ask("GET", "/api/data-collection/sessions"))["sessions"]
+    chosen = next(one["session_id"] for one in recorded if one["status"] == "completed")
+    replayed = body | {"session_type": "backtest"}
+    replayed["config"] = body["config"] | {"session_id": chosen, "acceleration_factor": 0}
+    backtest = (await client.ask("POST", "/sessions/start", replayed))["data"]["data"]["session_id"]
+    ended = await until_state(client.made, backtest, "completed")
+    assert (ended["recording"], ended["inputs"] > 10_000) == (chosen, True)
+    assert (await client.ask("POST", f"/api/sessions/{backtest}/verify"))["equal"] is True
+
+
+async def test_001_backtests_of_a_strategy_of_ones_own(client: Client) -> None:
+    """Create a strategy, queue two backtests, hear how they go, read what they found."""
+    await client.log_in("trader")
+    params = {"symbols": ["LTC_USDT"], "timeframe": "5m", "fast": 20, "slow": 60}
+    made = await client.ask("POST", "/api/strategies/", {"name": "Mine", "type": "ema_cross", "params": params})
+    assert (await client.ask("POST", f"/api/strategies/{made['id']}/activate"))["status"] == "active"
+    body = await backtest_of(client.made, strategy=made["id"], params={"position_size": 0.5})
+    async with listening(client.made.app, "/api/system/task-events", headers=client.headers) as events:
+        assert (await events.next())[0] == "initial_state"
+        names = []
+        for seed in (21, 22):
+            names.append((await client.ask("POST", "/api/backtests/run", body | {"seed": seed}))["backtest_id"])
+        told = await _until_completed(events, names)
+    for name in names:
+        assert [kind for kind, one in told if one == name] == ["task_queued", "task_running", "task_completed"]
+    rows = await client.ask("GET", "/api/backtests/?limit=2")
+    assert [one["id"] for one in rows] == names[::-1]
+    one = await client.ask("GET", f"/api/backtests/{names[0]}")
+    assert (one["status"], one["trading"]["total_trades"] > 10) == ("success", True)
+    queue = await client.ask("GET", "/api/system/queue")
+    assert (queue["running_count"], queue["queued_count"]) == (0, 0)
+
+
+async def _until_completed(events: Events, names: list[str]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    while sum(kind == "task_completed" for kind, _ in found) < len(names):
+        kind, body = await events.next()
+        if kind.startswith("task_") and kind != "task_description_update":
+            found.append((kind, body["data"]["task_id"]))
+    return found
+
+
+async def test_003_an_order_watched(client: Client) -> None:
+    """Look after the house, buy by hand on paper, find the fill in the database."""
+    async with processes(client.made):
+        status = await client.ask("GET", "/api/status")
+        assert status["components"]["engine"]["running"] is True
+        listed = (await client.ask("GET", "/api/components"))["components"]
+        for one in listed[:3]:
+            assert (await client.ask("GET", f"/api/components/{one['id']}/metrics"))["metrics"] is not None
+    await client.log_in("trader")
+    wish = {"mode": "paper", "source": "live", "symbols": ["BTC_USDT"], "strategies": [{"strategy": "breakout"}]}
+    session = (await client.ask("POST", "/api/sessions", wish))["session"]
+    await until_state(client.made, session, "running")
+    await client.trade()
+    order = {"symbol": "BTC_USDT", "side": "buy", "quantity": 0.01}
+    once = {"Idempotency-Key": "bought"}
+    assert (await client.ask("POST", f"/api/sessions/{session}/orders", order, **once))["changed"] is True
+    assert (await client.ask("POST", f"/api/sessions/{session}/orders", order, **once))["changed"] is False
+    await client.trade()
+    text = f"SELECT symbol, side, quantity, price FROM fills WHERE session = '{session}'"
+    async with asyncio.timeout(20):
+        while not (rows := await _rows(client, text)):
+            continue
+    assert [row[:3] for row in rows] == [["BTC_USDT", "buy", 0.01]]
+    assert rows[0][3] == pytest.approx(50_000, rel=0.01)
+    held = f"SELECT quantity FROM positions WHERE session = '{session}' AND symbol = 'BTC_USDT'"
+    assert await _rows(client, held) == [[0.01]]
+    await client.ask("POST", f"/api/sessions/{session}/stop", {"close_positions": True})
+    await until_state(client.made, session, "stopped")
+    assert await _rows(client, f"SELECT pnl < 0 FROM trades WHERE session = '{session}'") == [[True]]
+
+
+async def _rows(client: Client, text: str) -> list[list[Any]]:
+    answer = await queried(client.made, text, **{"Tape-Min-Sequence": str(await client.made.caught_up())})
+    assert answer.status_code == 200, answer.text
+    rows: list[list[Any]] = answer.json()["rows"]
+    return rows
+
+
+async def test_004_a_day_at_the_panel(client: Client) -> None:
+    """Log in, change a section that every socket hears of, export, import, register an instrument, restart."""
+    await client.log_in("trader")
+    async with connected(client.made.app) as socket:
+        await socket.send({"type": "ping"})
+        assert (await socket.receive())["type"] == "pong"
+        changed = await client.ask("PUT", "/api/config/risk", {"maxDailyLoss": 0.03})
+        assert changed["maxDailyLoss"] == 0.03
+        assert (await heard(socket, "config_updated"))["data"]["values"] == {"risk.maxDailyLoss": 0.03}
+    exported = await client.ask("POST", "/api/config/export", {})
+    await client.ask("PUT", "/api/config/risk", {"maxDailyLoss": 0.02})
+    imported = await client.ask("POST", "/api/config/import", exported)
+    assert [(one["key"], one["value"]) for one in imported["changed"]] == [("risk.maxDailyLoss", 0.03)]
+    assert (await client.ask("GET", "/api/config/risk"))["maxDailyLoss"] == 0.03
+    item = await client.ask("POST", "/api/instruments", {"symbol": "PANEL_USDT", "exchange": "mexc"})
+    assert item in await client.ask("GET", "/api/instruments?symbol=PANEL_USDT")
+    async with processes(client.made):
+        restarted = await client.ask("POST", "/api/components/worker/restart")
+        assert restarted["processes"] == ["worker-0", "worker-1"]
+
+
+async def test_002_research_until_the_limit(client: Client) -> None:
+    """Configure, keep a template, page through the list, and be told to wait when it is too much."""
+    client.headers = {}
+    changed = await client.ask("PUT", "/api/v1/config", {"transformer": {"epochs": 150}})
+    assert changed["data"]["config"]["transformer"]["epochs"] == 150
+    kept = []
+    for number in range(3):
+        body = {"name": f"Flow {number}", "config": {"transformer": {"epochs": 10 + number}}}
+        kept.append((await client.ask("POST", "/api/v1/config/templates", body))["data"]["id"])
+    paged: list[str] = []
+    while True:
+        page = await client.ask("GET", f"/api/v1/config/templates?limit=2&offset={len(paged)}")
+        paged += [one["id"] for one in page["data"]["templates"]]
+        if not page["pagination"]["hasMore"]:
+            break
+    assert len(paged) == len(set(paged)) == page["pagination"]["total"]
+    assert set(kept) <= set(paged)
+    limit = LimitsSettings().reads_per_minute
+    for _ in range(limit + 1):
+        answer = await client.made.client.get("/api/v1/config")
+        if answer.status_code != 200:
+            break
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "RATE_LIMITED")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    await client.log_in("trader")  # counted by themselves
+    assert (await client.answer("GET", "/api/v1/config")).status_code == 200
