@@ -10,7 +10,8 @@ import pytest
 
 import api
 from api import bootstrap
-from api.settings import EngineSettings, MarketSettings, Settings, SourceSettings
+from api.settings import EngineSettings, MarketSettings, Settings, SourceSettings, load
+from events.errors import InvalidInput
 
 API = Path(api.__file__).parent
 
@@ -42,3 +43,12 @@ async def test_limits_of_queries_are_those_of_the_settings(tmp_path: Path) -> No
     finally:
         await store.close()
     assert bootstrap.host_settings(Settings(engine=EngineSettings(sessions_max=3)), ("paper",)).sessions_max == 3
+
+
+def test_variables_of_the_configuration_and_the_master_key_are_known() -> None:
+    """They are read elsewhere and let through here; a value that cannot be is refused by the name of its variable."""
+    assert load(env={"TAPEDECK_CONFIG_PPO_GAMMA": "0.9", "TAPEDECK_MASTER_KEY": "ab" * 32}) == Settings()
+    for name, text in (("TAPEDECK_CONFIG_PPO_GAMMA", "2"), ("TAPEDECK_CONFIG_PPO_GAMA", "1"), ("TAPEDECK_KEY", "x")):
+        with pytest.raises(InvalidInput) as told:
+            load(env={name: text})
+        assert told.value.field == name

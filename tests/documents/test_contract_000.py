@@ -95,7 +95,8 @@ async def lists_recorded_sessions(made: World) -> None:
 async def starts_and_stops(made: World) -> None:
     """A paper session starts, shows in the list, stops, and starts again."""
     session = await start(made, START)
-    listed = (await made.get("/api/sessions?state=running,started")).json()["rows"]
+    seen = {"Tape-Min-Sequence": str(await made.last())}
+    listed = (await made.get("/api/sessions?state=running,started", **seen)).json()["rows"]
     assert session in [one["session"] for one in listed]
     body = await stop(made, session)
     assert misfits(body, ENTRIES["s0.sessions.stop"]["response_shape"]) == []
