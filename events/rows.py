@@ -147,6 +147,7 @@ class Code(IntEnum):
     NOT_A_NUMBER = 108
     HALTED = 109
     NO_POSITION = 110
+    MARGIN_EXCEEDED = 111
 
 
 # What a strategy said. 48 bytes.

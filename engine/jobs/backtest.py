@@ -8,9 +8,11 @@ import msgspec
 
 from engine.jobs.kind import Kind
 from engine.jobs.work import Work
+from engine.recordings.shelf import Recording
 from engine.recordings.stretches import Span, Stretch, covering, stretch
 from engine.research.metrics.measure import Measurements
-from engine.research.outcome import outcome
+from engine.research.montecarlo import CELLS_MAX, MonteCarlo, MonteCarloWish, of_trades
+from engine.research.outcome import Outcome, outcome
 from engine.sessions.history import History
 from engine.sessions.plan import SessionWish
 from events.errors import Bug
@@ -23,6 +25,10 @@ class BacktestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     wish: SessionWish
     symbol: str = ""
     span: Span = Span()
+    bars: int = 0  # only the last so many of the span, each `bar_ns` long; 0: all of it
+    bar_ns: int = 0
+    monte_carlo: MonteCarloWish | None = None
+    details: msgspec.Raw = msgspec.Raw(b"null")  # JSON of whoever asked; nothing here reads it
 
 
 class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +45,7 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     equity: float
     decision_hash: str
     measurements: Measurements
+    monte_carlo: MonteCarlo | None = None
 
 
 async def backtest(body: BacktestBody, work: Work) -> BacktestResult:
@@ -49,17 +56,15 @@ async def backtest(body: BacktestBody, work: Work) -> BacktestResult:
     """
     wish, found = await planned(body, work)
     history = await work.run(await work.plan(wish))
-    return await asyncio.to_thread(result_of, history, found)
+    return await asyncio.to_thread(result_of, history, found, body.monte_carlo)
 
 
 async def planned(body: BacktestBody, work: Work) -> tuple[SessionWish, Stretch]:
     """The wish with the recording and the rows that it means. Raises InvalidInput, Unknown, Conflict."""
-    wish, shelf = body.wish, (await work.tools.library()).shelf
-    if wish.recording:
-        recording = shelf.find(wish.recording)
-    else:
-        recording = covering(shelf, body.symbol or next(iter(wish.symbols), ""), body.span)
-    found = await stretch(work.tape, recording, body.span)
+    wish = body.wish
+    symbol = body.symbol or next(iter(wish.symbols), "")
+    recording = await recorded(wish.recording or "", symbol, body.span, work)
+    found = await stretch(work.tape, recording, last_bars(recording, body.span, body.bars * body.bar_ns))
     symbols = wish.symbols or ((body.symbol,) if body.symbol else ())
     changed = msgspec.structs.replace(
         wish, mode="backtest", recording=recording.id, symbols=symbols, first=found.first, last=found.last
@@ -67,11 +72,27 @@ async def planned(body: BacktestBody, work: Work) -> tuple[SessionWish, Stretch]
     return changed, found
 
 
-def result_of(history: History, found: Stretch) -> BacktestResult:
+async def recorded(name: str, symbol: str, span: Span, work: Work) -> Recording:
+    """The recording of an id, else the one that covers a span of a symbol. Raises InvalidInput, Unknown."""
+    shelf = (await work.tools.library()).shelf
+    return shelf.find(name) if name else covering(shelf, symbol, span)
+
+
+def last_bars(recording: Recording, span: Span, length_ns: int) -> Span:
+    """The end of a span, `length_ns` long; all of it where that is 0 or longer. Raises Conflict."""
+    if not length_ns:
+        return span
+    whole = recording.whole()
+    behind = min(whole.last_event_ns + 1, span.until_ns or whole.last_event_ns + 1)
+    return Span(max(behind - length_ns, span.first_ns or 0, 0), span.until_ns)
+
+
+def result_of(history: History, found: Stretch, simulated: MonteCarloWish | None = None) -> BacktestResult:
     """The result of an ended session. Raises InvalidInput where its curve has too many periods."""
     spec, ended = history.started.spec, history.ended
     if ended is None:
         raise Bug(f"Session {spec.session} was followed to an end that it has not.")
+    came_to = outcome(history)
     return BacktestResult(
         session=spec.session,
         recording=spec.input.recording or "",
@@ -83,8 +104,19 @@ def result_of(history: History, found: Stretch) -> BacktestResult:
         cash=spec.limits.cash,
         equity=ended.equity,
         decision_hash=ended.decision_hash,
-        measurements=outcome(history).measurements,
+        measurements=came_to.measurements,
+        monte_carlo=monte_carlo(came_to, simulated) if simulated else None,
     )
+
+
+def monte_carlo(came_to: Outcome, wish: MonteCarloWish) -> MonteCarlo | None:
+    """Of its trades that ended; None where none did or it began without capital."""
+    ended, cash = came_to.trades[came_to.trades["open"] == 0], came_to.spec.limits.cash
+    if not len(ended) or cash <= 0.0:
+        return None
+    # so many trades that their paths were too long: fewer of them, and the result says how many
+    simulations = max(1, min(wish.simulations, CELLS_MAX // len(ended)))
+    return of_trades(ended["pnl"] / cash, msgspec.structs.replace(wish, simulations=simulations))
 
 
 def strategies_of(spec: SessionSpec) -> tuple[str, ...]:

@@ -173,7 +173,16 @@ def shape(books: Books, order: Record, intent: Record, kind: int) -> None:
         order["quantity"] = intent["quantity"]
     else:
         price = reserve_price(order, market["last"])
-        order["quantity"] = books[1][order["lane"]]["order_notional"] / price if price > 0.0 else 0.0
+        order["quantity"] = entry_notional(books, order["lane"]) / price if price > 0.0 else 0.0
+
+
+def entry_notional(books: Books, lane_index: int) -> float:
+    """Size of an entry that names none: at its stop loss it loses the risked share of equity; else as the lane says."""
+    lane = books[1][lane_index]
+    account = books[3][0]
+    if account["risk_ratio"] > 0.0 and lane["stop_loss_ratio"] > 0.0:
+        return max(account["equity"], 0.0) * account["risk_ratio"] / lane["stop_loss_ratio"]
+    return lane["order_notional"]
 
 
 def forget(intent: Record) -> None:

@@ -79,17 +79,21 @@ def stopped_price(market: Record, row: Record, price: float, side: int, stop_pri
 
 
 def slipped(books: Books, order: Record, price: float) -> float:
-    """A taker's price after slippage: against the order, to the price step."""
+    """A taker's price after half the spread, where no quote has it, and slippage: against the order, to its step."""
     account = books[3][0]
+    market = books[0][order["instrument"]]
     ratio = account["slippage_ratio"]
+    away = account["slippage"]
     if account["slippage_jitter_ratio"] > 0.0:
         ratio += account["slippage_jitter_ratio"] * chance(account["seed"], order["order"], SLIPPAGE)
-    if ratio == 0.0:
+    if account["half_spread"] > 0.0 and opposite_quote(market, order["side"]) == 0.0:
+        away += account["half_spread"]
+    if ratio == 0.0 and away == 0.0:
         return price
-    step = books[0][order["instrument"]]["price_step"]
+    step = market["price_step"]
     if order["side"] == Side.BUY:
-        return ceil_step(price * (1.0 + ratio), step)
-    worse = floor_step(price * (1.0 - ratio), step)
+        return ceil_step(price * (1.0 + ratio) + away, step)
+    worse = floor_step(price * (1.0 - ratio) - away, step)
     return worse if worse > 0.0 else price * (1.0 - ratio)
 
 
@@ -187,7 +191,8 @@ def execute(books: Books, out: Out, row: Record, order: Record, offer: tuple[flo
     if quantity > 0.0:
         take_room(row, account, order["side"], quantity)
         ratio = market["maker_fee_ratio"] if maker == 1 else market["taker_fee_ratio"]
-        book_fill(books, out, order, (price, quantity, ratio * price * quantity, maker))
+        fee = ratio * price * quantity + account["commission"] * quantity
+        book_fill(books, out, order, (price, quantity, fee, maker))
         settle(books, out, order)
     if order["kind"] != 0 and order["time_in_force"] != TimeInForce.GTC:
         give_up(books, out, order)

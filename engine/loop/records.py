@@ -122,6 +122,11 @@ ACCOUNT_DTYPE = np.dtype(
         ("fill_ratio_max", "<f8"),  # share of a row's quantity that our orders may take; 0: no limit
         ("slippage_ratio", "<f8"),
         ("slippage_jitter_ratio", "<f8"),
+        ("half_spread", "<f8"),  # of a market without quotes, quote currency per base unit
+        ("slippage", "<f8"),  # beside the ratio, quote currency per base unit
+        ("commission", "<f8"),  # beside the ratio, quote currency per base unit
+        ("leverage", "<f8"),  # notional in use at most, in equities; 0: no limit
+        ("risk_ratio", "<f8"),  # share of equity that an entry loses at its stop loss; 0: order_notional decides
         ("queue_ratio", "<f8"),  # share of the visible level ahead of a new limit order
         ("room_buy", "<f8"),  # what our orders may still buy of this row
         ("room_sell", "<f8"),

@@ -103,7 +103,7 @@ def judge_entry(books: Books, order: Record, closing: float) -> tuple[int, float
 
 
 def judge_caps(books: Books, order: Record, closing: float) -> tuple[int, float]:
-    """Position, allocation and global cap, in quote notional with all working orders filled."""
+    """Position, allocation, global cap and buying power, in quote notional with all working orders filled."""
     instruments, lanes, _, accounts = books
     lane = lanes[order["lane"]]
     account = accounts[0]
@@ -115,6 +115,9 @@ def judge_caps(books: Books, order: Record, closing: float) -> tuple[int, float]
         return int(Code.MAX_POSITION_EXCEEDED), lane["position_max"]
     if in_lane > lane["allocation"]:
         return int(Code.ALLOCATION_EXCEEDED), lane["allocation"]
-    if lane_exposure(books) + account["reserved"] - freed + added > account["global_cap"]:
+    in_use = lane_exposure(books) + account["reserved"] - freed + added
+    if in_use > account["global_cap"]:
         return int(Code.BUDGET_EXCEEDED), account["global_cap"]
+    if account["leverage"] > 0.0 and in_use > account["leverage"] * account["equity"]:
+        return int(Code.MARGIN_EXCEEDED), account["leverage"] * account["equity"]
     return int(Code.NONE), 0.0

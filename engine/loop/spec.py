@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from msgspec import UnsetType
 
 from engine.loop.records import (
     ACCOUNT_DTYPE,
@@ -21,7 +22,7 @@ from engine.loop.records import (
 from engine.loop.risk import EXITS_KEPT
 from engine.strategies.strategy import Strategy, Value
 from events.errors import InvalidInput
-from events.facts import InstrumentTerms, SessionLimits, SessionSpec
+from events.facts import InstrumentTerms, SessionCosts, SessionLimits, SessionSpec
 from events.rows import Rows
 
 INSTRUMENTS_MAX = 4096  # instruments of a session
@@ -82,16 +83,24 @@ def check_limits(limits: SessionLimits) -> None:
     Raises:
         InvalidInput: a limit is not finite or below 0, a share above 1, or the mark interval 0.
     """
-    for name, value in msgspec.structs.asdict(limits).items():
-        if isinstance(value, bool):
+    costs = costs_of(limits)
+    for name, value in {**msgspec.structs.asdict(limits), **msgspec.structs.asdict(costs)}.items():
+        if isinstance(value, bool | SessionCosts | UnsetType):
             continue
         if not math.isfinite(value) or value < 0:
             raise InvalidInput(f"Limit {name} is {value}; it must be finite and not below 0.", field=name)
     for name in ("stop_loss_ratio", "trailing_ratio", "fill_ratio_max", "queue_ratio"):
         if getattr(limits, name) > 1.0:
             raise InvalidInput(f"Limit {name} is above 1, the whole.", field=name)
+    if costs.risk_ratio > 1.0:
+        raise InvalidInput("Limit risk_ratio is above 1, the whole.", field="risk_ratio")
     if limits.equity_interval_ms < 1:
         raise InvalidInput("Limit equity_interval_ms must be at least 1.", field="equity_interval_ms")
+
+
+def costs_of(limits: SessionLimits) -> SessionCosts:
+    """The costs of a session; those of no cost where it has none."""
+    return SessionCosts() if isinstance(limits.costs, UnsetType) else limits.costs
 
 
 def loop_spec(session: SessionSpec) -> LoopSpec:
@@ -179,6 +188,8 @@ def _instruments(spec: LoopSpec) -> Rows:
     for row, terms in zip(rows, spec.instruments, strict=True):
         for name in ("number", "price_step", "quantity_step", "notional_min", "maker_fee_ratio", "taker_fee_ratio"):
             row[name] = getattr(terms, name)
+    if not costs_of(spec.limits).instrument_fees:
+        rows["maker_fee_ratio"] = rows["taker_fee_ratio"] = 0.0
     return rows
 
 
@@ -230,6 +241,10 @@ def _account(spec: LoopSpec, chain_most: int) -> Rows:
     row = np.zeros(1, ACCOUNT_DTYPE)
     for name in ("fill_ratio_max", "slippage_ratio", "slippage_jitter_ratio", "queue_ratio"):
         row[name] = getattr(limits, name)
+    costs = costs_of(limits)
+    row["half_spread"] = costs.spread / 2.0
+    for name in ("slippage", "commission", "leverage", "risk_ratio"):
+        row[name] = getattr(costs, name)
     row["cash"] = row["equity"] = row["equity_peak"] = limits.cash
     row["global_cap"] = limits.global_cap or np.inf
     row["latency_ns"] = round(limits.latency_ms * NS_PER_MS)

@@ -124,7 +124,7 @@ def _limits(limits: SessionLimits, changes: dict[str, Any]) -> SessionLimits:
             known = ", ".join(SessionLimits.__struct_fields__)
             raise InvalidInput(f"There is no limit {name!r}. Limits: {known}.", field=f"limits.{name}")
     try:
-        changed = msgspec.convert({**msgspec.structs.asdict(limits), **changes}, SessionLimits)
+        changed = msgspec.convert({**msgspec.to_builtins(limits), **changes}, SessionLimits)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"Limits: {error}.", field="limits") from None
     check_limits(changed)

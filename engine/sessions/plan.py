@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import msgspec
+from msgspec import UnsetType
 
 from engine.aggregates.strategies import ConfiguredStrategy
 from engine.catalogue import Catalogue, terms
@@ -180,8 +181,21 @@ LIMIT_BOUNDS: tuple[tuple[str, float, float, str], ...] = (
 )
 
 
+COST_BOUNDS: tuple[tuple[str, float], ...] = (
+    ("spread", 1e12),
+    ("slippage", 1e12),
+    ("commission", 1e12),
+    ("leverage", 10_000.0),
+    ("risk_ratio", 1.0),
+)
+
+
 def check_limits(limits: SessionLimits) -> None:
     """Every limit within its bounds. Raises InvalidInput with the contract's name of the field."""
+    for name, most in () if isinstance(limits.costs, UnsetType) else COST_BOUNDS:
+        value = getattr(limits.costs, name)
+        if not (math.isfinite(value) and 0.0 <= value <= most):
+            raise InvalidInput(f"costs.{name} is {value}; it must be from 0 to {most:g}.", field=f"limits.costs.{name}")
     for name, least, most, field in LIMIT_BOUNDS:
         value = getattr(limits, name)
         if not (math.isfinite(value) and least <= value <= most):

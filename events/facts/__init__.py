@@ -57,6 +57,7 @@ from events.facts.sessions import (
     SubmitOrder,
 )
 from events.facts.specs import (
+    SessionCosts,
     SessionInput,
     SessionLimits,
     SessionMode,
@@ -97,6 +98,7 @@ __all__ = [
     "ResearchCompleted",
     "RoleChanged",
     "SessionClaimed",
+    "SessionCosts",
     "SessionEnded",
     "SessionFailed",
     "SessionInput",

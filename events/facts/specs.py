@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from events.facts.catalogue import InstrumentTerms
 from events.facts.kinds import Place
@@ -21,6 +22,17 @@ class StrategySetting(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...] = ()  # empty: all of the session
     direction: str = ""  # `long` or `short` where it is narrower than the strategy's own
     configured: str = ""  # id of the configured strategy that this is
+
+
+class SessionCosts(msgspec.Struct, frozen=True, kw_only=True):
+    """Costs of dealing and sizes by risk. Prices and costs in quote currency per base unit, ratios as shares of one."""
+
+    spread: float = 0.0  # between bid and ask where no quote is known: half of it on each side
+    slippage: float = 0.0  # of what takes, beside `slippage_ratio`
+    commission: float = 0.0  # of every fill
+    instrument_fees: bool = True  # the instruments' own fee ratios apply too
+    leverage: float = 0.0  # notional in use at most, in equities; 0: no limit
+    risk_ratio: float = 0.0  # share of equity that an entry loses at its stop loss; 0: `order_notional` is its size
 
 
 class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +54,7 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     equity_interval_ms: int = 60_000
     close_on_stop: bool = False
     allow_short: bool = True
+    costs: SessionCosts | UnsetType = UNSET  # not written where there are none: bodies keep their hash
 
 
 class SessionInput(msgspec.Struct, frozen=True, kw_only=True):

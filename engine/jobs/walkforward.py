@@ -1,0 +1,124 @@
+"""Kind `walkforward`: per fold a sweep over the train window, then a backtest of its best over the test window."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from engine.jobs.backtest import BacktestBody, planned, recorded
+from engine.jobs.kind import Kind
+from engine.jobs.work import Work
+from engine.recordings.stretches import Span, Stretch, stretch
+from engine.research.outcome import outcome
+from engine.research.sweeping import SweepRow
+from engine.research.walkforward import FITS_MAX, Fold, Objective, Params, Windows, fittest, folds
+from engine.sessions.plan import SessionWish, StrategyWish
+from events.errors import InvalidInput
+
+FOLD_METRICS = ("total_return", "sharpe_ratio", "max_drawdown", "win_rate", "total_trades")
+
+
+class WalkforwardBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to walk over: as a backtest's, with windows, and the sets of parameters that each fold tries."""
+
+    backtest: BacktestBody
+    grid: Annotated[tuple[Params, ...], Meta(min_length=1, max_length=FITS_MAX)]
+    windows: Windows = Windows()
+    objective: Objective = "return_over_drawdown"
+
+
+class FoldResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One fold: its windows, what was fitted, and what the test came to. Figures without a value are None."""
+
+    fold: int
+    train_ns: int
+    test_ns: int
+    until_ns: int
+    params: Params
+    trained_return: float  # of the best set on its own train window
+    session: str  # the test
+    total_return: float | None
+    sharpe_ratio: float | None
+    max_drawdown: float | None
+    win_rate: float | None
+    total_trades: float | None
+
+
+class WalkforwardResult(msgspec.Struct, frozen=True, kw_only=True):
+    """All folds, in order of time."""
+
+    recording: str
+    first_ns: int
+    last_ns: int
+    folds: tuple[FoldResult, ...]
+
+
+async def walkforward(body: WalkforwardBody, work: Work) -> WalkforwardResult:
+    """Fit and test fold after fold.
+
+    Raises:
+        InvalidInput, Unknown, Conflict: it cannot be planned, no fold fits, or a window has no rows.
+        SessionBroke: a session did not run to its end.
+    """
+    wish, whole = await planned(body.backtest, work)
+    if len(wish.strategies) != 1:
+        raise InvalidInput("A walk-forward fits one strategy.", field="strategies")
+    cut = folds(whole.first_ns, whole.last_ns + 1, body.windows)
+    found = []
+    for at, fold in enumerate(cut):
+        share = (at / len(cut), (at + 1) / len(cut))
+        await work.progress(share[0], f"Fold {at + 1} of {len(cut)}")
+        found.append(await _Walk(body, wish, work).fold(at, fold, share))
+    return WalkforwardResult(
+        recording=wish.recording or "", first_ns=whole.first_ns, last_ns=whole.last_ns, folds=tuple(found)
+    )
+
+
+class _Walk:
+    """The sessions of one job's folds."""
+
+    def __init__(self, body: WalkforwardBody, wish: SessionWish, work: Work) -> None:
+        self._body = body
+        self._wish = wish
+        self._work = work
+
+    async def fold(self, at: int, fold: Fold, share: tuple[float, float]) -> FoldResult:
+        """Fit, then test."""
+        middle = (share[0] + share[1]) / 2
+        best = await self._fit(at, fold, (share[0], middle))
+        wish = self._over(await self._rows(fold.test_ns, fold.until_ns), best.params)
+        spec = await self._work.plan(wish, f"test{at}")
+        history = await self._work.run(spec, (middle, share[1]))
+        measured = (await asyncio.to_thread(outcome, history)).measurements
+        return FoldResult(
+            fold=at,
+            train_ns=fold.train_ns,
+            test_ns=fold.test_ns,
+            until_ns=fold.until_ns,
+            params=best.params,
+            trained_return=best.return_ratio,
+            session=spec.session,
+            **{name: measured.value(name) for name in FOLD_METRICS},
+        )
+
+    async def _fit(self, at: int, fold: Fold, share: tuple[float, float]) -> SweepRow:
+        wish = self._over(await self._rows(fold.train_ns, fold.test_ns), {})
+        spec = await self._work.plan(msgspec.structs.replace(wish, grid=self._body.grid), f"train{at}")
+        await self._work.run(spec, share)
+        rows = msgspec.json.decode(await self._work.table(spec.session), type=list[SweepRow])
+        return fittest(rows, self._body.objective)
+
+    async def _rows(self, first_ns: int, until_ns: int) -> Stretch:
+        recording = await recorded(self._wish.recording or "", "", Span(), self._work)
+        return await stretch(self._work.tape, recording, Span(first_ns, until_ns))
+
+    def _over(self, rows: Stretch, params: Params) -> SessionWish:
+        only = self._wish.strategies[0]
+        strategy: StrategyWish = msgspec.structs.replace(only, params={**only.params, **params})
+        return msgspec.structs.replace(self._wish, strategies=(strategy,), first=rows.first, last=rows.last)
+
+
+KIND = Kind(name="walkforward", body=WalkforwardBody, do=walkforward, memory_mb=768)

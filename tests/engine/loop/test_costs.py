@@ -1,0 +1,76 @@
+"""Costs of dealing and sizes by risk: commission per unit, buying power, and what an entry loses at its stop."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from engine.sessions.plan import SessionWish, check_limits
+from events.errors import InvalidInput
+from events.facts import SessionCosts, SessionLimits
+from events.rows import Side, SignalKind
+from tests.engine.loop.driving import Desk, limits, spec_of, terms, trade
+
+LONG = int(SignalKind.ENTER_LONG)
+
+
+def costly(**costs: float) -> SessionLimits:
+    """Limits with these costs."""
+    return limits(costs=SessionCosts(**costs))
+
+
+@pytest.mark.parametrize(("own", "fee"), [(True, 100.0 * 3 * 0.001 + 3 * 0.07), (False, 3 * 0.07)])
+def test_a_commission_is_by_unit(own: bool, fee: float) -> None:
+    """7 per 100 units make 0.07 a unit, on top of the instrument's own fees or in their place."""
+    given = costly(commission=0.07, instrument_fees=own)
+    at = Desk(spec_of(given=given, instrument=terms(taker_fee_ratio=0.001)))
+    at.rows(trade(100.0)).order(Side.BUY, 3.0).rows(trade(100.0))
+    assert at.kind(2)["fee"].tolist() == pytest.approx([fee])
+    assert float(at.loop.account[0]["cash"]) == pytest.approx(1_000_000.0 - 300.0 - fee)
+
+
+def test_buying_power_is_leverage_times_equity() -> None:
+    """A thousand with leverage two buys for two thousand; more is denied with what was allowed."""
+    at = Desk(spec_of(given=msgspec.structs.replace(costly(leverage=2.0), cash=1_000.0)))
+    at.rows(trade(100.0)).order(Side.BUY, 20.0).order(Side.BUY, 0.001).rows(trade(100.0))
+    assert at.fills == [(1, 100.0, 20.0)]
+    assert at.denials == [(1, "MARGIN_EXCEEDED", 2_000.0)]
+
+
+def test_lost_equity_takes_buying_power() -> None:
+    """Behind a loss of half the capital the same entry is denied; an exit still goes through."""
+    at = Desk(spec_of(given=msgspec.structs.replace(costly(leverage=2.0), cash=1_000.0)))
+    at.rows(trade(100.0)).order(Side.BUY, 10.0).rows(trade(100.0), trade(50.0)).order(Side.BUY, 11.0)
+    assert at.denials == [(3, "MARGIN_EXCEEDED", 1_000.0)]
+    at.order(Side.SELL, 10.0).rows(trade(50.0))
+    assert at.fills == [(1, 100.0, 10.0), (3, 50.0, -10.0)]
+
+
+def test_risk_sizes_an_entry_by_its_stop() -> None:
+    """Two percent of ten thousand at risk with a stop of four percent buys for five thousand, and loses two hundred."""
+    given = msgspec.structs.replace(costly(risk_ratio=0.02), cash=10_000.0, stop_loss_ratio=0.04)
+    at = Desk(spec_of(given=given)).script((1, {"kind": LONG})).rows(trade(100.0), trade(100.0), trade(96.0))
+    assert at.fills == [(1, 100.0, 50.0), (2, 96.0, -50.0)]
+    assert float(at.loop.account[0]["equity"]) == pytest.approx(9_800.0)
+
+
+def test_without_a_stop_the_usual_size_counts() -> None:
+    """No stop loss: nothing says what an entry risks."""
+    at = Desk(spec_of(given=costly(risk_ratio=0.02))).script((1, {"kind": LONG})).rows(trade(100.0), trade(100.0))
+    assert at.fills == [(1, 100.0, 1.0)]
+
+
+def test_a_body_without_costs_is_written_as_before() -> None:
+    """What names no costs has the bytes, and so the hash, that it had."""
+    assert b"costs" not in msgspec.json.encode(SessionWish(mode="backtest"))
+    written = msgspec.json.encode(SessionWish(mode="backtest", limits=costly(spread=0.1)))
+    assert msgspec.json.decode(written, type=SessionWish).limits.costs == SessionCosts(spread=0.1)
+
+
+@pytest.mark.parametrize("wrong", [{"risk_ratio": 1.5}, {"spread": -1.0}, {"commission": float("nan")}])
+def test_costs_have_bounds(wrong: dict[str, float]) -> None:
+    """What no loop can run with is refused with its name, when a session is planned and when a loop is built."""
+    with pytest.raises(InvalidInput, match="costs"):
+        check_limits(costly(**wrong))
+    with pytest.raises(InvalidInput):
+        spec_of(given=costly(**wrong))
