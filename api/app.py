@@ -45,11 +45,13 @@ from api.platform import predictions as platform_predictions
 from api.platform import strategies as platform_strategies
 from api.platform import system as platform_system
 from api.reading.asking import dependencies
+from api.research import backtests as research_backtests
 from api.research import configuration as research_configuration
 from api.research import logs as research_logs
 from api.research import models as research_models
 from api.research import system as research_system
 from api.research import training as research_training
+from api.research import walkforwards as research_walkforwards
 from api.strict_request import StrictRequest
 from api.unknown_parameters import known_parameters, refuse_unknown
 
@@ -78,9 +80,11 @@ ROOMS = (
     platform_system,
     research_configuration,
     research_logs,
+    research_backtests,
     research_models,
     research_system,
     research_training,
+    research_walkforwards,
     session_control,
     session_results,
     session_rows,

@@ -29,6 +29,7 @@ class Asked(NamedTuple):
     title: str
     cores: float | None = None
     memory_mb: int | None = None
+    prefix: str = ""  # of its id
 
 
 async def submit(house: House, user: str, key: str | None, asked: Asked) -> Done:
@@ -37,7 +38,7 @@ async def submit(house: House, user: str, key: str | None, asked: Asked) -> Done
     Raises:
         InvalidInput, LimitReached: see `engine.aggregates.jobs` and `act`.
     """
-    kind, name = KINDS[asked.kind], house.clock.new_id()
+    kind, name = KINDS[asked.kind], asked.prefix + house.clock.new_id()
     body = msgspec.Raw(msgspec.json.encode(asked.body))
     return await act(
         house,

@@ -14,6 +14,7 @@ from engine.research.metrics.annualisation import Annualisation
 from engine.research.metrics.equity import Curve, curve_from_marks
 from engine.research.metrics.measure import Measurements, measure
 from engine.research.metrics.trades import trades_from_fills, with_excursions
+from engine.research.outcome import last_of_one
 from engine.research.report import PriceSeries, ReportData, render_report
 from engine.research.verify import Verdict
 from events.errors import InvalidInput, ReadModelUnavailable
@@ -34,7 +35,7 @@ PRICES_MAX = 5_000  # drawn of one instrument
 
 
 class Figures(NamedTuple):
-    """A session as of a moment. `trades` is TRADE_DTYPE[n]; open ones are valued at their newest fill."""
+    """A session as of a moment. `trades` is TRADE_DTYPE[n]; open ones are valued as `last_of_one` has it."""
 
     row: SessionRow
     spec: SessionSpec
@@ -53,8 +54,9 @@ def figures(snapshot: Snapshot, session: str, annualisation: Annualisation | Non
         LimitReached: it has decided more rows than are read at once.
     """
     row, spec = sessions.session(snapshot, session), sessions.spec(snapshot, session)
-    curve = curve_from_marks(mark_rows(snapshot, session), spec.limits.cash)
-    trades = trades_from_fills(fill_rows(snapshot, session))
+    marks, fills = mark_rows(snapshot, session), fill_rows(snapshot, session)
+    curve = curve_from_marks(marks, spec.limits.cash)
+    trades = trades_from_fills(fills, last_of_one(marks, fills))
     found = results.results(snapshot, session, ("verified",), Page(limit=1, newest_first=True)).rows
     verified = msgspec.json.decode(found[0].body, type=SessionVerified) if found else None
     return Figures(row, spec, curve, trades, measure(curve, trades, annualisation), verified)

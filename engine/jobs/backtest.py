@@ -9,7 +9,7 @@ import msgspec
 from engine.jobs.kind import Kind
 from engine.jobs.work import Work
 from engine.recordings.shelf import Recording
-from engine.recordings.stretches import Span, Stretch, covering, stretch
+from engine.recordings.stretches import Span, Stretch, covering, first_price, stretch
 from engine.research.metrics.measure import Measurements
 from engine.research.montecarlo import CELLS_MAX, MonteCarlo, MonteCarloWish, of_trades
 from engine.research.outcome import Outcome, outcome
@@ -27,6 +27,8 @@ class BacktestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     span: Span = Span()
     bars: int = 0  # only the last so many of the span, each `bar_ns` long; 0: all of it
     bar_ns: int = 0
+    stop_distance: float = 0.0  # of the stop loss, quote currency at the first price; 0: as the limits say
+    target_distance: float = 0.0
     monte_carlo: MonteCarloWish | None = None
     details: msgspec.Raw = msgspec.Raw(b"null")  # JSON of whoever asked; nothing here reads it
 
@@ -66,10 +68,23 @@ async def planned(body: BacktestBody, work: Work) -> tuple[SessionWish, Stretch]
     recording = await recorded(wish.recording or "", symbol, body.span, work)
     found = await stretch(work.tape, recording, last_bars(recording, body.span, body.bars * body.bar_ns))
     symbols = wish.symbols or ((body.symbol,) if body.symbol else ())
+    if body.stop_distance or body.target_distance:
+        number = recording.opened.instruments[recording.opened.symbols.index(symbol)]
+        wish = with_exits(wish, body, await first_price(work.tape, recording, number, found.first))
     changed = msgspec.structs.replace(
         wish, mode="backtest", recording=recording.id, symbols=symbols, first=found.first, last=found.last
     )
     return changed, found
+
+
+def with_exits(wish: SessionWish, body: BacktestBody, price: float) -> SessionWish:
+    """Stop and target as shares of the price that their distances are at the first price."""
+    limits = msgspec.structs.replace(
+        wish.limits,
+        stop_loss_ratio=min(body.stop_distance / price, 1.0),
+        take_profit_ratio=min(body.target_distance / price, 100.0),
+    )
+    return msgspec.structs.replace(wish, limits=limits)
 
 
 async def recorded(name: str, symbol: str, span: Span, work: Work) -> Recording:

@@ -11,10 +11,12 @@ from events import subjects
 from events.clock import iso
 from events.errors import InvalidInput, TapeRefused
 from events.facts import Place
+from events.rows import MarketKind
 from events.tape import Message, Tape
 
 SLACK_NS = 4 * 86_400 * 1_000_000_000  # weekends and holidays at the ends of a range: what may be missing there
 LISTED_MAX = 5
+PRICE_MESSAGES_MAX = 1_000  # read to find an instrument's first price
 
 Times = np.ndarray  # int64[n], ns UTC
 
@@ -89,6 +91,37 @@ async def stretch(tape: Tape, recording: Recording, span: Span) -> Stretch:
     if empty:
         raise InvalidInput(f"There is no row in this range. There is {_range(recording)}.", field="start_date")
     return Stretch(first, last, first_ns, last_ns)
+
+
+async def first_price(tape: Tape, recording: Recording, instrument: int, first: Place) -> float:
+    """The first trade's price, or bar's open, of an instrument from a place of a recording on.
+
+    Raises:
+        InvalidInput: there is none within `PRICE_MESSAGES_MAX` messages.
+    """
+    subject, last = subjects.market(recording.opened.source), recording.whole().last.sequence
+    seen = 0
+    async for message in tape.read(first.sequence, subjects=(subject,)):
+        if message.sequence > last or seen == PRICE_MESSAGES_MAX:
+            break
+        seen += 1
+        price = _price_in(message, instrument, first.index if message.sequence == first.sequence else 0)
+        if price > 0.0:
+            return price
+    raise InvalidInput("No price is recorded at the beginning of this range.", field="symbol")
+
+
+def _price_in(message: Message, instrument: int, begin: int) -> float:
+    """The first price of an instrument in a message from a row on; 0 where there is none."""
+    for one in _inputs(message):
+        rows = one.rows[begin:]
+        begin = max(0, begin - len(one.rows))
+        bars = "open" in (rows.dtype.names or ())
+        mine = rows[(rows["instrument"] == instrument) & (bars or rows["kind"] == MarketKind.TRADE)]
+        prices = mine["open" if bars else "price"]
+        if (prices > 0.0).any():
+            return float(prices[prices > 0.0][0])
+    return 0.0
 
 
 class _Ruler:

@@ -43,13 +43,13 @@ def outcome(history: History, series: tuple[PriceSeries, ...] = ()) -> Outcome:
     marks, fills = history.held.rows(SectionKind.MARK, 0), history.held.rows(SectionKind.FILL, 0)
     curve = curve_from_marks(marks, spec.limits.cash)
     last = {one.instrument: (int(one.ts_ns[-1]), float(one.price[-1])) for one in series if len(one.ts_ns)}
-    trades = trades_from_fills(fills, last or _last_of_one(marks, fills))
+    trades = trades_from_fills(fills, last or last_of_one(marks, fills))
     for one in series:
         trades = with_excursions(trades, one.instrument, one.ts_ns, one.price)
     return Outcome(spec, curve, trades, measure(curve, trades))
 
 
-def _last_of_one(marks: Rows, fills: Rows) -> dict[int, tuple[int, float]]:
+def last_of_one(marks: Rows, fills: Rows) -> dict[int, tuple[int, float]]:
     """The last price of the one instrument that is held, out of the last mark: equity is cash and its worth."""
     newest = {(int(fill["lane"]), int(fill["instrument"])): float(fill["position"]) for fill in fills}
     held = {key[1] for key, position in newest.items() if position}

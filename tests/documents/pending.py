@@ -6,12 +6,6 @@ PENDING: frozenset[str] = frozenset(
     {
         "s1.portfolio",
         "s1.portfolio.history",
-        "s2.backtest.run",
-        "s2.backtest.results",
-        "s2.backtest.result",
-        "s2.backtest.compare",
-        "s2.walkforward.run",
-        "s2.walkforward.result",
         "s2.ws.client.subscribe",
         "s2.ws.client.unsubscribe",
         "s2.ws.server.backtest_progress",

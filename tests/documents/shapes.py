@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 
 from events.clock import from_iso
 
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -70,6 +72,8 @@ def _is(value: Any, word: str) -> bool:
             return isinstance(value, dict)
         case "string:datetime":
             return isinstance(value, str) and value.endswith("Z") and _is_time(value)
+        case "string:date":
+            return isinstance(value, str) and DAY.fullmatch(value) is not None
         case _:
             raise AssertionError(f"a shape that is not known here: {word}")
 

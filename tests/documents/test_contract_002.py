@@ -6,6 +6,7 @@ import pytest
 
 from tests.api.worlds import World
 from tests.documents import (
+    cases_002_backtests,
     cases_002_configuration,
     cases_002_logs,
     cases_002_operations,
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ENTRIES = inventory("s2.")
 CASES = {
+    **cases_002_backtests.CASES,
     **cases_002_configuration.CASES,
     **cases_002_logs.CASES,
     **cases_002_operations.CASES,

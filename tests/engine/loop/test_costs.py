@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from engine.sessions.plan import SessionWish, check_limits
 from events.errors import InvalidInput
 from events.facts import SessionCosts, SessionLimits
 from events.rows import Side, SignalKind
-from tests.engine.loop.driving import Desk, limits, spec_of, terms, trade
+from tests.engine.loop.driving import Desk, ask, bid, limits, spec_of, terms, trade
 
 LONG = int(SignalKind.ENTER_LONG)
 
@@ -17,6 +19,24 @@ LONG = int(SignalKind.ENTER_LONG)
 def costly(**costs: float) -> SessionLimits:
     """Limits with these costs."""
     return limits(costs=SessionCosts(**costs))
+
+
+@pytest.mark.parametrize(
+    ("costs", "quotes", "bought", "sold"),
+    [
+        ({"spread": 0.1}, (), 100.05, 99.95),
+        ({"spread": 0.1}, (bid(99.9), ask(100.1)), 100.1, 99.9),
+        ({"slippage": 0.03}, (), 100.03, 99.97),
+        ({"slippage": 0.03, "spread": 0.1}, (bid(99.9), ask(100.1)), 100.13, 99.87),
+    ],
+)
+def test_takers_pay_half_the_spread_and_slippage(
+    costs: dict[str, float], quotes: tuple[dict[str, Any], ...], bought: float, sold: float
+) -> None:
+    """Half a spread on each side where no quote is known, else the quote; slippage in price on top."""
+    at = Desk(spec_of(given=costly(**costs))).rows(*quotes, trade(100.0))
+    at.order(Side.BUY, 1.0).order(Side.SELL, 1.0).rows(trade(100.0))
+    assert [(price, signed) for _, price, signed in at.fills] == [(bought, 1.0), (sold, -1.0)]
 
 
 @pytest.mark.parametrize(("own", "fee"), [(True, 100.0 * 3 * 0.001 + 3 * 0.07), (False, 3 * 0.07)])

@@ -10,7 +10,7 @@ import pytest
 
 from engine.loop.chance import LATENCY, SLIPPAGE
 from engine.loop.module import plain_module
-from events.facts import SessionCosts, SessionLimits
+from events.facts import SessionLimits
 from events.rows import OrderKind, Side, TimeInForce
 from tests.engine.loop.driving import (
     FREE,
@@ -38,11 +38,6 @@ Fills = list[tuple[int, float, float]]
 def desk(given: SessionLimits = FREE, **instrument: float) -> Desk:
     """A desk with these limits and terms."""
     return Desk(spec_of(given=given, instrument=terms(**instrument)))
-
-
-def costly(**costs: float) -> SessionLimits:
-    """Limits with these costs."""
-    return limits(costs=SessionCosts(**costs))
 
 
 def quoted() -> Desk:
@@ -90,21 +85,6 @@ CASES = (
             desk(limits(slippage_ratio=0.001)).rows(trade(100.0)).order(BUY, 1.0).order(SELL, 1.0).rows(trade(100.05))
         ),
         [(1, 100.16, 1.0), (1, 99.94, -1.0)],
-    ),
-    Case(
-        "spread",
-        lambda: desk(costly(spread=0.1)).rows(trade(100.0)).order(BUY, 1.0).order(SELL, 1.0).rows(trade(100.0)),
-        [(1, 100.05, 1.0), (1, 99.95, -1.0)],
-    ),
-    Case(
-        "spread",
-        lambda: desk(costly(spread=0.1)).rows(bid(99.9), ask(100.1), trade(100.0)).order(BUY, 1.0).rows(trade(100.0)),
-        [(3, 100.1, 1.0)],
-    ),
-    Case(
-        "slippage-price",
-        lambda: desk(costly(slippage=0.03)).rows(trade(100.0)).order(BUY, 1.0).order(SELL, 1.0).rows(trade(100.0)),
-        [(1, 100.03, 1.0), (1, 99.97, -1.0)],
     ),
     Case("limit-through", lambda: resting(99.0).rows(trade(99.0), trade(98.5)), [(2, 99.0, 2.0)], FILLED),
     Case("limit-through", lambda: resting(101.0, SELL).rows(trade(101.0), trade(101.01)), [(2, 101.0, -2.0)], FILLED),

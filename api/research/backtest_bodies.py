@@ -1,0 +1,249 @@
+"""Backtests as contract 002 words them: summaries, the whole result, and comparisons."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from api.reading.wording import instant, instant_of
+from api.services.research import Details, details_of
+from api.services.results import Figures
+from engine.jobs.backtest import BacktestBody, BacktestResult
+from engine.research.metrics.equity import drawdowns_of
+from engine.research.metrics.measure import Measurements
+from engine.research.montecarlo import MonteCarlo
+from engine.research.report.downsample import downsample
+from events.rows import Code, Rows
+from projections.read_models.jobs import JobRow
+
+POINTS_MAX = 1_000  # of the curves
+TRADES_MAX = 5_000  # newest ones shown
+LONG, SHORT = "long", "short"
+
+Figure = Annotated[float | None, Meta(description="null where it is not defined")]
+Metrics = Annotated[
+    dict[str, dict[str, Figure]], Meta(description="by group: returns, risk, riskAdjusted, trade, distribution")
+]
+EXITS = {Code.TAKE_PROFIT: "tp_hit", Code.STOP_LOSS: "sl_hit", Code.TRAILING_STOP: "trailing_hit"}
+
+
+class Summary(msgspec.Struct, frozen=True, rename="camel"):
+    """The figures of a list. Shares of one; drawdowns are below 0."""
+
+    total_return: Figure
+    sharpe_ratio: Figure
+    max_drawdown: Figure
+    win_rate: Figure
+    total_trades: Figure
+
+
+class BacktestItem(msgspec.Struct, frozen=True, rename="camel"):
+    """A backtest that is over."""
+
+    result_id: str
+    symbol: str
+    timeframe: str
+    summary: Summary
+    completed_at: str
+
+
+class Backtests(msgspec.Struct, frozen=True):
+    """Backtests that are over, newest first."""
+
+    results: list[BacktestItem]
+    total: int
+
+
+class TimeSeries(msgspec.Struct, frozen=True, rename="camel"):
+    """Equity, its distance from its highest so far, and the times of both; extremes are kept where points are not."""
+
+    equity_curve: list[float]
+    drawdown_curve: list[float]
+    timestamps: list[str]
+
+
+class TradeItem(msgspec.Struct, frozen=True, rename="camel"):
+    """A trade. `pnl` is after costs, `pnlPercent` its share of the initial balance, `size` in lots."""
+
+    id: str
+    entry_time: str
+    exit_time: str
+    direction: str
+    entry_price: float
+    exit_price: float
+    size: float
+    pnl: float
+    pnl_percent: float
+    status: Annotated[str, Meta(description="tp_hit, sl_hit, signal, open, ...")]
+
+
+class FinalEquity(msgspec.Struct, frozen=True, rename="camel"):
+    """Shares of the initial balance."""
+
+    mean: float
+    std: float
+    median: float
+    percentile5: float
+    percentile95: float
+
+
+class DeepestFalls(msgspec.Struct, frozen=True):
+    """Below 0; nineteen of twenty simulations stay above `percentile95`."""
+
+    mean: float
+    percentile95: float
+
+
+class MonteCarloItem(msgspec.Struct, frozen=True, rename="camel"):
+    """Its trades drawn anew, with replacement. Ruin is equity at `ruinRatio` of the balance or below at any time."""
+
+    final_equity: FinalEquity
+    max_drawdown: DeepestFalls
+    probability_of_profit: float
+    probability_of_ruin: float
+    simulations: int
+    ruin_ratio: float
+
+
+class BacktestWhole(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """All that a backtest came to."""
+
+    result_id: str
+    symbol: str
+    timeframe: str
+    config: Annotated[dict[str, Any], Meta(description="as it was asked for, with what was not named filled in")]
+    metrics: Metrics
+    reasons: Annotated[dict[str, str], Meta(description="why a metric is null")]
+    time_series: TimeSeries
+    trades: list[TradeItem]
+    trades_total: Annotated[int, Meta(description="open ones included; the newest of them are in `trades`")]
+    monte_carlo: MonteCarloItem | UnsetType = UNSET
+    completed_at: str
+    session: Annotated[str, Meta(description="everything it decided")]
+    decision_hash: str
+
+
+class Compared(msgspec.Struct, frozen=True, rename="camel"):
+    """One of those that are compared."""
+
+    result_id: str
+    symbol: str
+    metrics: Metrics
+
+
+class Comparison(msgspec.Struct, frozen=True, rename="camel"):
+    """The best of them; of equals the first."""
+
+    best_by_return: str
+    best_by_sharpe: str
+    best_by_drawdown: str
+
+
+class Compares(msgspec.Struct, frozen=True):
+    """Results side by side, in the order in which they were named."""
+
+    results: list[Compared]
+    comparison: Comparison
+
+
+def result_of(row: JobRow) -> BacktestResult:
+    """Of a job that has one."""
+    assert row.result is not None, "asked of those alone that have one"
+    return msgspec.json.decode(row.result, type=BacktestResult)
+
+
+def body_of(row: JobRow) -> BacktestBody:
+    """What was asked for."""
+    return msgspec.json.decode(row.body, type=BacktestBody)
+
+
+def symbol_of(row: JobRow, result: BacktestResult) -> str:
+    """What it was asked for, else what it traded."""
+    return body_of(row).symbol or ", ".join(result.symbols)
+
+
+def item(row: JobRow) -> BacktestItem:
+    """A row of the list."""
+    result = result_of(row)
+    values = [result.measurements.value(name) for name in Summary.__struct_fields__]
+    timeframe = details_of(body_of(row)).timeframe
+    return BacktestItem(row.job, symbol_of(row, result), timeframe, Summary(*values), instant_of(row.ended_ns))
+
+
+def whole(row: JobRow, found: Figures) -> BacktestWhole:
+    """A result with curve and trades of its session."""
+    result, details = result_of(row), details_of(body_of(row))
+    simulated = result.monte_carlo
+    return BacktestWhole(
+        result_id=row.job,
+        symbol=symbol_of(row, result),
+        timeframe=details.timeframe,
+        config=details.config,
+        metrics=metrics_of(result.measurements),
+        reasons={_camel(one.name): one.reason for one in result.measurements.metrics if one.value is None},
+        time_series=_series(found),
+        trades=_trades(found.trades, details, result.cash),
+        trades_total=len(found.trades),
+        monte_carlo=_simulated(simulated) if simulated else UNSET,
+        completed_at=instant(row.ended_ns) or "",
+        session=result.session,
+        decision_hash=result.decision_hash,
+    )
+
+
+def metrics_of(measurements: Measurements) -> dict[str, dict[str, float | None]]:
+    """The groups of the contract, with what else is measured."""
+    groups = measurements.by_group()
+    return {_camel(group): {_camel(name): value for name, value in values.items()} for group, values in groups.items()}
+
+
+def _series(found: Figures) -> TimeSeries:
+    curve = found.curve
+    kept = downsample(curve.equity, POINTS_MAX)
+    falls = drawdowns_of(curve)[kept] if curve.equity[0] > 0.0 else curve.equity[kept] * 0.0
+    return TimeSeries(curve.equity[kept].tolist(), falls.tolist(), [instant_of(int(one)) for one in curve.ts_ns[kept]])
+
+
+def _trades(trades: Rows, details: Details, cash: float) -> list[TradeItem]:
+    first = max(0, len(trades) - TRADES_MAX)
+    return [_trade(first + at + 1, row, details.lot, cash) for at, row in enumerate(trades[first:])]
+
+
+def _trade(number: int, row: Any, lot: float, cash: float) -> TradeItem:
+    pnl = float(row["pnl"])
+    return TradeItem(
+        id=f"trade_{number:03}",
+        entry_time=instant_of(row["entry_ns"]),
+        exit_time=instant_of(row["exit_ns"]),
+        direction=LONG if row["side"] > 0 else SHORT,
+        entry_price=float(row["entry_price"]),
+        exit_price=float(row["exit_price"]),
+        size=float(row["quantity"]) / lot,
+        pnl=pnl,
+        pnl_percent=pnl / cash if cash else 0.0,
+        status="open" if row["open"] else _exit(int(row["code"])),
+    )
+
+
+def _exit(code: int) -> str:
+    if code in EXITS:
+        return EXITS[Code(code)]
+    return "signal" if code in (Code.SIGNAL_EXIT, Code.FLIP) or code not in set(Code) else Code(code).name.lower()
+
+
+def _simulated(found: MonteCarlo) -> MonteCarloItem:
+    return MonteCarloItem(
+        final_equity=FinalEquity(*msgspec.structs.astuple(found.final_equity)),
+        max_drawdown=DeepestFalls(*msgspec.structs.astuple(found.max_drawdown)),
+        probability_of_profit=found.probability_of_profit,
+        probability_of_ruin=found.probability_of_ruin,
+        simulations=found.simulations,
+        ruin_ratio=found.ruin_ratio,
+    )
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(one.title() for one in others)

@@ -1,0 +1,158 @@
+"""Contract 002: backtests run as jobs; what they came to, alone, in a list and side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter, QueryParameter
+from msgspec import Meta
+
+from api.access import name_of
+from api.house import House
+from api.reading.asking import TEXT_MAX
+from api.reading.reader import Moment
+from api.reading.wording import instant_of
+from api.research.backtest_bodies import (
+    BacktestItem,
+    Backtests,
+    BacktestWhole,
+    Compared,
+    Compares,
+    Comparison,
+    item,
+    metrics_of,
+    result_of,
+    symbol_of,
+    whole,
+)
+from api.research.envelope import Data, DataPage, enveloped, pagination
+from api.research.paging import PART
+from api.services.acting import IDEMPOTENCY_KEY
+from api.services.research import BACKTEST, SCANNED_MAX, BacktestAsked, finished, run_backtest
+from api.services.results import figures
+from api.session_control import Key
+from engine.research.compare import best
+from events.errors import LimitReached
+from projections.duckdb.store import Snapshot
+from projections.read_models.answers import PAGE_ROWS_MAX, Page
+from projections.read_models.jobs import JobFilter, job, jobs
+
+OPEN = {"elsewhere": "trader"}
+COMPARED_MAX = 50
+OVER = JobFilter(kinds=(BACKTEST,), states=("completed",))
+
+ResultId = Annotated[str, PathParameter(description="id of a result, which is its job's", max_length=TEXT_MAX)]
+
+
+class BacktestReceipt(msgspec.Struct, frozen=True, rename="camel"):
+    """A backtest that was taken. Its result will have the same id."""
+
+    job_id: str
+    status: Annotated[str, Meta(description="queued, or running where a worker has begun already")]
+    created_at: str
+
+
+class CompareAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Which results."""
+
+    result_ids: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)], ...], Meta(min_length=1, max_length=COMPARED_MAX)
+    ]
+
+
+@post("/api/v1/backtest/run", status_code=201, opt=OPEN)
+async def run(
+    data: JSONBody[BacktestAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
+) -> Response[Data[BacktestReceipt]]:
+    """Queue a backtest over the newest bars that are recorded of a symbol."""
+    how = await run_backtest(house, data, name_of(request), key)
+    await house.reader.wait_until(how.sequence)
+    row = (await house.reader.run(lambda snapshot: job(snapshot, how.id), Moment())).value
+    body = BacktestReceipt(row.job, row.state, instant_of(row.queued_ns))
+    return enveloped(request, body, sequence=how.sequence, status=201, headers={IDEMPOTENCY_KEY: how.key})
+
+
+@get("/api/v1/backtest/results", dependencies=PART)
+async def results(
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    at: NamedDependency[Moment],
+    part: NamedDependency[Page],
+    symbol: Annotated[str | None, QueryParameter(description="only of this symbol", max_length=TEXT_MAX)] = None,
+    min_sharpe: Annotated[
+        float | None, QueryParameter(name="minSharpe", description="only with this Sharpe ratio at least")
+    ] = None,
+) -> Response[DataPage[Backtests]]:
+    """Backtests that are over, newest first, those of other contracts included."""
+    plain = symbol is None and min_sharpe is None
+
+    def work(snapshot: Snapshot) -> Backtests:
+        return _page(snapshot, part) if plain else _filtered(snapshot, part, symbol, min_sharpe)
+
+    found = await house.reader.run(work, at)
+    return enveloped(request, found.value, sequence=found.sequence, of=pagination(part, found.value.total))
+
+
+def _page(snapshot: Snapshot, part: Page) -> Backtests:
+    found = jobs(snapshot, OVER, part)
+    return Backtests([item(row) for row in found.rows], found.total)
+
+
+def _filtered(snapshot: Snapshot, part: Page, symbol: str | None, min_sharpe: float | None) -> Backtests:
+    """Raises LimitReached: too many to look through."""
+    fitting: list[BacktestItem] = []
+    for offset in range(0, SCANNED_MAX, PAGE_ROWS_MAX):
+        found = jobs(snapshot, OVER, Page(limit=PAGE_ROWS_MAX, offset=offset, newest_first=True))
+        if found.total > SCANNED_MAX:
+            raise LimitReached(f"{found.total:,} backtests are over; at most {SCANNED_MAX:,} are looked through.")
+        fitting += [one for one in map(item, found.rows) if _fits(one, symbol, min_sharpe)]
+        if found.next is None:
+            break
+    return Backtests(fitting[part.offset : part.offset + part.limit], len(fitting))
+
+
+def _fits(one: BacktestItem, symbol: str | None, min_sharpe: float | None) -> bool:
+    sharpe = one.summary.sharpe_ratio
+    return symbol in (None, one.symbol) and (min_sharpe is None or (sharpe is not None and sharpe >= min_sharpe))
+
+
+@get("/api/v1/backtest/results/{result_id:str}")
+async def one_result(
+    request: Request[Any, Any, Any], result_id: ResultId, house: NamedDependency[House], at: NamedDependency[Moment]
+) -> Response[Data[BacktestWhole]]:
+    """All that a backtest came to. 404 while it has no result, with how far it is."""
+
+    def work(snapshot: Snapshot) -> BacktestWhole:
+        row = finished(snapshot, result_id, BACKTEST)
+        return whole(row, figures(snapshot, result_of(row).session))
+
+    found = await house.reader.run(work, at)
+    return enveloped(request, found.value, sequence=found.sequence)
+
+
+@post("/api/v1/backtest/compare", status_code=200)
+async def compare(
+    data: JSONBody[CompareAsked],
+    request: Request[Any, Any, Any],
+    house: NamedDependency[House],
+    at: NamedDependency[Moment],
+) -> Response[Data[Compares]]:
+    """Results side by side, and which is best by return, Sharpe ratio and drawdown."""
+
+    def work(snapshot: Snapshot) -> Compares:
+        rows = [finished(snapshot, name, BACKTEST) for name in data.result_ids]
+        measured = [result_of(row).measurements for row in rows]
+        compared = [
+            Compared(row.job, symbol_of(row, result_of(row)), metrics_of(one))
+            for row, one in zip(rows, measured, strict=True)
+        ]
+        return Compares(compared, Comparison(*(rows[place].job for place in best(measured))))
+
+    found = await house.reader.run(work, at)
+    return enveloped(request, found.value, sequence=found.sequence)
+
+
+HANDLERS = [run, results, one_result, compare]

@@ -1,0 +1,254 @@
+"""Backtests and walk-forwards of contract 002: from its bodies to jobs, and what is over out of the read model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from api.house import House
+from api.reading.reader import Moment
+from api.services import configuration
+from api.services.acting import Done
+from api.services.backtests import KIND, check
+from api.services.jobs import Asked, submit
+from api.services.learning import Symbol, Timeframe
+from engine.configuration.sections import Configuration
+from engine.jobs.backtest import BacktestBody, last_bars
+from engine.jobs.walkforward import WalkforwardBody
+from engine.recordings.stretches import Span, covering
+from engine.research.montecarlo import SIMULATIONS_MAX, MonteCarloWish
+from engine.research.walkforward import Days, Objective, Params, Windows, folds, grid, usual_grid
+from engine.sessions.plan import SessionWish, StrategyWish
+from events.errors import InvalidInput, Unknown
+from events.facts import SessionCosts, SessionLimits
+from events.facts.catalogue import InstrumentRegistered
+from projections.duckdb.store import Snapshot
+from projections.read_models.jobs import JobRow, job
+
+BACKTEST = KIND
+WALKFORWARD = "walkforward"
+BARS_MAX = 10_000_000
+STRATEGY = "ema_cross"  # where a body names none
+BAR_NS = {
+    name: minutes * 60_000_000_000
+    for name, minutes in {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}.items()
+}
+FOREX_LOT = 100_000.0  # base units; a lot of anything else is one unit
+FOREX_PIP, YEN_PIP, OTHER_PIP = 0.0001, 0.01, 0.01  # OTHER_PIP: where an instrument has no price step
+
+Cost = Annotated[float, Meta(ge=0, le=1e6)]
+Values = Annotated[tuple[float | int | bool, ...], Meta(min_length=1, max_length=64)]
+
+
+class BacktestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Of the account. What is not named is as configured."""
+
+    initial_balance: Annotated[float, Meta(gt=0, le=1e15)] | None = None
+    leverage: Annotated[float, Meta(ge=1, le=1_000)] | None = None
+    spread_pips: Cost | None = None
+    commission_per_lot: Cost | None = None
+    slippage_pips: Cost = 1.0
+    risk_per_trade: Annotated[float, Meta(gt=0, le=1, description="share of equity lost at the stop")] = 0.02
+    stop_loss_pips: Annotated[float, Meta(gt=0, le=1e6)] | None = None
+    take_profit_pips: Annotated[float, Meta(gt=0, le=1e6)] | None = None
+    n_simulations: Annotated[int, Meta(ge=1, le=SIMULATIONS_MAX)] = 1_000
+    seed: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class ReplayAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    """What to replay: the last bars of what is recorded of a symbol, with a strategy."""
+
+    symbol: Symbol
+    timeframe: Timeframe = "1h"
+    bars: Annotated[int, Meta(ge=1, le=BARS_MAX, description="lengths of the timeframe, up to the end")] = 50_000
+    realistic_mode: Annotated[bool, Meta(description="spread, slippage and commission; else dealing is free")] = False
+    config: BacktestConfig = BacktestConfig()
+    strategy: Annotated[str, Meta(min_length=1, max_length=128, description="a kind, or a configured one's id")] = (
+        STRATEGY
+    )
+    params: Annotated[Params, Meta(max_length=64)] = {}
+
+
+class BacktestAsked(ReplayAsked, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    """A backtest."""
+
+    model_dir: Annotated[str, Meta(max_length=256, description="kept; no model decides yet, the strategy does")] = (
+        "./saved_models"
+    )
+    monte_carlo: Annotated[bool, Meta(description="simulate with its trades in other orders")] = False
+
+
+class WalkforwardAsked(ReplayAsked, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    """A walk-forward. `grid` has the values to try by parameter: by default around the strategy's first two."""
+
+    train_window_days: Days = 180
+    test_window_days: Days = 30
+    step_size_days: Days = 30
+    objective: Objective = "return_over_drawdown"
+    grid: Annotated[dict[str, Values], Meta(max_length=8)] = {}
+
+
+class Details(msgspec.Struct, frozen=True):
+    """What the contract tells of a job and the job itself does not need."""
+
+    timeframe: str
+    lot: float
+    config: dict[str, Any]
+
+
+async def run_backtest(house: House, asked: BacktestAsked, user: str, key: str | None) -> Done:
+    """Queue a backtest; `Done.id` is its id.
+
+    Raises:
+        InvalidInput: with the field at fault. LimitReached: too many jobs wait.
+    """
+    body = await _body(house, asked)
+    if asked.monte_carlo:
+        wish = MonteCarloWish(simulations=asked.config.n_simulations, seed=asked.config.seed)
+        body = msgspec.structs.replace(body, monte_carlo=wish)
+    title = f"Backtest of {asked.strategy} on {asked.symbol}"
+    return await submit(house, user, key, Asked(BACKTEST, body, title, prefix="backtest_"))
+
+
+async def run_walkforward(house: House, asked: WalkforwardAsked, user: str, key: str | None) -> tuple[Done, int]:
+    """Queue a walk-forward; `Done.id` is its id. And how many folds it will have.
+
+    Raises:
+        InvalidInput: with the field at fault. LimitReached: too many jobs wait.
+    """
+    backtest = await _body(house, asked)
+    windows = Windows(
+        train_days=asked.train_window_days, test_days=asked.test_window_days, step_days=asked.step_size_days
+    )
+    recording = covering(house.lookups.shelf, asked.symbol, Span())
+    whole, part = recording.whole(), last_bars(recording, Span(), backtest.bars * backtest.bar_ns)
+    first_ns = max(part.first_ns or 0, whole.first_event_ns)
+    try:
+        estimated = len(folds(first_ns, whole.last_event_ns + 1, windows))
+    except InvalidInput as error:
+        raise _at(error, _camel(error.field or "")) from None
+    body = WalkforwardBody(
+        backtest=backtest, windows=windows, objective=asked.objective, grid=_grid(house, asked, backtest)
+    )
+    title = f"Walk-forward of {asked.strategy} on {asked.symbol}"
+    return await submit(house, user, key, Asked(WALKFORWARD, body, title, prefix="wf_")), estimated
+
+
+def _grid(house: House, asked: WalkforwardAsked, body: BacktestBody) -> tuple[Params, ...]:
+    only = body.wish.strategies[0]
+    found = house.lookups.library().configured.get(only.strategy)
+    kind = house.lookups.registry[found.form.kind if found else only.strategy]
+    params = {**(found.form.params if found else {}), **only.params}
+    try:
+        return grid(kind, params, asked.grid) if asked.grid else usual_grid(kind, params)
+    except InvalidInput as error:
+        raise _at(error, "grid") from None
+
+
+async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
+    """The job, checked as of now. Raises InvalidInput with the contract's name of the field."""
+    await house.lookups.current(house.tape)
+    defaults = (await configuration.current(house, Moment())).value.whole
+    recording = covering(house.lookups.shelf, asked.symbol, Span())
+    number = recording.opened.instruments[recording.opened.symbols.index(asked.symbol)]
+    instrument = house.lookups.catalogue.number(number)
+    config, lot = _completed(asked.config, defaults), _lot(instrument)
+    wish = SessionWish(
+        mode="backtest",
+        symbols=(asked.symbol,),
+        strategies=(StrategyWish(strategy=asked.strategy, params=asked.params),),
+        limits=_limits(asked, config, instrument),
+        seed=asked.config.seed,
+    )
+    details = Details(asked.timeframe, lot, msgspec.to_builtins(msgspec.structs.replace(asked, config=config)))
+    pip = _pip(instrument)
+    body = BacktestBody(
+        wish=wish,
+        symbol=asked.symbol,
+        bars=asked.bars,
+        bar_ns=BAR_NS[asked.timeframe],
+        stop_distance=(config.stop_loss_pips or 0.0) * pip,
+        target_distance=(config.take_profit_pips or 0.0) * pip,
+        details=msgspec.Raw(msgspec.json.encode(details)),
+    )
+    check(body, house.lookups.library())
+    return body
+
+
+def _completed(config: BacktestConfig, defaults: Configuration) -> BacktestConfig:
+    """With what is configured where nothing is named."""
+    backtest, risk = defaults.backtest, defaults.risk
+    usual = {
+        "initial_balance": backtest.initial_balance,
+        "leverage": backtest.leverage,
+        "spread_pips": backtest.spread_pips,
+        "commission_per_lot": backtest.commission_per_lot,
+        "stop_loss_pips": risk.default_stop_loss_pips,
+        "take_profit_pips": risk.default_take_profit_pips,
+    }
+    missing = {name: value for name, value in usual.items() if getattr(config, name) is None}
+    return msgspec.structs.replace(config, **missing)
+
+
+def _limits(asked: ReplayAsked, config: BacktestConfig, instrument: InstrumentRegistered) -> SessionLimits:
+    """The account: sized by risk, with buying power; costs where they are asked for, and no other fees."""
+    pip, on = _pip(instrument), float(asked.realistic_mode)
+    costs = SessionCosts(
+        spread=(config.spread_pips or 0.0) * pip * on,
+        slippage=config.slippage_pips * pip * on,
+        commission=(config.commission_per_lot or 0.0) / _lot(instrument) * on,
+        instrument_fees=False,
+        leverage=config.leverage or 0.0,
+        risk_ratio=config.risk_per_trade,
+    )
+    # the volume of a currency pair counts price changes, not units: it bounds no fill
+    return SessionLimits(cash=config.initial_balance or 0.0, global_cap=0.0, fill_ratio_max=0.0, costs=costs)
+
+
+def _pip(instrument: InstrumentRegistered) -> float:
+    """Quote currency of one pip."""
+    if instrument.asset_type == "forex":
+        return YEN_PIP if instrument.quote == "JPY" else FOREX_PIP
+    return instrument.price_step or OTHER_PIP
+
+
+def _lot(instrument: InstrumentRegistered) -> float:
+    """Base units of one lot."""
+    return FOREX_LOT if instrument.asset_type == "forex" else 1.0
+
+
+def _at(error: InvalidInput, field: str) -> InvalidInput:
+    return InvalidInput(error.message, code=error.code, field=field, hint=error.hint)
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(one.title() for one in others)
+
+
+# --- what is over -------------------------------------------------------------------------------------------------
+
+SCANNED_MAX = 10_000  # jobs that a filter looks through
+
+
+def finished(snapshot: Snapshot, name: str, kind: str) -> JobRow:
+    """A job that has a result. Raises Unknown: there is none, or none yet."""
+    try:
+        row = job(snapshot, name)
+    except Unknown:
+        row = None
+    if row is None or row.kind != kind:
+        raise Unknown(f"There is no {kind} {name[:64]!r}.", field="resultId")
+    if row.result is None:
+        why = row.error_message or f"It is {row.state}."
+        hint = "" if row.ended_ns else f"It is {row.ratio:.0%} done; ask again when it is over."
+        raise Unknown(f"The {kind} {name[:64]!r} has no result. {why}", field="resultId", hint=hint)
+    return row
+
+
+def details_of(body: BacktestBody) -> Details:
+    """Of a backtest; one that another contract asked for replays rows as they were recorded."""
+    found = msgspec.json.decode(body.details, type=Details | None)
+    return found or Details("tick", 1.0, msgspec.to_builtins(body.wish))

@@ -1,0 +1,230 @@
+"""Contract 002, backtests and walk-forwards: run, list, whole result, compared, folds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+
+from engine import catalogue
+from engine.catalogue import InstrumentForm
+from engine.feeds.simulated import SimulatedInstrument, SimulatedMarket
+from tests.api.recordings import simulated_recording
+from tests.api.worlds import World
+from tests.documents.shapes import inventory, misfits
+
+ENTRIES = inventory("s2.")
+SYMBOL = "EURUSD"
+DAYS = 31
+# some weeks, so that every figure of a year is defined
+MARKET = SimulatedMarket(
+    instruments=(
+        SimulatedInstrument(
+            symbol=SYMBOL,
+            price=1.08,
+            price_step=0.00001,
+            trades_per_second=0.002,
+            volatility=0.006,
+            spread_ratio=0.00002,
+        ),
+    ),
+    seed=21,
+    duration_s=DAYS * 86_400,
+)
+FOREX = InstrumentForm(
+    symbol=SYMBOL, venue="SIM", asset_type="forex", base="EUR", quote="USD", price_step=0.00001, quantity_step=1.0
+)
+PARAMS = {"fast": 10, "slow": 40}
+
+
+async def asked(made: World, example: str = "s2.backtest.run", **changes: Any) -> dict[str, Any]:
+    """The contract's own request over what is recorded, with averages that cross often enough."""
+    await catalogue.register(made.tape, [FOREX])  # the same again appends nothing, here and below
+    await simulated_recording(made.tape, MARKET, "c" * 32)
+    return {**ENTRIES[example]["request_example"], "params": PARAMS} | changes
+
+
+async def queue_one(made: World, **changes: Any) -> str:
+    """Queue a backtest; its id."""
+    answer = await made.client.post("/api/v1/backtest/run", json=await asked(made, **changes))
+    assert answer.status_code == 201, answer.text
+    assert misfits(answer.json(), ENTRIES["s2.backtest.run"]["response_shape"]) == []
+    name: str = answer.json()["data"]["jobId"]
+    return name
+
+
+async def result(made: World, name: str, kind: str = "backtest", seconds: float = 60.0) -> dict[str, Any]:
+    """Wait for a result; its data."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = await made.get(f"/api/v1/{kind}/results/{name}")
+            if answer.status_code == 200:
+                data: dict[str, Any] = answer.json()["data"]
+                return data
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND"), answer.text
+            job = (await made.get(f"/api/jobs/{name}", "admin")).json()["job"]
+            assert job["state"] in ("queued", "running", "completed"), job
+            await asyncio.sleep(0.05)
+
+
+async def runs_backtests(made: World) -> None:
+    """The documented request is taken without a token; every wrong field is named, and nothing is appended then."""
+    name = await queue_one(made)
+    assert name.startswith("backtest_")
+    assert (await result(made, name))["metrics"]["trade"]["totalTrades"] > 10
+    last = await made.last()
+    for change, field in (
+        ({"symbol": "DOGEUSD"}, "symbol"),
+        ({"timeframe": "2h"}, "timeframe"),
+        ({"bars": 0}, "bars"),
+        ({"config": {"leverage": 0}}, "config.leverage"),
+        ({"config": {"nSimulations": 10_001}}, "config.nSimulations"),
+        ({"config": {"riskPerTrade": 2}}, "config.riskPerTrade"),
+        ({"strategy": "nosuch"}, "strategy"),
+        ({"params": {"fast": 1}}, "params.fast"),
+        ({"surely": 1}, "surely"),
+    ):
+        answer = await made.client.post("/api/v1/backtest/run", json=await asked(made, **change))
+        assert answer.status_code == 400, answer.text
+        assert field in answer.text
+    assert await made.last() == last
+
+
+async def lists_backtests(made: World) -> None:
+    """Newest first, by symbol and by Sharpe ratio, with the page beside the data."""
+    first, second = await queue_one(made, monteCarlo=False), await queue_one(made, params={"fast": 20, "slow": 50})
+    for name in (first, second):
+        await result(made, name)
+    body = (await made.get(f"/api/v1/backtest/results?symbol={SYMBOL}&limit=1000")).json()
+    assert misfits(body, ENTRIES["s2.backtest.results"]["response_shape"]) == []
+    rows = body["data"]["results"]
+    names = [row["resultId"] for row in rows]
+    assert names.index(second) < names.index(first)
+    assert body["data"]["total"] == body["pagination"]["total"] == len(rows)
+    ratios = sorted(row["summary"]["sharpeRatio"] for row in rows)
+    good = (await made.get(f"/api/v1/backtest/results?minSharpe={ratios[-1]}")).json()["data"]
+    assert {row["summary"]["sharpeRatio"] for row in good["results"]} == {ratios[-1]}
+    none = (await made.get("/api/v1/backtest/results?symbol=DOGEUSD")).json()
+    assert (none["data"]["results"], none["pagination"]["hasMore"]) == ([], False)
+    assert (await made.get("/api/v1/backtest/results?minSharpe=x")).status_code == 400
+
+
+async def gives_the_whole_result(made: World) -> None:
+    """Every group of metrics, curves side by side, trades that add up, simulations; costs make it cost."""
+    name, plain = await queue_one(made), await queue_one(made, realisticMode=False, monteCarlo=False)
+    body, free = await result(made, name), await result(made, plain)
+    for one in (body, free):
+        assert misfits({"data": one}, ENTRIES["s2.backtest.result"]["response_shape"]) == [], one["reasons"]
+    series, trades = body["timeSeries"], body["trades"]
+    assert len(series["equityCurve"]) == len(series["drawdownCurve"]) == len(series["timestamps"]) <= 1_000
+    assert (series["equityCurve"][0], series["drawdownCurve"][0]) == (10_000, 0)
+    assert min(series["drawdownCurve"]) == pytest.approx(body["metrics"]["risk"]["maxDrawdown"])
+    ended = [one for one in trades if one["status"] != "open"]
+    assert len(ended) == body["metrics"]["trade"]["totalTrades"]
+    gained = sum(one["pnl"] for one in trades)
+    assert series["equityCurve"][-1] == pytest.approx(10_000 + gained, rel=1e-4)
+    assert {one["status"] for one in ended} >= {"signal", "tp_hit"}
+    assert all(one["pnlPercent"] == pytest.approx(one["pnl"] / 10_000) for one in trades)
+    simulated = body["monteCarlo"]
+    assert simulated["simulations"] == 1_000
+    assert simulated["finalEquity"]["percentile5"] < simulated["finalEquity"]["mean"]
+    assert simulated["maxDrawdown"]["percentile95"] < simulated["maxDrawdown"]["mean"] < 0
+    assert "monteCarlo" not in free
+    # half the spread and the slippage on each side, and a commission: the first trade is dearer by just that
+    dear, cheap = trades[0], free["trades"][0]
+    assert dear["direction"] == cheap["direction"]
+    away = (1.5 / 2 + 1.0) * 0.0001 * (1 if dear["direction"] == "long" else -1)
+    assert dear["entryPrice"] - cheap["entryPrice"] == pytest.approx(away, abs=1.1e-5)
+    assert body["config"]["config"]["stopLossPips"] == 50.0
+    session = (await made.get(f"/api/sessions/{body['session']}")).json()["session"]
+    assert session["decision_hash"] == body["decisionHash"]
+    missing = await made.get("/api/v1/backtest/results/nosuch")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def compares(made: World) -> None:
+    """Results as they were named, and the best of them by three figures; an unknown one is a 404."""
+    names = [await queue_one(made, params={"fast": fast, "slow": 40}) for fast in (5, 20)]
+    for name in names:
+        await result(made, name)
+    answer = await _compare(made, names)
+    assert misfits(answer.json(), ENTRIES["s2.backtest.compare"]["response_shape"]) == []
+    data = answer.json()["data"]
+    assert [one["resultId"] for one in data["results"]] == names
+    gains = [one["metrics"]["returns"]["totalReturn"] for one in data["results"]]
+    assert data["comparison"]["bestByReturn"] == names[gains.index(max(gains))]
+    falls = [one["metrics"]["risk"]["maxDrawdown"] for one in data["results"]]
+    assert data["comparison"]["bestByDrawdown"] == names[falls.index(max(falls))]
+    assert (await _compare(made, [*names, "nosuch"])).status_code == 404
+    assert (await _compare(made, [])).status_code == 400
+    assert (await _compare(made, names * 30)).status_code == 400
+
+
+async def _compare(made: World, names: list[str]) -> httpx.Response:
+    return await made.client.post("/api/v1/backtest/compare", json={"resultIds": names})
+
+
+async def walk(made: World, **changes: Any) -> httpx.Response:
+    """Ask for a walk-forward over a few weeks."""
+    windows = {"trainWindowDays": 14, "testWindowDays": 7, "stepSizeDays": 7}
+    grid = {"fast": [5, 10], "slow": [30, 60]}
+    body = await asked(made, "s2.walkforward.run", **({**windows, "grid": grid} | changes))
+    return await made.client.post("/api/v1/walkforward/run", json=body)
+
+
+async def runs_walkforwards(made: World) -> None:
+    """The folds are estimated from the windows; windows that do not fit are named."""
+    answer = await walk(made)
+    assert answer.status_code == 201, answer.text
+    assert misfits(answer.json(), ENTRIES["s2.walkforward.run"]["response_shape"]) == []
+    assert answer.json()["data"]["estimatedFolds"] == (DAYS - 21) // 7 + 1
+    for change, field in (
+        ({"trainWindowDays": 180}, "trainWindowDays"),
+        ({"stepSizeDays": 0}, "stepSizeDays"),
+        ({"grid": {"fast": [1]}}, "grid"),
+        ({"grid": {"surely": [1]}}, "grid"),
+        ({"symbol": "DOGEUSD"}, "symbol"),
+    ):
+        refused = await walk(made, **change)
+        assert refused.status_code == 400, refused.text
+        assert field in refused.text
+
+
+async def gives_folds(made: World) -> None:
+    """Each fold with its days, what was fitted and what the test came to; the aggregate is of just these."""
+    name = (await walk(made)).json()["data"]["jobId"]
+    body = await result(made, name, "walkforward")
+    assert misfits({"data": body}, ENTRIES["s2.walkforward.result"]["response_shape"]) == []
+    folds = body["folds"]
+    assert len(folds) == body["nFolds"] >= 2
+    assert [fold["fold"] for fold in folds] == list(range(len(folds)))
+    for fold, following in pairwise(folds):
+        assert fold["trainStart"] < fold["trainEnd"] <= fold["testStart"] < fold["testEnd"]
+        assert following["testStart"] > fold["testStart"]
+        assert (fold["params"]["fast"], fold["params"]["slow"]) in [(5, 30), (5, 60), (10, 30), (10, 60)]
+    gains = [fold["metrics"]["totalReturn"] for fold in folds]
+    found = body["aggregate"]["totalReturn"]
+    assert (found["min"], found["max"]) == (min(gains), max(gains))
+    assert found["mean"] == pytest.approx(sum(gains) / len(gains))
+    falls = [fold["metrics"]["maxDrawdown"] for fold in folds]
+    assert (body["aggregate"]["maxDrawdown"]["min"], body["aggregate"]["maxDrawdown"]["max"]) == (
+        max(falls),
+        min(falls),
+    )
+    profitable = sum(gain > 0 for gain in gains)
+    assert body["consistency"] == {"profitableFolds": profitable, "profitableRatio": profitable / len(folds)}
+    assert (await made.get("/api/v1/walkforward/results/nosuch")).status_code == 404
+
+
+CASES: dict[str, Callable[[World], Awaitable[None]]] = {
+    "s2.backtest.run": runs_backtests,
+    "s2.backtest.results": lists_backtests,
+    "s2.backtest.result": gives_the_whole_result,
+    "s2.backtest.compare": compares,
+    "s2.walkforward.run": runs_walkforwards,
+    "s2.walkforward.result": gives_folds,
+}
