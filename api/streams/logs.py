@@ -124,21 +124,34 @@ class _Followed:
         self._name = name
         self._file: BinaryIO = opened(folder, name)
         self._reading = LineReading(name, timestamp)
-        self._rest = b""
+        self._rest = b""  # of a line that is not whole yet
+        self._cutting = False  # up to the end of a line whose beginning was told
+        self._was_moved = False
         if at_end:
             self._file.seek(0, os.SEEK_END)
 
     def news(self) -> list[LogLine]:
         """What was written since."""
         data = self._file.read(LOOK_BYTES_MAX)
-        if len(data) < LOOK_BYTES_MAX and self._moved():
-            data += self._file.read(LOOK_BYTES_MAX)  # written before it was moved
+        moved = len(data) < LOOK_BYTES_MAX and self._moved()
+        if moved and self._was_moved:  # by now nobody writes to the old one
             self._next()
+            moved = False
+        self._was_moved = moved
+        return [self._reading.line(line) for line in self._cut(data)]
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        """Whole lines; of one that is too long its beginning, once."""
         *lines, rest = (self._rest + data).split(b"\n")
-        if len(rest) > LINE_BYTES_MAX:
-            lines, rest = [*lines, rest], b""
+        if lines and self._cutting:
+            self._cutting = False
+            del lines[0]
+        if self._cutting:
+            rest = b""
+        elif len(rest) > LINE_BYTES_MAX:
+            lines, rest, self._cutting = [*lines, rest], b"", True
         self._rest = rest
-        return [self._reading.line(line[:LINE_BYTES_MAX]) for line in lines]
+        return [line[:LINE_BYTES_MAX] for line in lines]
 
     def _moved(self) -> bool:
         ours = os.fstat(self._file.fileno())

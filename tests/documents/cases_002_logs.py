@@ -119,9 +119,23 @@ async def streams_lines(made: World) -> None:
     }  # fmt: skip
 
 
+async def streams_a_line_once(made: World) -> None:
+    """Of a line longer than is read at once the beginning, one time; what follows it is told as ever."""
+    written(made, "long.log", entry("before"))
+    async with listening(made.app, STREAM) as events:
+        await until(lambda: made.house.logs.clients == 1)
+        written(made, "long.log", b"y" * 600_000, entry("behind"))
+        told = [await events.next(), await events.next()]
+    for _, body in told:
+        assert misfits(body, ENTRIES["s2.logs.stream.log"]["response_shape"]) == []
+    (_, first), (_, second) = told
+    assert (first["message"][:2], len(first["message"]) < 5_000, second["message"]) == ("yy", True, "behind")
+    assert made.house.logs.clients == 0, "whoever left is forgotten"
+
+
 CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s2.logs.files": lists_files,
     "s2.logs.file": reads_a_file,
     "s2.logs.stream": streams_lines,
-    "s2.logs.stream.log": streams_lines,
+    "s2.logs.stream.log": streams_a_line_once,
 }
