@@ -37,6 +37,9 @@ def test_a_change_sets_what_it_names_and_leaves_the_rest() -> None:
     wanted = {"transformer": {"epochs": 200, "learningRate": 0.00005}}
     assert decided(aggregate, wanted) == ["transformer.epochs", "transformer.learningRate"]
     assert decided(aggregate, wanted) == []
+    assert decided(aggregate, {"data": {"symbols": ["EURUSD"]}}) == ["data.symbols"]
+    assert decided(aggregate, {"data": {"symbols": ["EURUSD"]}}) == [], "an equal list is no change"
+    assert decided(aggregate, {"data": {"symbols": ["EURUSD", "GBPUSD"]}}) == ["data.symbols"]
     expected = flat(DEFAULTS) | {"transformer.epochs": 200, "transformer.learningRate": 0.00005}
     assert aggregate.values == expected
     assert msgspec.convert(nested(aggregate.values), Configuration).transformer.epochs == 200
@@ -94,6 +97,9 @@ def test_a_template_is_saved_once() -> None:
     assert aggregate.templates["mine-1"].saved_ns == 50
     with pytest.raises(Conflict):
         aggregate.decide(good, Asked(7, 70))
+    for reserved in ("quick-test", "production"):
+        with pytest.raises(Conflict):
+            aggregate.decide(msgspec.structs.replace(good, template=reserved), Asked(8, 80))
     for wrong in ({"name": " "}, {"template": "../x"}, {"values": msgspec.Raw(b'{"ppo":{"gamma":2}}')}):
         with pytest.raises(InvalidInput):
             aggregate.decide(msgspec.structs.replace(good, **wrong), Asked(8, 80))
