@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from tests.api.worlds import World, until_state
 
+NEW = "admin"  # has started nothing yet: whoever has is given what ran last
+
 
 async def tells_how_components_are(made: World) -> None:
     """Components, databases, the broker's connection and resources; the same words as contract 003's status (C24)."""
@@ -52,26 +54,26 @@ async def changes_the_mode(made: World) -> None:
 
 async def starts_and_stops(made: World) -> None:
     """The default session starts, is answered while it runs, is replaced by a restart that runs the same, and stops."""
-    first = await made.post("/api/system/start", {})
+    first = await made.post("/api/system/start", {}, NEW)
     assert first.status_code == 200, first.text
     name = first.json()["session_id"]
     ran = await until_state(made, name, "running")
-    assert (ran["mode"], ran["strategies"], ran["user"]) == ("paper", ["pump_v2"], "trader")
+    assert (ran["mode"], ran["strategies"], ran["user"]) == ("paper", ["pump_v2"], NEW)
     assert name in [one["session_id"] for one in (await made.get("/api/system/status")).json()["sessions"]]
-    again = await made.post("/api/system/start", {})
+    again = await made.post("/api/system/start", {}, NEW)
     assert (again.json()["session_id"], again.json()["changed"]) == (name, False)
-    other = (await made.post("/api/system/restart", {})).json()
+    other = (await made.post("/api/system/restart", {}, NEW)).json()
     assert (other["status"], other["session_id"] != name) == ("restarted", True)
     await until_state(made, name, "ended", "stopped")
     same = await until_state(made, other["session_id"], "running")
     assert [same[key] for key in ("mode", "strategies", "symbols")] == [
         ran[k] for k in ("mode", "strategies", "symbols")
     ]
-    stopped = await made.post("/api/system/stop", {})
+    stopped = await made.post("/api/system/stop", {}, NEW)
     assert (stopped.status_code, stopped.json()["sessions"]) == (200, [other["session_id"]])
     await until_state(made, other["session_id"], "ended", "stopped")
-    assert (await made.post("/api/system/stop", {})).json()["sessions"] == []
-    assert (await made.post("/api/system/start", {"x": 1})).status_code == 400
+    assert (await made.post("/api/system/stop", {}, NEW)).json()["sessions"] == []
+    assert (await made.post("/api/system/start", {"x": 1}, NEW)).status_code == 400
     assert (await made.post("/api/system/start", {}, "viewer")).status_code == 403
 
 
