@@ -19,6 +19,7 @@ from tests.api.recordings import LiveSource, simulated_recording
 from tests.api.sse import Events, listening
 from tests.api.worlds import World, until_state, world
 from tests.documents.cases_001_backtests import asked as backtest_of
+from tests.documents.cases_002_logs import FILES, entry, written
 from tests.documents.cases_003_explorer import asked as queried
 from tests.documents.cases_003_operations import processes
 from tests.documents.shapes import inventory
@@ -197,7 +198,7 @@ async def _rows(client: Client, text: str) -> list[list[Any]]:
 
 
 async def test_004_a_day_at_the_panel(client: Client) -> None:
-    """Log in, change a section that every socket hears of, export, import, register an instrument, restart."""
+    """Log in, change a section that every socket hears of, export, import, register an instrument, run."""
     await client.log_in("trader")
     async with connected(client.made.app) as socket:
         await socket.send({"type": "ping"})
@@ -212,13 +213,21 @@ async def test_004_a_day_at_the_panel(client: Client) -> None:
     assert (await client.ask("GET", "/api/config/risk"))["maxDailyLoss"] == 0.03
     item = await client.ask("POST", "/api/instruments", {"symbol": "PANEL_USDT", "exchange": "mexc"})
     assert item in await client.ask("GET", "/api/instruments?symbol=PANEL_USDT")
+    await client.ask("POST", "/api/system/mode", {"mode": "paper"})
+    ran = (await client.ask("POST", "/api/system/start", {}))["session_id"]
+    await until_state(client.made, ran, "running")
+    again = (await client.ask("POST", "/api/system/restart", {}))["session_id"]
+    await until_state(client.made, ran, "stopped")
+    status = await client.ask("GET", "/api/system/status")
+    assert (status["mode"], [one["session_id"] for one in status["sessions"]]) == ("paper", [again])
+    assert (await client.ask("POST", "/api/system/stop", {}))["sessions"] == [again]
     async with processes(client.made):
         restarted = await client.ask("POST", "/api/components/worker/restart")
         assert restarted["processes"] == ["worker-0", "worker-1"]
 
 
 async def test_002_research_until_the_limit(client: Client) -> None:
-    """Configure, keep a template, page through the list, and be told to wait when it is too much."""
+    """Configure, keep templates, page through them and through a log, and be told to wait when it is too much."""
     client.headers = {}
     changed = await client.ask("PUT", "/api/v1/config", {"transformer": {"epochs": 150}})
     assert changed["data"]["config"]["transformer"]["epochs"] == 150
@@ -234,6 +243,15 @@ async def test_002_research_until_the_limit(client: Client) -> None:
             break
     assert len(paged) == len(set(paged)) == page["pagination"]["total"]
     assert set(kept) <= set(paged)
+    written(client.made, "flow.log", *(entry("step", "error" if number % 3 else "info") for number in range(9)))
+    assert "flow.log" in [one["name"] for one in (await client.ask("GET", FILES))["data"]["files"]]
+    lines: list[int] = []
+    while True:
+        page = await client.ask("GET", f"{FILES}/flow.log?level=ERROR&limit=4&offset={len(lines)}")
+        lines += [one["number"] for one in page["data"]["lines"]]
+        if not page["pagination"]["hasMore"]:
+            break
+    assert lines == [2, 3, 5, 6, 8, 9]
     limit = LimitsSettings().reads_per_minute
     for _ in range(limit + 1):
         answer = await client.made.client.get("/api/v1/config")
