@@ -30,8 +30,11 @@ from api.errors import answer
 from api.front import EXPOSED, Front
 from api.house import House
 from api.monitoring import components as monitoring_components
+from api.monitoring import executions as monitoring_executions
 from api.monitoring import explorer as monitoring_explorer
+from api.monitoring import holdings as monitoring_holdings
 from api.monitoring import inference as monitoring_inference
+from api.monitoring import signals as monitoring_signals
 from api.monitoring import training as monitoring_training
 from api.pages import routes as pages
 from api.panel import configuration as panel_configuration
@@ -41,6 +44,7 @@ from api.panel import system as panel_system
 from api.platform import backtests as platform_backtests
 from api.platform import keys as platform_keys
 from api.platform import models as platform_models
+from api.platform import portfolio as platform_portfolio
 from api.platform import predictions as platform_predictions
 from api.platform import strategies as platform_strategies
 from api.platform import system as platform_system
@@ -64,7 +68,10 @@ ROOMS = (
     market,
     monitoring_components,
     monitoring_explorer,
+    monitoring_executions,
+    monitoring_holdings,
     monitoring_inference,
+    monitoring_signals,
     monitoring_training,
     orders,
     pages,
@@ -75,6 +82,7 @@ ROOMS = (
     platform_backtests,
     platform_keys,
     platform_models,
+    platform_portfolio,
     platform_predictions,
     platform_strategies,
     platform_system,
@@ -109,7 +117,9 @@ def _describing(provided: dict[str, Provide]) -> Litestar:
 def create_app(house: House) -> Litestar:
     """The application of a house, which whoever serves it starts before and closes behind."""
     api = house.settings.api
-    provided = {**dependencies(house), **tape.DEPENDENCIES, **market.DEPENDENCIES, **sessions.DEPENDENCIES}
+    provided = dependencies(house)
+    for room in (tape, market, sessions, monitoring_executions, monitoring_signals):
+        provided |= room.DEPENDENCIES
     app = Litestar(
         route_handlers=handlers(),
         dependencies=provided,

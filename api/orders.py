@@ -56,7 +56,7 @@ async def submit_order(
     key: Key = None,
 ) -> Response[CommandBody]:
     """Submit an order to a running session. Accepted: the session met it; its orders say what became of it."""
-    _check(data)
+    check(data)
     await house.reader.check_session(session)
     user = user_of(request).user
     how = await act(
@@ -97,7 +97,7 @@ async def _cancel(
     return done(CommandBody(session, how.changed), how, house)
 
 
-def _check(order: OrderAsked) -> None:
+def check(order: OrderAsked) -> None:
     """A kind has the prices it needs and no other. Raises InvalidInput."""
     for name in ("price", "stop_price"):
         value, needed = getattr(order, name), name in PRICES[order.kind]

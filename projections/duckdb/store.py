@@ -18,7 +18,7 @@ from projections.batch import Checkpoint
 from projections.duckdb.tables import Table, Writer
 
 # Raised when what events do to the tables changes without a change of the tables: older files are built again.
-MEANING = 1
+MEANING = 2
 
 MOMENTS = Table("moments", (("sequence", "BIGINT"), ("appended_ns", "BIGINT")), ("sequence",))
 _META = "CREATE TABLE meta (schema_id VARCHAR, epoch VARCHAR, checkpoint BIGINT, digest VARCHAR, appended_ns BIGINT)"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 
 PAGE_ROWS_MAX = 1_000
 PAGE_OFFSET_MAX = 10_000_000
+_NUMBER = re.compile(r"[0-9]{1,18}\Z")
 EXPORT_ROWS_MAX = 5_000_000  # rows of one session given as one array
 
 
@@ -54,6 +56,38 @@ def listed(rows: list[T], total: int, page: Page) -> Listed[T]:
     """A page with its place in the whole."""
     behind = page.offset + len(rows)
     return Listed(rows, total, behind if rows and behind < total else None)
+
+
+class Cursor(NamedTuple):
+    """Where a walk from the newest row to the oldest goes on: behind the row of this sequence and ordinal."""
+
+    sequence: int
+    ordinal: int
+
+    def __str__(self) -> str:
+        return f"{self.sequence}-{self.ordinal}"
+
+
+def cursor_of(text: str | None) -> Cursor | None:
+    """The cursor that a client sends back; None at the start of a walk.
+
+    Raises:
+        InvalidInput: no cursor of ours.
+    """
+    if text is None:
+        return None
+    sequence, dash, ordinal = text.partition("-")
+    if not (dash and _NUMBER.match(sequence) and _NUMBER.match(ordinal)):
+        raise InvalidInput(f"cursor is {text[:40]!r}; send back the nextCursor of the page before.", field="cursor")
+    return Cursor(int(sequence), int(ordinal))
+
+
+class Walked(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a walk, the newest row first. `total` counts the rows of all pages, `next` is None at the end."""
+
+    rows: list[T]
+    total: int
+    next: Cursor | None
 
 
 class Where:
@@ -166,6 +200,17 @@ class Listing(msgspec.Struct, Generic[T], frozen=True):
             where.values,
         )
         return listed([self._struct(row) for row in rows], total, page)
+
+    def walk(self, snapshot: Snapshot, where: Where, cursor: Cursor | None, limit: int) -> Walked[T]:
+        """One page from the newest row on; rows that come meanwhile are newer than every cursor."""
+        total = snapshot.count(f"SELECT count(*) FROM {self.table} WHERE {where}", where.values)
+        if cursor is not None:
+            where.add("(sequence, ordinal) < (?, ?)", *cursor)
+        page = Page(limit=limit, newest_first=True)
+        found = self.page(snapshot, where, page)
+        rows = found.rows
+        last = Cursor(rows[-1].sequence, rows[-1].ordinal) if rows and found.total > len(rows) else None  # type: ignore[attr-defined]
+        return Walked(rows, total, last)
 
     def _struct(self, row: tuple) -> T:
         fields = dict(zip(self.row.__struct_fields__, row, strict=True))  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ import msgspec
 from events.rows import Rows, SectionKind
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Writer
-from projections.read_models.answers import CODES, SIDES, Listed, Listing, Page, Scope, Where
+from projections.read_models.answers import CODES, SIDES, Cursor, Listed, Listing, Page, Scope, Walked, Where
 from projections.read_models.positions import Positions
 from projections.read_models.row_tables import RowTable
 
@@ -77,6 +77,13 @@ def fills(
     if order is not None:
         where.add("order_number = ?", order)
     return _LISTING.page(snapshot, where, page or Page())
+
+
+def newest_fills(snapshot: Snapshot, scope: Scope, cursor: Cursor | None, limit: int) -> Walked[FillRow]:
+    """Fills of a session, or of all live and paper sessions, the newest on the tape first. Raises Unknown."""
+    where = Where(snapshot.made("fills"))
+    scope.narrow(snapshot, where, "fills")
+    return _LISTING.walk(snapshot, where, cursor, limit)
 
 
 def fill_rows(snapshot: Snapshot, session: str, scope: Scope | None = None) -> Rows:

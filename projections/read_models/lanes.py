@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from events.facts import SessionSpec
 from projections.duckdb.tables import Table
 
+BY_HAND = ""  # the strategy of orders that none gave
+
 LANES = Table(
     "lanes",
     (
@@ -21,12 +23,16 @@ LANES = Table(
 
 
 def lane_rows(session: int, spec: SessionSpec) -> Iterator[tuple[object, ...]]:
-    """Rows of `lanes`: for each strategy as given, for each instrument as given that the strategy runs on."""
-    pairs = (
+    """Rows of `lanes`: for each strategy as given, for each instrument as given that the strategy runs on.
+
+    Behind them one for each instrument without a strategy: that of orders by hand.
+    """
+    pairs = [
         (setting.strategy, instrument)
         for setting in spec.strategies
         for instrument in spec.instruments
         if not setting.symbols or instrument.symbol in setting.symbols
-    )
+    ]
+    pairs += [(BY_HAND, instrument) for instrument in spec.instruments]
     for lane, (strategy, instrument) in enumerate(pairs):
         yield session, lane, strategy, instrument.symbol, instrument.number

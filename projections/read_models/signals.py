@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import msgspec
 
+from events.errors import Unknown
 from events.rows import Rows, SectionKind
 from projections.duckdb.store import Snapshot
-from projections.read_models.answers import CODES, SIDES, SIGNAL_KINDS, Listed, Listing, Page, Scope, Where
+from projections.read_models.answers import (
+    CODES,
+    SIDES,
+    SIGNAL_KINDS,
+    Cursor,
+    Listed,
+    Listing,
+    Page,
+    Scope,
+    Walked,
+    Where,
+    number_of,
+)
 from projections.read_models.row_tables import RowTable
 
 
@@ -53,6 +66,46 @@ def signals(snapshot: Snapshot, scope: Scope | None = None, page: Page | None = 
     where = Where(snapshot.made("signals"))
     (scope or Scope()).narrow(snapshot, where, "signals")
     return _LISTING.page(snapshot, where, page or Page())
+
+
+class SignalFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which signals of live and paper sessions."""
+
+    symbol: str | None = None
+    confidence_min: float = 0.0  # share of one: see `score_of`
+    since_ns: int | None = None  # event time, inclusive
+
+
+def score_of(row: SignalRow) -> float:
+    """From -1 (sell) over 0 (no side) to 1 (buy): the side, times s / (1 + s) of the signal's strength s.
+
+    What a strength of 1 is stands in its strategy's documentation: a score of one half.
+    """
+    sign = {"buy": 1.0, "sell": -1.0}.get(row.side, 0.0)
+    strength = abs(row.strength)
+    return sign * strength / (1.0 + strength)
+
+
+def newest_signals(snapshot: Snapshot, wanted: SignalFilter, cursor: Cursor | None, limit: int) -> Walked[SignalRow]:
+    """Signals of live and paper sessions, the newest on the tape first."""
+    where = Where(snapshot.made("signals"))
+    Scope(symbol=wanted.symbol, from_ns=wanted.since_ns).narrow(snapshot, where, "signals")
+    if wanted.confidence_min >= 1.0:
+        where.add("false")  # a finite strength is below it
+    elif wanted.confidence_min > 0.0:
+        where.add("side <> 0 AND abs(strength) >= ?", wanted.confidence_min / (1.0 - wanted.confidence_min))
+    return _LISTING.walk(snapshot, where, cursor, limit)
+
+
+def signal(snapshot: Snapshot, session: str, ordinal: int) -> SignalRow:
+    """One signal of a session, research or not. Raises Unknown."""
+    where = Where(snapshot.made("signals"))
+    where.add("session = ?", number_of(snapshot, session))
+    where.add("ordinal = ?", ordinal)
+    found = _LISTING.page(snapshot, where, Page(limit=1)).rows
+    if not found:
+        raise Unknown(f"Session {session[:64]!r} has no signal {ordinal} as of {snapshot.sequence}.", field="id")
+    return found[0]
 
 
 def signal_rows(snapshot: Snapshot, session: str, scope: Scope | None = None) -> Rows:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 PENDING: frozenset[str] = frozenset(
     {
-        "s1.portfolio",
-        "s1.portfolio.history",
         "s2.ws.client.subscribe",
         "s2.ws.client.unsubscribe",
         "s2.ws.server.backtest_progress",
@@ -15,17 +13,6 @@ PENDING: frozenset[str] = frozenset(
         "s3.ws.monitor",
         "s3.ws.monitor.system_status",
         "s3.ws.monitor.signal",
-        "s3.signals",
-        "s3.signals.by_id",
-        "s3.executions.create",
-        "s3.executions.list",
-        "s3.mcp.login",
-        "s3.mcp.holdings",
-        "s3.rule.signals_cursor",
-        "s3.rule.signals_filters",
-        "s4.signals.list",
-        "s4.signals.by_id",
-        "s4.signals.filter",
         "s4.metrics",
         "s4.ws.connect",
         "s4.ws.system_status",

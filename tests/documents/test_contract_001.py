@@ -11,6 +11,7 @@ from tests.documents import (
     cases_001_market,
     cases_001_rules,
     cases_001_strategies,
+    cases_003_executions,
 )
 from tests.documents.shapes import inventory
 
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ENTRIES = inventory("s1.")
 CASES = {
+    **cases_003_executions.CASES_001,
     **cases_001_backtests.CASES,
     **cases_001_keys.CASES,
     **cases_001_market.CASES,

@@ -6,9 +6,11 @@ import pytest
 
 from tests.api.worlds import World
 from tests.documents import (
+    cases_003_executions,
     cases_003_explorer,
     cases_003_operations,
     cases_003_rules,
+    cases_003_signals,
 )
 from tests.documents.shapes import inventory
 
@@ -18,6 +20,8 @@ ENTRIES = inventory("s3.")
 CASES = {
     **cases_003_operations.CASES,
     **cases_003_explorer.CASES,
+    **cases_003_signals.CASES,
+    **cases_003_executions.CASES,
     **cases_003_rules.CASES,
 }
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.api.worlds import World
 from tests.documents import (
+    cases_003_signals,
     cases_004_configuration,
     cases_004_instruments,
     cases_004_operations,
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ENTRIES = inventory("s4.")
 CASES = {
+    **cases_003_signals.CASES_004,
     **cases_004_configuration.CASES,
     **cases_004_instruments.CASES,
     **cases_004_operations.CASES,

@@ -1,0 +1,176 @@
+"""Contract 003: orders by hand to a running paper session, and what was executed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import JSONBody, QueryParameter
+from msgspec import UNSET, Meta, UnsetType
+
+from api.access import user_of
+from api.house import House
+from api.monitoring.signals import CursorText, Limit, Since
+from api.orders import NUMBER_MAX, OrderAsked, Price, check
+from api.reading.asking import TEXT_MAX, Symbol, ns_of
+from api.reading.reader import Moment
+from api.reading.wording import instant
+from api.services.acting import act
+from api.session_control import Key, done
+from events.errors import Conflict
+from events.facts import SubmitOrder
+from projections.duckdb.store import Snapshot
+from projections.read_models.answers import Cursor, Page, Scope, cursor_of
+from projections.read_models.fills import FillRow, newest_fills
+from projections.read_models.sessions import SessionFilter, sessions
+
+SessionQuery = Annotated[str | None, QueryParameter(description="only of this session", max_length=TEXT_MAX)]
+
+
+class ExecutionAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An order. Prices in quote currency; of a trailing stop `stop_price` is its distance."""
+
+    symbol: Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
+    side: Literal["buy", "sell"]
+    quantity: Annotated[float, Meta(gt=0, le=NUMBER_MAX, description="base units")]
+    type: Literal["market", "limit", "stop", "stop_limit", "trailing"] = "market"
+    price: Price = 0.0
+    stop_price: Price = 0.0
+    time_in_force: Literal["GTC", "IOC", "FOK"] = "GTC"
+    session_id: Annotated[
+        str, Meta(max_length=TEXT_MAX, description="your newest running paper session that trades the symbol, if empty")
+    ] = ""
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """An order that its session met. Its executions, or why it was denied, are told by the session."""
+
+    status: Annotated[str, Meta(description="accepted")]
+    session_id: str
+    symbol: str
+    side: str
+    quantity: float
+    type: str
+    orders: Annotated[str, Meta(description="where the session's orders are")]
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """One fill. Money in quote currency, quantity in base units."""
+
+    id: str
+    session_id: str
+    order: Annotated[int, Meta(description="number of the order within its session")]
+    strategy: str
+    symbol: str
+    side: str
+    price: float
+    quantity: float
+    fee: float
+    realized: Annotated[float, Meta(description="profit of what it closed, before fees")]
+    maker: bool
+    time: str | None
+    sequence: Annotated[int, Meta(description="of its message on the tape")]
+
+
+class Executions(msgspec.Struct, frozen=True):
+    """A page of executions, the newest on the tape first. `nextCursor` is not there on the last page."""
+
+    executions: list[Execution]
+    total: Annotated[int, Meta(description="executions of all pages")]
+    nextCursor: str | UnsetType = UNSET  # noqa: N815 - as that of signals
+
+
+@post("/api/executions", status_code=200, opt={"role": "trader"})
+async def submit(
+    data: JSONBody[ExecutionAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
+) -> Response[Submitted]:
+    """Submit an order by hand to a running paper session; the newest of yours that trades the symbol unless named."""
+    order = OrderAsked(
+        data.symbol, data.side, data.quantity, data.type, data.price, data.stop_price, data.time_in_force
+    )
+    check(order)
+    user = user_of(request).user
+    session = data.session_id or await _newest(house, user, data.symbol)
+    await house.reader.check_session(session)
+    how = await act(
+        house,
+        user,
+        key,
+        lambda made: SubmitOrder(key=made, user=user, session=session, **msgspec.structs.asdict(order)),
+    )
+    where = f"/api/sessions/{session}/orders"
+    body = Submitted("accepted", session, data.symbol, data.side, data.quantity, data.type, where)
+    return done(body, how, house)
+
+
+class Walk(NamedTuple):
+    """Which executions, from where on."""
+
+    scope: Scope
+    cursor: Cursor | None
+    limit: int
+
+
+def provide_walk(
+    limit: Limit = 50,
+    cursor: CursorText = None,
+    symbol: Symbol = None,
+    session_id: SessionQuery = None,
+    since: Since = None,
+) -> Walk:
+    """Which executions a query asks for."""
+    return Walk(Scope(session=session_id, symbol=symbol, from_ns=ns_of(since, "since")), cursor_of(cursor), limit)
+
+
+@get("/api/executions")
+async def list_executions(
+    house: NamedDependency[House], at: NamedDependency[Moment], walk: NamedDependency[Walk]
+) -> Response[Executions]:
+    """Fills of live and paper sessions, or of one session of any mode."""
+
+    def work(snapshot: Snapshot) -> Executions:
+        found = newest_fills(snapshot, *walk)
+        following: str | UnsetType = UNSET if found.next is None else str(found.next)
+        return Executions([_execution(row) for row in found.rows], found.total, following)
+
+    return await house.reader.one(work, at)
+
+
+async def _newest(house: House, user: str, symbol: str) -> str:
+    """The user's newest running paper session of a symbol. Raises Conflict."""
+    wanted = SessionFilter(user=user, modes=("paper",), states=("running",), symbol=symbol)
+    moment = await house.reader.moment(None, str((await house.tape.info()).last))
+    found = await house.reader.run(
+        lambda snapshot: sessions(snapshot, wanted, Page(limit=1, newest_first=True)), moment
+    )
+    if not found.value.rows:
+        raise Conflict(
+            f"No running paper session of yours trades {symbol[:64]!r}.",
+            code="NO_RUNNING_SESSION",
+            hint="Start one by POST /sessions/start, or name another by session_id.",
+        )
+    return found.value.rows[0].session
+
+
+def _execution(row: FillRow) -> Execution:
+    return Execution(
+        id=f"{row.session}-{row.ordinal}",
+        session_id=row.session,
+        order=row.order,
+        strategy=row.strategy,
+        symbol=row.symbol,
+        side=row.side,
+        price=row.price,
+        quantity=row.quantity,
+        fee=row.fee,
+        realized=row.realized,
+        maker=row.maker,
+        time=instant(row.ts_event_ns),
+        sequence=row.sequence,
+    )
+
+
+DEPENDENCIES = {"walk": Provide(provide_walk, sync_to_thread=False)}
+HANDLERS = [submit, list_executions]

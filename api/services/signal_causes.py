@@ -1,0 +1,104 @@
+"""What led to a signal: the one market row of the tape with which its session said it."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from api.reading.wording import instant
+from engine.loop.bars import ROWS_PER_BAR
+from events import decisions, frames, subjects
+from events.errors import Unknown
+from events.facts import SessionSpec
+from events.frames import Section
+from events.rows import MarketKind, SectionKind, Side
+from events.tape import Message, Tape
+from projections.read_models.signals import SignalRow
+
+LOOK_BACK = (64, 1_024, 16_384)  # messages of the tape before the step that are searched, more and more
+MESSAGES_MAX = 4_096  # of the source that are decoded
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """A market row. Price in quote currency; of a bar its close, and the time at which it was known."""
+
+    source: str
+    sequence: Annotated[int, Meta(description="of the message on the tape")]
+    index: Annotated[int, Meta(description="of the row in that message, from 0")]
+    input: Annotated[int, Meta(description="ordinal among all rows that the session read, from 0")]
+    time: str | None
+    kind: Annotated[str, Meta(description="trade, quote, bar or another kind of row")]
+    price: float
+    quantity: float
+    side: str
+
+
+class _Found(NamedTuple):
+    section: Section
+    sequence: int
+    at: int  # within the section
+    place: int  # within the message
+
+
+async def cause_of(tape: Tape, spec: SessionSpec, signal: SignalRow) -> Cause | None:
+    """The row that the session read last when it gave the signal; None where it lies too far back to be searched.
+
+    A decision's headers say which row its step read last, and how many the session had read with it: the signal's row
+    is so many rows of its instruments before. Raises Unknown: the decision is not on the tape.
+    """
+    message = await tape.get(signal.sequence)
+    if message is None:
+        raise Unknown(f"Sequence {signal.sequence} is not on this tape.", field="id")
+    step = decisions.from_message(message)
+    back = step.inputs - 1 - signal.input
+    mine = np.array([terms.number for terms in spec.instruments])
+    first = spec.input.first.sequence if spec.input.first is not None else 1
+    for span in LOOK_BACK:
+        start = max(1, first, step.cause.sequence - span)
+        messages = await _messages(tape, spec.input.source, start, step.cause.sequence)
+        found = _counted_back(messages, step.cause.sequence, step.cause.index, mine, back)
+        if found is not None:
+            return _worded(found, spec.input.source, signal.input)
+        if start <= max(1, first):
+            return None
+    return None
+
+
+async def _messages(tape: Tape, source: str, start: int, end: int) -> list[Message]:
+    found = []
+    async for message in tape.read(start, subjects=(subjects.market(source),), end=end):
+        found.append(message)
+    return found[-MESSAGES_MAX:]
+
+
+def _counted_back(messages: list[Message], sequence: int, index: int, mine: np.ndarray, back: int) -> _Found | None:
+    """The row that lies `back` inputs before the row at a place; None where the messages do not go so far."""
+    for message in reversed(messages):
+        sections = frames.decode(message.body, message.sequence)
+        ends = np.cumsum([len(section.rows) for section in sections]).tolist()
+        for section, end in zip(reversed(sections), reversed(ends), strict=True):
+            first = end - len(section.rows)
+            until = min(end, index + 1) - first if message.sequence == sequence else len(section.rows)
+            if until <= 0:
+                continue
+            rows = np.flatnonzero(np.isin(section.rows["instrument"][:until], mine))
+            each = ROWS_PER_BAR if section.kind is SectionKind.BAR else 1
+            if back < len(rows) * each:
+                at = int(rows[-1 - back // each])
+                return _Found(section, message.sequence, at, first + at)
+            back -= len(rows) * each
+    return None
+
+
+def _worded(found: _Found, source: str, number: int) -> Cause:
+    row = found.section.rows[found.at]
+    if found.section.kind is SectionKind.BAR:
+        known = int(row["ts_event_ns"]) + int(row["interval_ns"])
+        price, quantity, kind, side = float(row["close"]), float(row["volume"]), "bar", Side.NONE
+    else:
+        known, price, quantity = int(row["ts_event_ns"]), float(row["price"]), float(row["quantity"])
+        kind, side = MarketKind(int(row["kind"])).name.lower(), Side(int(row["side"]))
+    return Cause(source, found.sequence, found.place, number, instant(known), kind, price, quantity, side.name.lower())
