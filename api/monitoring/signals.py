@@ -90,10 +90,10 @@ def provide_wanted(
 
 @get("/api/signals")
 async def list_signals(
-    house: NamedDependency[House], at: NamedDependency[Moment], wanted: NamedDependency[Wanted]
+    house: NamedDependency[House], at: NamedDependency[Moment], signals_wanted: NamedDependency[Wanted]
 ) -> Response[Signals]:
     """Signals of live and paper sessions; those of a backtest are its session's."""
-    return await _page(house, at, wanted)
+    return await _page(house, at, signals_wanted)
 
 
 @post("/api/signals/filter", status_code=200)
@@ -158,5 +158,5 @@ def _signal(row: SignalRow) -> Signal:
     )
 
 
-DEPENDENCIES = {"wanted": Provide(provide_wanted, sync_to_thread=False)}
+DEPENDENCIES = {"signals_wanted": Provide(provide_wanted, sync_to_thread=False)}
 HANDLERS = [list_signals, filter_signals, one_signal]
