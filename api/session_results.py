@@ -21,14 +21,13 @@ from api.services.results import figures, report
 from api.session_control import Key, done
 from api.sessions import CommandBody, Params, StrategyAsked
 from engine.research.forking import ForkWish
-from engine.research.metrics.annualisation import DAY_NS, HOUR_NS, MINUTE_NS, Annualisation
+from engine.research.metrics.annualisation import DAY_NS, HOUR_NS, MINUTE_NS, Annualisation, of_period
 from engine.research.metrics.table import BY_NAME
 from engine.research.verify import Verdict
 from engine.sessions.plan import StrategyWish
 from projections.duckdb.store import Snapshot
 
 PERIODS = {"1m": MINUTE_NS, "1h": HOUR_NS, "1d": DAY_NS}
-PER_YEAR = {"1m": 365 * 24 * 60, "1h": 365 * 24, "1d": 365}
 
 
 class MetricBody(msgspec.Struct, frozen=True):
@@ -78,11 +77,13 @@ async def session_metrics(
         Literal["1m", "1h", "1d"] | None, QueryParameter(description="of the returns; by the length of the session")
     ] = None,
     periods_per_year: Annotated[
-        float | None, QueryParameter(gt=0, le=1e9, description="365 days of the market unless given")
+        float | None,
+        QueryParameter(gt=0, le=1e9, description="365 days, of shares and indices 252 of 6.5 hours, unless given"),
     ] = None,
     quiet: Annotated[
-        Literal["hold", "skip"], QueryParameter(description="what a period without a mark is: a return of 0, or none")
-    ] = "hold",
+        Literal["hold", "skip"] | None,
+        QueryParameter(description="what a period without a mark is: a return of 0, or none; by the market"),
+    ] = None,
 ) -> Response[MetricsBody]:
     """Every metric with its definition. Of a session that still runs, those so far."""
 
@@ -174,12 +175,12 @@ async def fork_session(
 
 
 def _annualisation(
-    usual: Annualisation, period: str | None, periods_per_year: float | None, quiet: Literal["hold", "skip"]
+    usual: Annualisation, period: str | None, periods_per_year: float | None, quiet: Literal["hold", "skip"] | None
 ) -> Annualisation:
     """What was asked for, completed by what is usual for a session of this length."""
-    period_ns = PERIODS[period] if period else usual.period_ns
-    per_year = periods_per_year or (PER_YEAR[period] if period else usual.periods_per_year)
-    return msgspec.structs.replace(usual, period_ns=period_ns, periods_per_year=float(per_year), quiet=quiet)
+    found = of_period(PERIODS[period], closes=usual.quiet == "skip") if period else usual
+    per_year = periods_per_year or found.periods_per_year
+    return msgspec.structs.replace(found, periods_per_year=float(per_year), quiet=quiet or found.quiet)
 
 
 HANDLERS = [session_metrics, session_report, verify_session, fork_session]

@@ -186,4 +186,5 @@ def terms(instrument: InstrumentRegistered) -> InstrumentTerms:
         notional_min=instrument.notional_min,
         maker_fee_ratio=instrument.maker_fee_ratio,
         taker_fee_ratio=instrument.taker_fee_ratio,
+        asset_type=instrument.asset_type,
     )

@@ -14,7 +14,7 @@ from engine.research.metrics.annualisation import Annualisation
 from engine.research.metrics.equity import Curve, curve_from_marks
 from engine.research.metrics.measure import Measurements, measure
 from engine.research.metrics.trades import trades_from_fills, with_excursions
-from engine.research.outcome import last_of_one
+from engine.research.outcome import last_of_one, usual_annualisation
 from engine.research.report import PriceSeries, ReportData, render_report
 from engine.research.verify import Verdict
 from events.errors import InvalidInput, ReadModelUnavailable
@@ -59,7 +59,9 @@ def figures(snapshot: Snapshot, session: str, annualisation: Annualisation | Non
     trades = trades_from_fills(fills, last_of_one(marks, fills))
     found = results.results(snapshot, session, ("verified",), Page(limit=1, newest_first=True)).rows
     verified = msgspec.json.decode(found[0].body, type=SessionVerified) if found else None
-    return Figures(row, spec, curve, trades, measure(curve, trades, annualisation), verified)
+    return Figures(
+        row, spec, curve, trades, measure(curve, trades, annualisation or usual_annualisation(curve, spec)), verified
+    )
 
 
 async def report(found: Figures, market: MarketStore, verdict: Verdict | None = None) -> str:
@@ -81,7 +83,7 @@ def _rendered(found: Figures, prices: tuple[PriceSeries, ...], notes: tuple[str,
     trades = found.trades
     for one in prices:
         trades = with_excursions(trades, one.instrument, one.ts_ns, one.price)
-    measurements = measure(found.curve, trades) if prices else found.measurements
+    measurements = measure(found.curve, trades, found.measurements.annualisation) if prices else found.measurements
     good, line = _verified(found, verdict)
     lanes = {int(str(lane)): str(strategy or "by hand") for _, lane, strategy, _, _ in lane_rows(0, spec)}
     data = ReportData(

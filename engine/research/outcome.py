@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.recordings.reading import RecordingReader
+from engine.research.metrics.annualisation import Annualisation, annualisation_for
 from engine.research.metrics.equity import Curve, curve_from_marks
 from engine.research.metrics.measure import Measurements, measure
 from engine.research.metrics.trades import trades_from_fills, with_excursions
@@ -46,7 +47,12 @@ def outcome(history: History, series: tuple[PriceSeries, ...] = ()) -> Outcome:
     trades = trades_from_fills(fills, last or last_of_one(marks, fills))
     for one in series:
         trades = with_excursions(trades, one.instrument, one.ts_ns, one.price)
-    return Outcome(spec, curve, trades, measure(curve, trades))
+    return Outcome(spec, curve, trades, measure(curve, trades, usual_annualisation(curve, spec)))
+
+
+def usual_annualisation(curve: Curve, spec: SessionSpec) -> Annualisation:
+    """By the length of a session and the markets that its instruments trade on."""
+    return annualisation_for(curve.span_ns, [one.asset_type for one in spec.instruments])
 
 
 def last_of_one(marks: Rows, fills: Rows) -> dict[int, tuple[int, float]]:

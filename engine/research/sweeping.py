@@ -47,6 +47,7 @@ log = structlog.get_logger(__name__)
 Around = Callable[[], AbstractContextManager[None]]
 Params = dict[str, float | int | bool]
 CHUNK_ROWS_MAX = 262_144
+RUNS_HELD_MAX = 128  # runs at once, some 1.4 MB each: a larger grid reads its rows once for every so many
 
 
 class SweepRow(msgspec.Struct, frozen=True):
@@ -65,12 +66,20 @@ class SweepRow(msgspec.Struct, frozen=True):
 
 
 class Sweep:
-    """All runs of a grid over one reading of the rows. Once `halted` is set, no run is made and none reads further."""
+    """Runs of a grid over one reading of the rows. Once `halted` is set, no run is made and none reads further.
+
+    `first` is the number of its first run where the grid is a part of a larger one.
+    """
 
     def __init__(
-        self, spec: SessionSpec, strategies: Mapping[str, Strategy], halted: threading.Event | None = None
+        self,
+        spec: SessionSpec,
+        strategies: Mapping[str, Strategy],
+        halted: threading.Event | None = None,
+        first: int = 0,
     ) -> None:
         self.spec = spec
+        self._first = first
         self._halted = halted or threading.Event()
         loop = loop_for(tuple(sorted({one.strategy for one in spec.strategies})), strategies)
         only = spec.strategies[0]
@@ -125,7 +134,7 @@ class Sweep:
             counts, cash = digest.counts(), self.spec.limits.cash
             found.append(
                 SweepRow(
-                    run=at,
+                    run=self._first + at,
                     params=self.spec.grid[at],
                     equity=float(account["equity"]),
                     return_ratio=(float(account["equity"]) - cash) / cash if cash else 0.0,
@@ -139,6 +148,14 @@ class Sweep:
             )
         codec.check_finite(found, "A sweep's row")
         return found
+
+
+def parts(spec: SessionSpec) -> list[tuple[int, SessionSpec]]:
+    """The grid cut into what is held at once: number of the first run, and the session with these runs."""
+    return [
+        (first, msgspec.structs.replace(spec, grid=spec.grid[first : first + RUNS_HELD_MAX]))
+        for first in range(0, len(spec.grid), RUNS_HELD_MAX)
+    ]
 
 
 def cores() -> int:
@@ -171,9 +188,8 @@ class SweepRunner:
         """To its end, or until the fence is lost. Raises OperatingError."""
         spec = self._session.spec
         try:
-            sweep, place = await self._commanded()
-            rows = None if self._stopped else await asyncio.to_thread(sweep.results)
-            await self._end(sweep, rows, place)
+            sweep, rows, place = await self._commanded()
+            await self._end(sweep, None if self._stopped else rows, place)
         except Bug as error:
             await self._append(
                 SessionFailed(session=spec.session, code=error.code, message=str(error)), f"{spec.session}:failed"
@@ -183,8 +199,8 @@ class SweepRunner:
 
     # --- commands -------------------------------------------------------------------------------------------------
 
-    async def _commanded(self) -> tuple[Sweep, Place]:
-        """Read, and answer what is commanded meanwhile; the sweep and the last place read."""
+    async def _commanded(self) -> tuple[Sweep, list[SweepRow], Place]:
+        """Read, and answer what is commanded meanwhile; the last part of the grid, all rows, the last place read."""
         tape, name = self._around.tape, self._session.spec.session
         self._answered = set((await histories.read(tape, name)).answered)
 
@@ -198,8 +214,14 @@ class SweepRunner:
 
         tail = await tape.tail(self._session.after + 1, hear, subjects=(subjects.session_commands(name),))
         try:
-            sweep = await asyncio.to_thread(Sweep, self._session.spec, self._strategies, self._halted)
-            return sweep, await self._read(sweep)
+            rows: list[SweepRow] = []
+            for first, part in parts(self._session.spec):
+                sweep = await asyncio.to_thread(Sweep, part, self._strategies, self._halted, first)
+                place = await self._read(sweep)
+                if self._stopped:
+                    break
+                rows += await asyncio.to_thread(sweep.results)
+            return sweep, rows, place
         finally:
             self._halted.set()  # a thread that a cancel left behind ends soon too
             await tail.close()
@@ -223,8 +245,9 @@ class SweepRunner:
         with ThreadPoolExecutor(cores()) as pool:
             try:
                 return await self._read_with(pool, sweep)
-            finally:
+            except BaseException:
                 self._halted.set()  # leaving waits for the pool
+                raise
 
     async def _read_with(self, pool: ThreadPoolExecutor, sweep: Sweep) -> Place:
         given = sweep.spec.input

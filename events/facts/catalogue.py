@@ -20,6 +20,7 @@ class InstrumentTerms(msgspec.Struct, frozen=True, kw_only=True):
     notional_min: float
     maker_fee_ratio: float
     taker_fee_ratio: float
+    asset_type: str = ""  # as the catalogue has it: how many periods make a year; empty: a market that never closes
 
 
 class InstrumentDetails(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -37,14 +38,28 @@ class Annualisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         return f"{self.period_ns} ns"
 
 
-def annualisation_for(span_ns: int) -> Annualisation:
-    """For a market that never closes: days from 30 days on, hours from 2 days on, else minutes.
+EXCHANGE_TRADED = frozenset({"equity", "etf", "index"})  # asset types that trade for some hours of some days
+TRADING_HOURS = 6.5  # of a day of the US exchanges
+
+
+def annualisation_for(span_ns: int, asset_types: Iterable[str] = ()) -> Annualisation:
+    """Days from 30 days on, hours from 2 days on, else minutes.
+
+    Where every instrument trades on an exchange that closes, a year has 252 days of 6.5 hours, and what has no mark is
+    left out; else the market never closes.
 
     Args:
         span_ns: from the first to the last mark, ns.
+        asset_types: of the instruments, as the catalogue names them.
     """
-    if span_ns >= 30 * DAY_NS:
-        return Annualisation()
-    if span_ns >= 2 * DAY_NS:
-        return Annualisation(period_ns=HOUR_NS, periods_per_year=CRYPTO_DAYS * 24)
-    return Annualisation(period_ns=MINUTE_NS, periods_per_year=CRYPTO_DAYS * 24 * 60)
+    period_ns = DAY_NS if span_ns >= 30 * DAY_NS else HOUR_NS if span_ns >= 2 * DAY_NS else MINUTE_NS
+    types = set(asset_types)
+    return of_period(period_ns, closes=bool(types) and types <= EXCHANGE_TRADED)
+
+
+def of_period(period_ns: int, *, closes: bool) -> Annualisation:
+    """Returns of a period, of a market that closes or of one that never does. Periods are at most a day."""
+    if not closes:
+        return Annualisation(period_ns=period_ns, periods_per_year=CRYPTO_DAYS * (DAY_NS / period_ns))
+    a_day = 1.0 if period_ns >= DAY_NS else TRADING_HOURS * HOUR_NS / period_ns
+    return Annualisation(period_ns=period_ns, periods_per_year=EQUITY_DAYS * a_day, quiet="skip")

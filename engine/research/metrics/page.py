@@ -16,7 +16,8 @@ because their definitions differ; so each of ours names its own.
 - **r** are simple returns per period, **n** is their number, **E** is equity (cash and positions at last prices, from
   the session's marks, begun with its capital), **p** are the profits of the trades that ended, after fees.
 - A period is a day for sessions of 30 days and more, an hour from 2 days on, else a minute, unless another is asked
-  for; `periods_per_year` counts a market that never closes (365 days) unless another is asked for (252 for shares).
+  for; `periods_per_year` counts a market that never closes (365 days), or, where all instruments are shares, funds or
+  indices, 252 days of 6.5 hours, closed ones left out.
   Periods begin at multiples of their length (UTC). A period without a mark has a return of 0, or none where `quiet` is
   `skip` (closed markets).
 - Yearly growth (annualised return, CAGR, Calmar) is not given for sessions shorter than `span_days_min` (7 days): a

@@ -174,6 +174,17 @@ def test_the_period_fits_the_length_of_the_session(span_ns: int, period: str, pe
     assert (chosen.period, chosen.periods_per_year) == (period, per_year)
 
 
+@pytest.mark.parametrize(
+    ("span_ns", "per_year"), [(HOUR_NS, 252 * 6.5 * 60), (2 * DAY_NS, 252 * 6.5), (30 * DAY_NS, 252)]
+)
+def test_shares_have_the_days_of_their_exchange(span_ns: int, per_year: float) -> None:
+    """A year of shares alone has 252 days, closed ones left out; beside a market that never closes it has 365."""
+    chosen = annualisation_for(span_ns, ["equity", "etf"])
+    assert (chosen.periods_per_year, chosen.quiet) == (per_year, "skip")
+    assert annualisation_for(span_ns, ["equity", "crypto"]) == annualisation_for(span_ns)
+    assert annualisation_for(span_ns, [""]).quiet == "hold"
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=60), st.integers(0, 2 * DAY_NS))
 def test_any_curve_gives_numbers_or_reasons(equity: list[float], step_ns: int) -> None:

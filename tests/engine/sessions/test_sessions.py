@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.research import sweeping
 from engine.research.forking import ForkWish, fork
 from engine.research.outcome import outcome
 from engine.research.verify import verify
@@ -195,8 +196,12 @@ async def test_a_fork_with_another_stop_differs_and_verifies(house: MemoryHouse)
         assert (await verify(house.tape, house.reader, house.decider, "f")).equal
 
 
-async def test_one_run_of_a_sweep_is_the_backtest_of_its_parameters(house: MemoryHouse) -> None:
-    """Every row of a sweep has the hash that a backtest with its parameters has."""
+@pytest.mark.parametrize("held", [128, 2])
+async def test_one_run_of_a_sweep_is_the_backtest_of_its_parameters(
+    house: MemoryHouse, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every row of a sweep has the hash that a backtest with its parameters has, however many runs are held at once."""
+    monkeypatch.setattr(sweeping, "RUNS_HELD_MAX", held)
     recording = (await house.record(walk(10_000))).recording
     grid = ({"fast": 3}, {"fast": 5}, {"fast": 8})
     async with house.host():
@@ -213,7 +218,7 @@ async def test_one_run_of_a_sweep_is_the_backtest_of_its_parameters(house: Memor
         if b'"type":"ResearchCompleted"' in message.body:
             fact = msgspec.json.decode(message.body)
     assert fact is not None
-    assert [row["params"]["fast"] for row in fact["body"]] == [3, 5, 8]
+    assert [(row["run"], row["params"]["fast"]) for row in fact["body"]] == [(0, 3), (1, 5), (2, 8)]
     assert backtest.ended is not None
     assert fact["body"][1]["decision_hash"] == backtest.ended.decision_hash
     assert fact["body"][1]["equity"] == pytest.approx(outcome(backtest).curve.equity[-1])
