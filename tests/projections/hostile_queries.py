@@ -126,6 +126,25 @@ CATALOGUE = (
     "SELECT * FROM configuration",
     "SELECT * FROM users",
 )
+HIDDEN = (
+    "SELECT 'secret_directory'.current_setting()",
+    "SELECT CURRENT_SETTING('secret_directory')",
+    'SELECT * FROM main."duckdb_settings"()',
+    "SELECT system.main.current_setting('secret_directory')",
+    "SELECT list_transform(['secret_directory'], lambda x: current_setting(x))",
+    "SELECT * FROM range((SELECT count(*) FROM duckdb_settings()))",
+    "SELECT * FROM fills JOIN LATERAL duckdb_settings() ON true",
+    "SELECT 1 ORDER BY current_setting('secret_directory')",
+    "SELECT 1 LIMIT (SELECT count(*) FROM duckdb_settings())",
+    "SELECT sum(1) OVER (ORDER BY current_setting('secret_directory'))",
+    "SELECT sum(1) FILTER (current_setting('secret_directory') = '')",
+    "SELECT * REPLACE (current_setting('secret_directory') AS price) FROM fills",
+    "SELECT DISTINCT ON (current_setting('secret_directory')) 1 FROM fills",
+    "SELECT try(current_setting('secret_directory'))",
+    "SELECT x FROM (SELECT 1) t(x) WHERE EXISTS (FROM pg_tables)",
+    "TABLE duckdb_settings",
+    "SELECT * FROM fills AT (VERSION => 1)",
+)
 STATEMENTS = (
     "SELECT 1; SELECT 2",
     "SELECT 1; DROP TABLE fills",
@@ -140,7 +159,7 @@ STATEMENTS = (
     "SELECT 1 FROM fills\x00; DROP TABLE fills",
     "SELECT '\ud800' FROM audit",
 )
-HOSTILE = (*WRITES, *SETTINGS, *FILES, *CATALOGUE, *STATEMENTS)
+HOSTILE = (*WRITES, *SETTINGS, *FILES, *CATALOGUE, *HIDDEN, *STATEMENTS)
 
 BOMBS = (
     "SELECT repeat('x', 2000000000)",
