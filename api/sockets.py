@@ -1,23 +1,29 @@
-"""The WebSocket `/ws`: broadcasts to every client (contract 000), ping and pong (contract 002)."""
+"""The WebSockets: `/ws` with broadcasts (000, 004) and subscriptions to jobs (002), `/api/ws/monitor` (003)."""
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import msgspec
 from litestar import WebSocket, websocket
 from litestar.di import NamedDependency
 
-from api.access import caller_of, check_access
+from api.access import beyond_loopback, caller_of, check_access
 from api.errors import status_of
 from api.house import House
-from api.streams.broadcast import Listener
+from api.monitoring.components import status_of as status_of_components
+from api.services.components import Registry, worst
+from api.services.jobs import owner_of
+from api.streams.broadcast import Listener, Seen
+from api.streams.job_messages import CHANNELS
 from events.clock import iso
 from events.errors import LimitReached, TapedeckError
 
 MESSAGE_BYTES_MAX = 16_384
 SEND_SECONDS_MAX = 10.0
+JOB_ID_MAX = 128
 
 # close codes: RFC 6455's, and 4000 + HTTP status for ours
 POLICY, TOO_BIG, TRY_LATER = 1008, 1009, 1013
@@ -29,6 +35,8 @@ class Sent(msgspec.Struct):
     """What a client sends. Further fields belong to the type."""
 
     type: str
+    channel: str = ""
+    jobId: str = ""  # noqa: N815 - the contract's name
 
 
 class Close(Exception):
@@ -41,16 +49,37 @@ class Close(Exception):
 
 
 @websocket("/ws", opt={"public": True})
-async def broadcasts(socket: WebSocket[Any, Any, Any], house: NamedDependency[House]) -> None:
-    """Every client is sent what happens to sessions. On loopback a token is optional; elsewhere `?token=`."""
+async def broadcasts(
+    socket: WebSocket[Any, Any, Any], house: NamedDependency[House], registry: NamedDependency[Registry]
+) -> None:
+    """Every client is sent broadcasts, and what it subscribed to. On loopback a token is optional; else `?token=`."""
+    await _serve(socket, house, registry, monitors=False)
+
+
+@websocket("/api/ws/monitor", opt={"public": True})
+async def monitor(
+    socket: WebSocket[Any, Any, Any], house: NamedDependency[House], registry: NamedDependency[Registry]
+) -> None:
+    """Every client is sent `system_status` at once and every few seconds, and each signal of a session."""
+    await _serve(socket, house, registry, monitors=True)
+
+
+async def _serve(socket: WebSocket[Any, Any, Any], house: House, registry: Registry, *, monitors: bool) -> None:
     await socket.accept()
     try:
-        check_access(caller_of(socket), None, house)
-        listener = house.broadcast.join()
+        caller = caller_of(socket)
+        check_access(caller, None, house)
+        listener = house.broadcast.join(monitors=monitors)
     except TapedeckError as error:
         code = TRY_LATER if isinstance(error, LimitReached) else 4000 + status_of(error)
         await socket.close(code, error.code)
         return
+    if beyond_loopback(house) and caller.identity is not None:
+        listener.owner = owner_of(caller.identity)
+    look = partial(seen, house, registry)
+    if monitors:
+        listener.offer(_encode({"type": "system_status", "payload": (await look()).status}))
+    house.broadcast.watch(look)
     tasks = [asyncio.create_task(work) for work in (_hear(socket, listener, house), _tell(socket, listener))]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -60,6 +89,13 @@ async def broadcasts(socket: WebSocket[Any, Any, Any], house: NamedDependency[Ho
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def seen(house: House, registry: Registry) -> Seen:
+    """How the components are now."""
+    parts = await registry.parts()
+    words: dict[str, str] = {part.id: part.status for part in parts}
+    return Seen(worst(parts), words, await status_of_components(house, registry), house.clock.now_ns())
 
 
 async def _close(socket: WebSocket[Any, Any, Any], ends: list[BaseException | None]) -> None:
@@ -85,17 +121,44 @@ async def _hear(socket: WebSocket[Any, Any, Any], listener: Listener, house: Hou
         count += 1
         if count > most:
             raise Close(POLICY, f"at most {most} messages a second")
-        listener.offer(_answer(data, iso(house.clock.now_ns())))
+        answer = await _answer(data, listener, house)
+        if answer is not None:
+            listener.offer(answer)
 
 
-def _answer(data: str | bytes, now: str) -> bytes:
+async def _answer(data: str | bytes, listener: Listener, house: House) -> bytes | None:
+    """The answer to a message; None where the contract has none: a subscription is answered by what follows."""
+    now = iso(house.clock.now_ns())
     try:
-        kind = msgspec.json.decode(data, type=Sent).type
+        sent = msgspec.json.decode(data, type=Sent)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _error("INVALID_INPUT", 'a message is a JSON object with a "type"', now)
-    if kind == "ping":
+    if sent.type == "ping":
         return _encode({"type": "pong", "timestamp": now})
-    return _error("UNKNOWN_TYPE", f"{kind[:40]!r} is not known here; there is ping", now)
+    if listener.monitors or sent.type not in ("subscribe", "unsubscribe"):
+        known = "ping" if listener.monitors else "ping, subscribe and unsubscribe"
+        return _error("UNKNOWN_TYPE", f"{sent.type[:40]!r} is not known here; there is {known}", now)
+    if sent.channel not in CHANNELS:
+        return _error("INVALID_INPUT", f"channel is one of {', '.join(CHANNELS)}", now)
+    if not 0 < len(sent.jobId) <= JOB_ID_MAX:
+        return _error("INVALID_INPUT", f"jobId is the id of a job, at most {JOB_ID_MAX} characters", now)
+    try:
+        await _subscribed(sent, listener, house)
+    except TapedeckError as error:
+        return _error(error.code, error.message, now)
+    return None
+
+
+async def _subscribed(sent: Sent, listener: Listener, house: House) -> None:
+    """Carry out a subscription or its end. A job that is over already is told of at once. Raises LimitReached."""
+    subscription = (sent.channel, sent.jobId)
+    if sent.type == "unsubscribe":
+        listener.subscribed.discard(subscription)
+        return
+    house.broadcast.subscribe(listener, subscription, house.jobs)
+    event = await house.jobs.ended(sent.jobId)
+    if event is not None:
+        house.broadcast.job_told(event, listener, sent.channel)
 
 
 def _error(code: str, message: str, now: str) -> bytes:
@@ -115,4 +178,4 @@ async def _tell(socket: WebSocket[Any, Any, Any], listener: Listener) -> None:
             raise Close(TRY_LATER, "too slow") from None
 
 
-HANDLERS = [broadcasts]
+HANDLERS = [broadcasts, monitor]

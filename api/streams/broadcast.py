@@ -6,22 +6,44 @@ Each client has a bounded queue; one that does not keep up is dropped, not waite
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
 
+from api.streams.job_messages import job_messages
+from api.streams.jobs import JobEvent, JobFeed, JobListener
+from api.streams.signals import SignalWording
 from events import codec, subjects
 from events.clock import iso
-from events.errors import LimitReached, Undecodable
+from events.errors import LimitReached, TapedeckError
 from events.facts import Fact, SessionEnded, SessionFailed, SessionStarted
 from events.facts.configuration import ConfigurationChanged
+from events.facts.house import SystemModeSet
 from events.tape import Message, Tail, Tape
 
 log = structlog.get_logger(__name__)
 
-FOLDED = ("tape.session.*.fact", "tape.research.*.fact", subjects.CONFIGURATION)
+FOLDED = (*subjects.SESSION_FACTS, "tape.session.*.decision", subjects.CONFIGURATION, subjects.HOUSE)
+SUBSCRIBED_MAX = 64  # channels of one client
+FOLLOWED_SECONDS = 5.0  # how often it is looked whether anybody is subscribed
+STATUS_SECONDS = 5.0  # how often components are looked at while somebody listens
 _encode = msgspec.json.Encoder().encode
+
+
+class Seen(NamedTuple):
+    """How the components are: of all, each, and contract 003's status."""
+
+    word: str
+    components: dict[str, str]
+    status: Any
+    at_ns: int
+
+
+LEVELS = {"ok": "info", "warn": "warning"}
+Look = Callable[[], Awaitable[Seen]]
+Subscription = tuple[str, str]  # channel, job
 
 
 class Listener:
@@ -31,6 +53,9 @@ class Listener:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(queue_max + 1)
         self._queue_max = queue_max
         self.behind = False
+        self.subscribed: set[Subscription] = set()
+        self.owner: str | None = None  # whose jobs it may hear of; None: everybody's
+        self.monitors = False  # it is sent contract 003's events, and no other
 
     def offer(self, data: bytes) -> None:
         """Queue a message; one that does not fit is the end of this client."""
@@ -61,6 +86,10 @@ class Broadcast:
         self._clients_max = clients_max
         self._queue_max = queue_max
         self._listeners: set[Listener] = set()
+        self._signals = SignalWording(tape)
+        self._following: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._components: dict[str, str] = {}  # in words, as they were told last
         self.tail: Tail | None = None
 
     async def start(self) -> None:
@@ -70,6 +99,10 @@ class Broadcast:
 
     async def close(self) -> None:
         """Stop following."""
+        for task in (self._following, self._watching):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         if self.tail is not None:
             await self.tail.close()
 
@@ -83,11 +116,12 @@ class Broadcast:
         for listener in self._listeners:
             listener.end()
 
-    def join(self) -> Listener:
-        """A new client. Raises LimitReached."""
+    def join(self, *, monitors: bool = False) -> Listener:
+        """A new client; of `/api/ws/monitor` where it `monitors`. Raises LimitReached."""
         if len(self._listeners) >= self._clients_max:
             raise LimitReached(f"{len(self._listeners)} clients are connected; stream_clients_max is reached.")
         listener = Listener(self._queue_max)
+        listener.monitors = monitors
         self._listeners.add(listener)
         return listener
 
@@ -95,22 +129,106 @@ class Broadcast:
         """A client is gone."""
         self._listeners.discard(listener)
 
+    def tell(self, kind: str, data: dict[str, Any], at_ns: int) -> None:
+        """Send a message to every client of `/ws`; it is encoded once."""
+        wanted = [one for one in self._listeners if not one.monitors]
+        if wanted:
+            self._give(_encode({"type": kind, "data": data, "timestamp": iso(at_ns)}), wanted)
+
+    def tell_monitors(self, kind: str, payload: Any) -> None:
+        """Send an event of contract 003 to every client of `/api/ws/monitor`; it is encoded once."""
+        wanted = [one for one in self._listeners if one.monitors]
+        if wanted:
+            self._give(_encode({"type": kind, "payload": payload}), wanted)
+
+    def watch(self, ask: Look) -> None:
+        """Look at the components every few seconds while anybody is connected, and tell what is to be told."""
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(ask))
+
+    async def _watch(self, ask: Look) -> None:
+        while self._listeners:
+            try:
+                seen = await ask()
+            except TapedeckError as error:
+                log.warning("broadcast_failed", error=str(error))
+            else:
+                self.told_status(seen)
+                self.tell_monitors("system_status", seen.status)
+            await asyncio.sleep(STATUS_SECONDS)
+
+    def told_status(self, seen: Seen) -> None:
+        """Tell how the components are where that is another than it was; each that changed is an alert as well."""
+        before, self._components = self._components, seen.components
+        if not before or seen.components == before:  # what was so when the first came is no news
+            return
+        self.tell("system_status", {"status": seen.word, "components": seen.components}, seen.at_ns)
+        for name, word in seen.components.items():
+            if word != before.get(name, "ok"):
+                data = {
+                    "component": name,
+                    "status": word,
+                    "before": before.get(name),
+                    "level": LEVELS.get(word, "error"),
+                }
+                self.tell("health_alert", data, seen.at_ns)
+
+    def _give(self, encoded: bytes, listeners: Iterable[Listener]) -> None:
+        for listener in list(listeners):
+            listener.offer(encoded)
+
     async def _note(self, message: Message) -> None:
         if not self._listeners:
             return
         try:
-            fact = codec.decode(message.body, message.sequence)
-        except Undecodable as error:
-            log.warning("broadcast_undecodable", sequence=message.sequence, error=str(error))
-            return
+            for kind, data in await self._worded(message):
+                if kind == "signal":
+                    self.tell_monitors(kind, data)
+                self.tell(kind, {**data, "sequence": message.sequence}, message.appended_ns)
+        except TapedeckError as error:
+            log.warning("broadcast_failed", sequence=message.sequence, error=str(error))
+
+    async def _worded(self, message: Message) -> list[tuple[str, dict[str, Any]]]:
+        if codec.is_frame(message.body):
+            return [("signal", signal) for signal in await self._signals.of(message)]
+        fact = codec.decode(message.body, message.sequence)
         worded = _word(fact) if isinstance(fact, Fact) else None
-        if worded is None:
-            return
-        kind, data = worded
-        body = {"type": kind, "data": {**data, "sequence": message.sequence}, "timestamp": iso(message.appended_ns)}
-        encoded = _encode(body)
-        for listener in list(self._listeners):
-            listener.offer(encoded)
+        return [worded] if worded else []
+
+    # --- jobs, for whoever subscribed -----------------------------------------------------------------------------
+
+    def subscribe(self, listener: Listener, subscription: Subscription, jobs: JobFeed) -> None:
+        """Send a client what happens to a job from now on. Raises LimitReached."""
+        if len(listener.subscribed | {subscription}) > SUBSCRIBED_MAX:
+            raise LimitReached(f"A socket has at most {SUBSCRIBED_MAX} subscriptions.")
+        if self._following is None or self._following.done():
+            self._following = asyncio.create_task(self._follow(jobs, jobs.join()))
+        listener.subscribed.add(subscription)
+
+    async def _follow(self, jobs: JobFeed, feed: JobListener) -> None:
+        """Word each event of a job once for all who subscribed to it, while anybody has subscribed to any."""
+        try:
+            while not feed.over and any(one.subscribed for one in self._listeners):
+                event = await feed.next(FOLLOWED_SECONDS)
+                if event is not None:
+                    self.job_told(event)
+        finally:
+            jobs.leave(feed)
+
+    def job_told(self, event: JobEvent, only: Listener | None = None, on: str = "") -> None:
+        """Send what an event of a job is on each channel, to all who subscribed to it, or to one of them on one."""
+        among = self._listeners if only is None else {only}
+        for channel, kind, data in job_messages(event):
+            wanted = [
+                one
+                for one in among
+                if on in ("", channel)
+                and (channel, event.job.job) in one.subscribed
+                and one.owner in (None, event.job.user)
+            ]
+            if wanted and on in ("", channel):
+                at = iso(event.at_ns)
+                self._give(_encode({"type": kind, "data": data, "timestamp": at}), wanted)
 
 
 def _word(fact: Fact) -> tuple[str, dict[str, Any]] | None:
@@ -126,5 +244,7 @@ def _word(fact: Fact) -> tuple[str, dict[str, Any]] | None:
             values = {one.key: one.value for one in fact.values}
             who = {"user": fact.user, "origin": fact.origin}
             return "config_updated", {"changed": list(values), "values": values, **who}
+        case SystemModeSet():
+            return "system_status", {"mode": fact.mode, "user": fact.user}
         case _:
             return None

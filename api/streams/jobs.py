@@ -12,12 +12,18 @@ import structlog
 from api.reading.reader import Moment, Reader
 from api.streams.listening import Listener
 from events import codec, subjects
-from events.errors import LimitReached, OperatingError, Undecodable
+from events.errors import LimitReached, OperatingError, Undecodable, Unknown
 from events.facts import Fact
 from events.tape import Message, Tail, Tape
+from projections.duckdb.store import Snapshot
+from projections.read_models.equity import highest_equity
 from projections.read_models.jobs import JobRow, job
+from projections.read_models.sessions import SessionRow, session
 
 log = structlog.get_logger(__name__)
+
+
+OVER = ("completed", "failed", "stopped")
 
 
 class JobEvent(NamedTuple):
@@ -26,6 +32,9 @@ class JobEvent(NamedTuple):
     fact: Fact
     job: JobRow
     sequence: int
+    at_ns: int = 0  # when the fact was appended
+    session: SessionRow | None = None  # the job's own session, where it has one yet
+    peak: float = 0.0  # its highest equity of any mark
 
 
 JobListener = Listener[JobEvent]
@@ -80,6 +89,19 @@ class JobFeed:
         """A client is gone."""
         self._listeners.discard(listener)
 
+    async def ended(self, name: str) -> JobEvent | None:
+        """The end of a job as an event; None where it goes on, is not there, or is not known just now."""
+        try:
+            found = (await self._reader.run(lambda snapshot: as_it_is(snapshot, name), Moment())).value
+            message = await self._tape.get(found.job.changed_at)
+        except (Unknown, OperatingError):
+            return None
+        if found.job.state not in OVER or message is None:
+            return None
+        fact = codec.decode(message.body, message.sequence)
+        assert isinstance(fact, Fact), "what changed a job is a fact"
+        return JobEvent(fact, found.job, message.sequence, message.appended_ns, found.session, found.peak)
+
     async def _note(self, message: Message) -> None:
         if self._listeners:
             try:
@@ -94,6 +116,23 @@ class JobFeed:
         assert isinstance(fact, Fact), "facts stand on subjects of jobs"
         await self._reader.wait_until(message.sequence)
         name = message.subject.rpartition(".")[2]
-        row = (await self._reader.run(lambda snapshot: job(snapshot, name), Moment(message.sequence))).value
+        found = (await self._reader.run(lambda snapshot: as_it_is(snapshot, name), Moment(message.sequence))).value
         for listener in list(self._listeners):
-            listener.offer(JobEvent(fact, row, message.sequence))
+            listener.offer(JobEvent(fact, found.job, message.sequence, message.appended_ns, found.session, found.peak))
+
+
+class Known(NamedTuple):
+    """A job with the session of its own name, where it runs one, and that one's highest equity."""
+
+    job: JobRow
+    session: SessionRow | None
+    peak: float
+
+
+def as_it_is(snapshot: Snapshot, name: str) -> Known:
+    """What is known of a job. Raises Unknown."""
+    row = job(snapshot, name)
+    try:
+        return Known(row, session(snapshot, name), highest_equity(snapshot, name))
+    except Unknown:
+        return Known(row, None, 0.0)

@@ -92,3 +92,10 @@ def _where(snapshot: Snapshot, session: str, scope: Scope | None) -> Where:
 
 def _row(row: tuple) -> MarkRow:
     return MarkRow(**dict(zip(MarkRow.__struct_fields__, row, strict=True)))
+
+
+def highest_equity(snapshot: Snapshot, session: str) -> float:
+    """The highest equity of any mark, quote currency; 0 without one. Raises Unknown."""
+    where = f"session = {number_of(snapshot, session)} AND {snapshot.made('equity')}"
+    row = snapshot.one(f"SELECT max(equity) FROM equity WHERE {where}", [])
+    return float(row[0]) if row and row[0] is not None else 0.0

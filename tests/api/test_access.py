@@ -259,7 +259,10 @@ async def ask(made: World, method: str, path: str, headers: dict[str, str]) -> i
 async def test_every_route_has_a_row(loopback: World) -> None:
     """A route that the table does not know has no decided access."""
     assert routes_of(loopback) == set(TABLE)
-    assert [route.path for route in loopback.app.routes if isinstance(route, WebSocketRoute)] == ["/ws"]
+    assert [route.path for route in loopback.app.routes if isinstance(route, WebSocketRoute)] == [
+        "/ws",
+        "/api/ws/monitor",
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)

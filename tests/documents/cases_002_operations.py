@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import msgspec
 import psutil
 
+from events import codec, subjects
+from events.facts import Fact
+from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
+from tests.api.asgi_socket import Socket, connected
 from tests.api.worlds import World
 from tests.documents.shapes import inventory, misfits
 
@@ -35,7 +41,100 @@ async def measures_the_machine(made: World) -> None:
     assert 0 < found["disk"]["used"] <= found["disk"]["total"]
 
 
+async def tells_of_jobs(made: World) -> None:
+    """Who subscribed to a job hears its progress, its log and its end; others nothing, nor behind an unsubscribe."""
+    async with connected(made.app) as socket, connected(made.app) as other, connected(made.app) as left:
+        for channel in ("backtest", "logs"):
+            await socket.send({"type": "subscribe", "channel": channel, "jobId": "done-1"})
+            await left.send({"type": "subscribe", "channel": channel, "jobId": "done-1"})
+            await left.send({"type": "unsubscribe", "channel": channel, "jobId": "done-1"})
+        for each in (socket, other, left):
+            await each.send({"type": "ping"})
+            await _until(each, "pong")
+        await _happens(made, "done-1", JobCompleted(job="done-1", epoch=1, result=msgspec.Raw(b'{"trades": 3}')))
+        told = await _until(socket, "job_complete")
+        for kind in ("job_complete", "log_entry", "backtest_progress"):
+            shape = ENTRIES[f"s2.ws.server.{kind}"]["response_shape"]
+            assert [misfit for body in told[kind] for misfit in misfits(body, shape)] == []
+        assert told["job_complete"][0]["data"] == {"jobId": "done-1", "status": "completed", "result": {"trades": 3}}
+        for silent in (other, left):
+            await silent.send({"type": "ping"})
+            assert not {"job_complete", "log_entry"} & set(await _until(silent, "pong"))
+        await other.send({"type": "subscribe", "channel": "backtest", "jobId": "done-1"})  # over: told at once
+        assert (await _until(other, "job_complete"))["job_complete"] == told["job_complete"]
+
+
+async def tells_of_failures(made: World) -> None:
+    """A job that fails tells its code and message."""
+    async with connected(made.app) as socket:
+        await socket.send({"type": "subscribe", "channel": "training", "jobId": "broken-1"})
+        await socket.send({"type": "ping"})
+        await _until(socket, "pong")
+        await _happens(made, "broken-1", JobFailed(job="broken-1", epoch=1, code="BROKEN", message="It broke."))
+        found = (await _until(socket, "job_error"))["job_error"][0]
+    assert misfits(found, ENTRIES["s2.ws.server.job_error"]["response_shape"]) == []
+    assert (found["data"]["error"]["code"], found["data"]["error"]["message"]) == ("BROKEN", "It broke.")
+
+
+async def _happens(made: World, name: str, end: Fact) -> None:
+    """The life of a job that is too large for any worker here, as a worker elsewhere writes it."""
+    facts = (
+        JobQueued(job=name, kind="backtest", body=msgspec.Raw(b"{}"), user="trader", cores=900.0),
+        JobClaimed(job=name, worker="far-1", epoch=1),
+        JobProgressed(job=name, epoch=1, ratio=0.5),
+        end,
+    )
+    for number, fact in enumerate(facts):
+        await made.tape.append(codec.to_append(fact, subjects.job(name), f"{name}-{number}"))
+
+
+async def tells_of_progress(made: World) -> None:
+    """A job's progress has the contract's figures, and each of its steps is a line of its log."""
+    name = f"stopped-{await made.last()}"
+    async with connected(made.app) as socket:
+        for channel in ("backtest", "logs"):
+            await socket.send({"type": "subscribe", "channel": channel, "jobId": name})
+        await socket.send({"type": "ping"})
+        await _until(socket, "pong")
+        await _happens(made, name, JobStopped(job=name, user="trader"))
+        told = await _until(socket, "job_complete")
+    assert told["backtest_progress"][0]["data"]["jobId"] == name
+    assert "far-1" in told["log_entry"][1]["data"]["message"]
+    assert told["job_complete"][0]["data"]["status"] == "stopped"
+
+
+async def refuses_bad_messages(made: World) -> None:
+    """What is malformed is answered with an error, and the socket goes on."""
+    async with connected(made.app) as socket:
+        for body in (
+            {"type": "subscribe"},
+            {"type": "subscribe", "channel": "weather", "jobId": "x"},
+            {"type": "subscribe", "channel": "logs", "jobId": ""},
+            {"type": "subscribe", "channel": "logs", "jobId": 7},
+            {"type": "sing"},
+        ):
+            await socket.send(body)
+            assert (await _until(socket, "error"))["error"][0]["error_code"] in ("INVALID_INPUT", "UNKNOWN_TYPE")
+        await socket.send({"type": "ping"})
+        await _until(socket, "pong")
+
+
+async def _until(socket: Socket, kind: str) -> dict[str, list[dict[str, Any]]]:
+    """All messages by type, to the first of one type."""
+    told: dict[str, list[dict[str, Any]]] = {}
+    while kind not in told:
+        body = await socket.receive(30.0)
+        told.setdefault(body["type"], []).append(body)
+    return told
+
+
 CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s2.health": is_healthy_in_words,
     "s2.metrics.system": measures_the_machine,
+    "s2.ws.client.subscribe": refuses_bad_messages,
+    "s2.ws.client.unsubscribe": refuses_bad_messages,
+    "s2.ws.server.job_complete": tells_of_jobs,
+    "s2.ws.server.backtest_progress": tells_of_progress,
+    "s2.ws.server.log_entry": tells_of_progress,
+    "s2.ws.server.job_error": tells_of_failures,
 }

@@ -11,6 +11,7 @@ import msgspec
 from api.processes.signs import ROOT, Sign, host_name
 from events import codec, subjects
 from events.facts.house import RestartAccepted
+from tests.api.asgi_socket import connected
 from tests.api.worlds import World
 from tests.documents.shapes import inventory, misfits
 
@@ -102,9 +103,42 @@ async def _accepted(made: World, after: int) -> list[str]:
     return [one.process for one in found if isinstance(one, RestartAccepted)]
 
 
+async def monitors(made: World) -> None:
+    """The status at once and again, and each signal of a session, as `{type, payload}`, and nothing else."""
+    async with connected(made.app, "/api/ws/monitor") as socket:
+        first = await socket.receive()
+        assert misfits(first, ENTRIES["s3.ws.monitor.system_status"]["response_shape"]) == []
+        await signalled(made)
+        while (told := await socket.receive(10.0))["type"] != "signal":
+            assert told["type"] == "system_status"
+        assert misfits(told, ENTRIES["s3.ws.monitor.signal"]["response_shape"]) == []
+        await socket.send({"type": "ping"})
+        while (await socket.receive(10.0))["type"] != "pong":
+            pass
+
+
+async def signalled(made: World) -> str:
+    """Run a paper session over the recording, whose pump gives signals; its id."""
+    recorded = (await made.get("/api/data-collection/sessions")).json()["sessions"]
+    recording = next(one["session_id"] for one in recorded if one["status"] == "completed")
+    body = {
+        "session_type": "paper",
+        "symbols": ["ETH_USDT"],
+        "strategy_config": {"strategies": ["pump_v2"]},
+        "config": {"session_id": recording, "acceleration_factor": 0},
+    }
+    answer = await made.post("/sessions/start", body)
+    assert answer.status_code == 200, answer.text
+    name: str = answer.json()["data"]["data"]["session_id"]
+    return name
+
+
 CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s3.status": tells_its_status,
     "s3.components": lists_components,
     "s3.components.metrics": measures_a_component,
     "s3.components.restart": restarts_a_component,
+    "s3.ws.monitor": monitors,
+    "s3.ws.monitor.system_status": monitors,
+    "s3.ws.monitor.signal": monitors,
 }

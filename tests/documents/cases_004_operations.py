@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+from api.streams.broadcast import Seen
+from tests.api.asgi_socket import Socket, connected
 from tests.api.worlds import World, until_state
+from tests.documents.cases_003_operations import signalled
+from tests.documents.shapes import misfits
+
+BROADCAST = {"type": "string", "data": "object", "timestamp": "string:datetime"}  # C7
 
 NEW = "admin"  # has started nothing yet: whoever has is given what ran last
 
@@ -77,6 +84,40 @@ async def starts_and_stops(made: World) -> None:
     assert (await made.post("/api/system/start", {}, "viewer")).status_code == 403
 
 
+async def tells_sockets(made: World) -> None:
+    """Every socket hears of a changed mode, and of a component that is not as it was."""
+    async with connected(made.app) as socket:
+        await socket.send({"type": "ping"})
+        await _until(socket, "pong")
+        await made.post("/api/system/mode", {"mode": "paper"})
+        status = await _until(socket, "system_status")
+        assert (status["data"]["mode"], misfits(status, BROADCAST)) == ("paper", [])
+        well = Seen("ok", {"seal": "ok"}, None, made.clock.now_ns())
+        made.house.broadcast.told_status(well)
+        made.house.broadcast.told_status(well._replace(components={"seal": "error"}))
+        while (alert := await _until(socket, "health_alert"))["data"]["before"] != "ok":
+            pass
+        assert (alert["data"]["component"], alert["data"]["level"]) == ("seal", "error")
+        assert misfits(alert, BROADCAST) == []
+
+
+async def tells_signals(made: World) -> None:
+    """Every socket hears of each signal of a session."""
+    async with connected(made.app) as socket:
+        await socket.send({"type": "ping"})
+        await _until(socket, "pong")
+        await signalled(made)
+        signal = await _until(socket, "signal")
+        assert (signal["data"]["symbol"], misfits(signal, BROADCAST)) == ("ETH_USDT", [])
+
+
+async def _until(socket: Socket, kind: str) -> dict[str, Any]:
+    while True:
+        body: dict[str, Any] = await socket.receive(10.0)
+        if body["type"] == kind:
+            return body
+
+
 CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s4.health.components": tells_how_components_are,
     "s4.system.status": tells_the_state,
@@ -84,4 +125,8 @@ CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s4.system.start": starts_and_stops,
     "s4.system.stop": starts_and_stops,
     "s4.system.restart": starts_and_stops,
+    "s4.ws.connect": tells_sockets,
+    "s4.ws.system_status": tells_sockets,
+    "s4.ws.signal": tells_signals,
+    "s4.ws.health_alert": tells_sockets,
 }

@@ -1,0 +1,82 @@
+"""What happens to a job in contract 002's words, on each channel of `/ws`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from api.streams.jobs import JobEvent
+from events.clock import iso
+from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
+
+CHANNELS = ("training", "backtest", "logs")
+WORK_CHANNELS = ("training", "backtest")
+LOGGER = "jobs"
+
+Told = tuple[str, str, dict[str, Any]]  # channel, type, data
+
+
+def job_messages(event: JobEvent) -> list[Told]:
+    """The messages of one event. A job is told on the channel that its client chose, and in words on `logs`."""
+    level, text = _line(event)
+    line = {"timestamp": iso(event.at_ns), "level": level, "logger": LOGGER, "message": text, "jobId": event.job.job}
+    told: list[Told] = [("logs", "log_entry", line)]
+    worded = _worded(event)
+    if worded is not None:
+        told += [(channel, *worded) for channel in WORK_CHANNELS]
+    return told
+
+
+def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
+    job = event.job
+    match event.fact:
+        case JobProgressed() if job.kind == "backtest":
+            return "backtest_progress", {"jobId": job.job, **_figures(event)}
+        case JobCompleted():
+            result = msgspec.json.decode(job.result) if job.result is not None else {}
+            body = result if isinstance(result, dict) else {"value": result}
+            return "job_complete", {"jobId": job.job, "status": "completed", "result": body}
+        case JobStopped():
+            return "job_complete", {"jobId": job.job, "status": "stopped", "result": {}}
+        case JobFailed():
+            error = {"code": job.error_code, "message": job.error_message, "recoverable": False}
+            return "job_error", {"jobId": job.job, "error": error}
+        case _:
+            return None
+
+
+def _figures(event: JobEvent) -> dict[str, Any]:
+    """Rows read and to be read, as its session last told; equity as of its newest mark."""
+    ratio, session = event.job.ratio, event.session
+    if session is None:
+        return dict.fromkeys(("currentBar", "totalBars", "currentEquity", "currentDrawdown", "tradesExecuted"), 0)
+    equity = session.cash if session.equity is None else session.equity
+    peak = max(event.peak, session.cash, equity)
+    return {
+        "currentBar": session.inputs,
+        "totalBars": round(session.inputs / ratio) if ratio else session.inputs,
+        "currentEquity": equity,
+        "currentDrawdown": equity / peak - 1 if peak else 0.0,
+        "tradesExecuted": session.trades,
+    }
+
+
+def _line(event: JobEvent) -> tuple[str, str]:
+    """Level and text of the line of its log."""
+    job = event.job
+    match event.fact:
+        case JobQueued():
+            return "INFO", f"Queued: {job.title or job.kind}"
+        case JobClaimed():
+            return "INFO", f"Taken up by {job.worker}"
+        case JobProgressed():
+            return "INFO", f"{job.description or job.title or job.kind} ({job.ratio:.0%})"
+        case JobCompleted():
+            return "INFO", "Completed"
+        case JobStopped():
+            return "WARNING", "Stopped"
+        case JobFailed():
+            return "ERROR", f"Failed: {job.error_message} ({job.error_code})"
+        case _:
+            return "INFO", type(event.fact).__name__
