@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_type_hints
+
 import msgspec
 
 from projections.duckdb.store import Snapshot
@@ -16,7 +18,7 @@ TRADES = Table(
         ("sequence", "BIGINT"),
         ("ordinal", "BIGINT"),  # ordinal of the fill that ended it
         ("lane", "INTEGER"),
-        *((name, "BIGINT" if kind == "int" else "DOUBLE") for name, kind in Trade.__annotations__.items()),
+        *((name, "BIGINT" if kind is int else "DOUBLE") for name, kind in get_type_hints(Trade).items()),
     ),
     ("session", "ordinal"),
 )

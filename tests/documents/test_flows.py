@@ -19,6 +19,8 @@ from tests.api.recordings import LiveSource, simulated_recording
 from tests.api.sse import Events, listening
 from tests.api.worlds import World, until_state, world
 from tests.documents.cases_001_backtests import asked as backtest_of
+from tests.documents.cases_002_backtests import asked as research_of
+from tests.documents.cases_002_backtests import result
 from tests.documents.cases_002_logs import FILES, entry, written
 from tests.documents.cases_003_explorer import asked as queried
 from tests.documents.cases_003_operations import processes
@@ -146,8 +148,16 @@ async def test_001_backtests_of_a_strategy_of_ones_own(client: Client) -> None:
     assert [one["id"] for one in rows] == names[::-1]
     one = await client.ask("GET", f"/api/backtests/{names[0]}")
     assert (one["status"], one["trading"]["total_trades"] > 10) == ("success", True)
+    portfolio = await client.ask("GET", "/portfolio")
+    assert portfolio["total_value"] == pytest.approx(portfolio["cash"] + _worth(portfolio["positions"]))
+    assert isinstance(await client.ask("GET", "/portfolio/history"), list)
     queue = await client.ask("GET", "/api/system/queue")
     assert (queue["running_count"], queue["queued_count"]) == (0, 0)
+
+
+def _worth(positions: list[dict[str, Any]]) -> float:
+    signs = {"long": 1.0, "short": -1.0}
+    return sum(signs[one["side"]] * one["quantity"] * one["current_price"] for one in positions)
 
 
 async def _until_completed(events: Events, names: list[str]) -> list[tuple[str, str]]:
@@ -172,10 +182,10 @@ async def test_003_an_order_watched(client: Client) -> None:
     session = (await client.ask("POST", "/api/sessions", wish))["session"]
     await until_state(client.made, session, "running")
     await client.trade()
-    order = {"symbol": "BTC_USDT", "side": "buy", "quantity": 0.01}
+    order = {"symbol": "BTC_USDT", "side": "buy", "quantity": 0.01, "type": "market"}
     once = {"Idempotency-Key": "bought"}
-    assert (await client.ask("POST", f"/api/sessions/{session}/orders", order, **once))["changed"] is True
-    assert (await client.ask("POST", f"/api/sessions/{session}/orders", order, **once))["changed"] is False
+    for _ in range(2):  # the second is the same order again
+        assert (await client.ask("POST", "/api/executions", order, **once))["session_id"] == session
     await client.trade()
     text = f"SELECT symbol, side, quantity, price FROM fills WHERE session = '{session}'"
     async with asyncio.timeout(20):
@@ -183,11 +193,32 @@ async def test_003_an_order_watched(client: Client) -> None:
             continue
     assert [row[:3] for row in rows] == [["BTC_USDT", "buy", 0.01]]
     assert rows[0][3] == pytest.approx(50_000, rel=0.01)
+    bought = (await client.ask("GET", f"/api/executions?session_id={session}"))["executions"]
+    assert [(one["symbol"], one["quantity"]) for one in bought] == [("BTC_USDT", 0.01)]
+    holdings = (await client.ask("GET", "/mcp/get_holdings"))["holdings"]
+    assert [one["quantity"] for one in holdings if one["session_id"] == session] == [0.01]
+    await _pages_signals(client)
     held = f"SELECT quantity FROM positions WHERE session = '{session}' AND symbol = 'BTC_USDT'"
     assert await _rows(client, held) == [[0.01]]
     await client.ask("POST", f"/api/sessions/{session}/stop", {"close_positions": True})
     await until_state(client.made, session, "stopped")
     assert await _rows(client, f"SELECT pnl < 0 FROM trades WHERE session = '{session}'") == [[True]]
+
+
+async def _pages_signals(client: Client) -> None:
+    """Signals of a recorded hour, page by page, each once, each with what led to it."""
+    strategy = {"strategy": "ema_cross", "params": {"fast": 60, "slow": 240}}
+    wish = {"mode": "paper", "recording": "rec_" + "a" * 16, "strategies": [strategy], "acceleration": 0}
+    name = (await client.made.post("/api/sessions", wish, "admin")).json()["session"]  # whose panel is another
+    await until_state(client.made, name, "completed")
+    met, query = [], "/api/signals?limit=20"
+    while query:
+        page = await client.ask("GET", query)
+        met += [one["id"] for one in page["signals"]]
+        query = f"/api/signals?limit=20&cursor={page['nextCursor']}" if "nextCursor" in page else ""
+    assert len(met) == len(set(met)) == page["total"] > 20
+    cause = (await client.ask("GET", f"/api/signals/{met[0]}"))["cause"]
+    assert cause["kind"] in ("trade", "quote")
 
 
 async def _rows(client: Client, text: str) -> list[list[Any]]:
@@ -224,6 +255,26 @@ async def test_004_a_day_at_the_panel(client: Client) -> None:
     async with processes(client.made):
         restarted = await client.ask("POST", "/api/components/worker/restart")
         assert restarted["processes"] == ["worker-0", "worker-1"]
+
+
+async def test_002_research_from_run_to_folds(client: Client) -> None:
+    """Run two backtests, read and compare what they came to, walk forward, page through results."""
+    client.headers = {}
+    body = await research_of(client.made, monteCarlo=False)
+    names = []
+    for fast in (10, 20):
+        answer = await client.ask("POST", "/api/v1/backtest/run", body | {"params": {"fast": fast, "slow": 50}})
+        names.append(answer["data"]["jobId"])
+    for name in names:
+        assert (await result(client.made, name))["metrics"]["trade"]["totalTrades"] > 5
+    compared = await client.ask("POST", "/api/v1/backtest/compare", {"resultIds": names})
+    assert {compared["data"]["comparison"][name] for name in ("bestByReturn", "bestByDrawdown")} <= set(names)
+    page = await client.ask("GET", "/api/v1/backtest/results?limit=1")
+    assert page["pagination"]["hasMore"] is True
+    windows = {"trainWindowDays": 10, "testWindowDays": 5, "stepSizeDays": 5, "grid": {"fast": [10, 20], "slow": [50]}}
+    walked = await research_of(client.made, "s2.walkforward.run", **windows)
+    job = (await client.ask("POST", "/api/v1/walkforward/run", walked))["data"]["jobId"]
+    assert len((await result(client.made, job, "walkforward"))["folds"]) > 1
 
 
 async def test_002_research_until_the_limit(client: Client) -> None:
