@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -15,15 +16,17 @@ from api.auth.users import Role
 from api.front import extend
 from api.house import House
 from api.reading.asking import TEXT_MAX, AsOf, MinSequence
-from api.reading.reader import TapeMoment, answered, tape_moment
+from api.reading.reader import Moment, TapeMoment, answered, tape_moment
 from api.streams.response import EventStream
-from api.streams.wording import Filter, word
+from api.streams.wording import Filter, kinds_in, word
 from events import subjects
 from events.clock import iso
-from events.errors import InvalidInput
+from events.errors import InvalidInput, ReadModelUnavailable
+from projections.read_models.instruments import instrument as known_instrument
 
 STALLED_SECONDS_MAX = 10.0  # how long a client that fell behind may take nothing
 SCAN_MESSAGES_MAX = 20_000  # messages looked at for one filtered page
+SCAN_BYTES_MAX = 64 * 1024 * 1024  # of them
 SEQUENCE_MAX = 2**62
 KINDS_MAX = 512
 LAST_EVENT_ID = "Last-Event-ID"
@@ -84,19 +87,19 @@ async def events(
 ) -> Response[EventPage]:
     """A page of events: filters by session, kind, instrument and range; the cursor is a sequence.
 
-    A page looks at 20,000 messages at most: with a narrow filter it may be short and still have a cursor.
+    A page looks at 20,000 messages and 64 MiB at most: with a narrow filter it may be short and still have a cursor.
     """
     end = stretch.sequence
     listed: list[Any] = []
-    at, seen, more = after, 0, False
+    at, seen, size, more = after, 0, 0, False
     if after < end:
         async for message in house.tape.read(after + 1, subjects=wanted.subjects(), end=end):
             event = word(message)
-            seen += 1
+            seen, size = seen + 1, size + len(message.body)
             at = message.sequence
             if wanted.wants(event):
                 listed.append(msgspec.Raw(event.data))
-            if len(listed) >= limit or seen >= SCAN_MESSAGES_MAX:
+            if len(listed) >= limit or seen >= SCAN_MESSAGES_MAX or size >= SCAN_BYTES_MAX:
                 more = at < end
                 break
     page = EventPage(listed, at if more else None, stretch.last, stretch.epoch)
@@ -134,8 +137,9 @@ async def stream(
     return EventStream(events, headers)
 
 
-def provide_filter(
+async def provide_filter(
     request: Request[Any, Any, Any],
+    house: NamedDependency[House],
     session: Annotated[
         str | None, QueryParameter(description="only of this session, its commands included", max_length=TEXT_MAX)
     ] = None,
@@ -144,12 +148,18 @@ def provide_filter(
         int | None, QueryParameter(ge=0, le=2**31 - 1, description="frames with rows of this instrument number")
     ] = None,
 ) -> Filter:
-    """Which events. Who did what is shown to admins only."""
+    """Which events: of a session, kinds and an instrument that there are. Who did what is shown to admins only."""
+    kinds = kinds_in(kind)
     if session is not None:
         subjects.token(session, "session")
+    with suppress(ReadModelUnavailable):  # the tape is read without it
+        if session is not None:
+            await house.reader.check_session(session)
+        if instrument is not None:
+            await house.reader.run(lambda snapshot: known_instrument(snapshot, instrument), Moment())
     identity = caller_of(request).identity
     admin = identity is not None and identity.role.includes(Role.ADMIN)
-    return Filter(session, frozenset(part for part in kind.split(",") if part), instrument, admin)
+    return Filter(session, kinds, instrument, admin)
 
 
 async def provide_until(
@@ -165,5 +175,5 @@ async def provide_until(
     return found if until is None else found._replace(sequence=min(found.sequence, until))
 
 
-DEPENDENCIES = {"wanted": Provide(provide_filter, sync_to_thread=False), "stretch": Provide(provide_until)}
+DEPENDENCIES = {"wanted": Provide(provide_filter), "stretch": Provide(provide_until)}
 HANDLERS = [info, events, stream]

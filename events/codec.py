@@ -18,7 +18,7 @@ UPCASTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Fact | Command] = msgspec.json.Decoder(Union[tuple(FACTS + COMMANDS)])  # noqa: UP007
-_KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in FACTS + COMMANDS)
+KNOWN = frozenset(str(kind.__struct_config__.tag) for kind in FACTS + COMMANDS)  # every type on the tape
 
 
 class _Tag(msgspec.Struct):
@@ -64,7 +64,7 @@ def decode(body: bytes, sequence: int = 0) -> Fact | Command:
     """
     try:
         tag = _TAG.decode(body).type
-        if tag not in _KNOWN:
+        if tag not in KNOWN:
             body, tag = _upcast(body, tag, sequence)
         return _DECODER.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:  # bad text, nested without end
@@ -81,7 +81,7 @@ def _upcast(body: bytes, tag: str, sequence: int) -> tuple[bytes, str]:
     while tag in UPCASTERS:
         fields = UPCASTERS[tag](fields)
         tag = fields["type"]
-    if tag not in _KNOWN:
+    if tag not in KNOWN:
         raise Undecodable(
             f"Message {sequence} is a {tag[:80]!r}, which this version does not know.",
             sequence=sequence,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -10,15 +11,20 @@ import numpy as np
 from events import codec, frames, subjects
 from events.clock import iso
 from events.decisions import CAUSE
-from events.errors import Undecodable
+from events.errors import InvalidInput, Undecodable
 from events.facts.audit import ActionAudited
 from events.frames import Section
-from events.rows import Rows, SectionKind
+from events.rows import DECISION_KINDS, Rows, SectionKind
 from events.tape import Message
 
 UNDECODABLE = "undecodable"
 AUDITED = str(ActionAudited.__struct_config__.tag)
 MARKET_KINDS = (SectionKind.MARKET, SectionKind.BAR)
+OF_MARKET = frozenset(kind.name.lower() for kind in MARKET_KINDS)
+OF_DECISIONS = frozenset({"decision"} | {kind.name.lower() for kind in DECISION_KINDS})
+KINDS = codec.KNOWN | OF_MARKET | OF_DECISIONS | {UNDECODABLE}
+FACT_SUBJECTS = ("tape.*", subjects.COMMANDS, subjects.RECORDINGS, subjects.JOB_FACTS, *subjects.SESSION_FACTS)
+DECISION_SUBJECTS = ("tape.session.*.decision", "tape.research.*.decision")
 ROWS_MAX = 200  # decision rows of one section that are written out
 
 
@@ -53,11 +59,21 @@ class Filter(msgspec.Struct, frozen=True):
     audit: bool = False  # whether it may show who did what
 
     def subjects(self) -> tuple[str, ...]:
-        """Subjects among which all wanted events are."""
+        """Subjects among which all wanted events are: the fewest that can be named."""
         if self.session is None:
-            return (subjects.TAPE,)
+            return self._of_all()
         roots = (f"tape.session.{self.session}.>", f"tape.research.{self.session}.>")
         return (*roots, subjects.session_commands(self.session))
+
+    def _of_all(self) -> tuple[str, ...]:
+        if not self.kinds or UNDECODABLE in self.kinds:
+            return (subjects.TAPE,)
+        found: tuple[str, ...] = ()
+        if self.kinds & OF_MARKET:
+            found += (subjects.MARKET,)
+        if self.kinds & OF_DECISIONS:
+            found += DECISION_SUBJECTS
+        return found + (FACT_SUBJECTS if self.kinds - OF_MARKET - OF_DECISIONS else ())
 
     def wants(self, event: Worded) -> bool:
         """Whether an event passes."""
@@ -68,6 +84,24 @@ class Filter(msgspec.Struct, frozen=True):
         if self.kinds and not self.kinds & event.types:
             return False
         return self.instrument is None or self.instrument in event.instruments
+
+
+def kinds_in(text: str) -> frozenset[str]:
+    """The kinds of events in a comma-separated text.
+
+    Raises:
+        InvalidInput: one of them is none.
+    """
+    kinds = frozenset(part for part in text.split(",") if part)
+    for kind in sorted(kinds - KINDS):
+        near = get_close_matches(kind, KINDS, 1)
+        like = f" Do you mean {near[0]}?" if near else ""
+        raise InvalidInput(
+            f"kind is {kind[:40]!r}; it is the type of a fact or command, or one of "
+            f"{', '.join(sorted(OF_MARKET | OF_DECISIONS))}.{like}",
+            field="kind",
+        )
+    return kinds
 
 
 _encode = msgspec.json.Encoder().encode

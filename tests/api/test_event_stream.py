@@ -14,6 +14,8 @@ import pytest_asyncio
 from api.settings import ApiSettings
 from api.streams.hub import Hub, HubSettings
 from api.streams.wording import Filter
+from engine import catalogue
+from engine.catalogue import InstrumentForm
 from events import codec, subjects
 from events.facts import CommandAccepted
 from events.tape import Append
@@ -131,6 +133,8 @@ async def test_filters_pass_what_was_asked_for(house: Served) -> None:
     script = Script()
     script.tape = house.made.tape
     script._messages = 50_000
+    forms = [InstrumentForm(symbol=symbol, venue="TEST", quote="USD") for symbol in ("ONE", "TWO")]
+    await catalogue.register(script.tape, forms)
     started = await script.start("filtered")
     of_session = house.stream("?session=filtered&after=0")
     of_market = house.stream("?kind=market&after=0")
