@@ -40,6 +40,7 @@ from api.pages import routes as pages
 from api.panel import configuration as panel_configuration
 from api.panel import health as panel_health
 from api.panel import instruments as panel_instruments
+from api.panel import metrics as panel_metrics
 from api.panel import system as panel_system
 from api.platform import backtests as platform_backtests
 from api.platform import keys as platform_keys
@@ -78,6 +79,7 @@ ROOMS = (
     panel_configuration,
     panel_health,
     panel_instruments,
+    panel_metrics,
     panel_system,
     platform_backtests,
     platform_keys,

@@ -221,13 +221,17 @@ def _finish(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> N
     _put_examples(operation, good, f"{method.upper()} {path}")
 
 
+# reads that name a thing in their query
+NAMED_IN_QUERY = ("/api/market/data", "/api/executions", "/api/tape/events", "/api/tape/stream")
+
+
 def _errors(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> list[str]:
     found = {"400", "429"}
     if not opt.get("public") or path.startswith("/api/auth/"):
         found.add("401")
     if opt.get("role"):
         found.add("403")
-    if "{" in path or method == "post" or path.startswith("/api/market/data"):
+    if "{" in path or method == "post" or path.startswith(NAMED_IN_QUERY):
         found.add("404")
     if method in ("post", "put", "delete"):
         found |= {"409"}

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 REQUEST_SECONDS_MAX = 30.0  # longer than any bound within; routes that may take longer say so
 CSP = b"default-src 'none'; frame-ancestors 'none'"
 LOGIN = "/api/auth/login"
+EVENT_STREAM = b"text/event-stream"
+METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD"})  # what others send is counted together
 _SEQUENCE = b"tape-sequence"
 _CSP = b"content-security-policy"
 _HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -54,6 +56,7 @@ class Watched:
         self._send = send
         self._extra = extra
         self.status = 0
+        self.streams = False  # an answer that goes on for as long as the client listens
         self.sequence: int | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -61,6 +64,7 @@ class Watched:
             self.status = message["status"]
             headers = list(message["headers"])
             names = {name.lower() for name, _ in headers}
+            self.streams = any(value.startswith(EVENT_STREAM) for name, value in headers if name == b"content-type")
             if _SEQUENCE in names:
                 self.sequence = int(next(value for name, value in headers if name.lower() == _SEQUENCE))
             headers.extend(_HEADERS)
@@ -112,7 +116,14 @@ class Front:
             await answer_scope(error, scope, receive, send)
         finally:
             self._log(scope, send, began)
+            self._note(scope, send, began)
             self._audit(scope, send)
+
+    def _note(self, scope: Scope, send: Watched, began: int) -> None:
+        """Count the answer."""
+        seconds = (self._house.clock.monotonic_ns() - began) / 1e9
+        method = str(scope.get("method", ""))
+        self._house.requests.note(method if method in METHODS else "OTHER", send.status, seconds, streams=send.streams)
 
     def _audit(self, scope: Scope, send: Watched) -> None:
         """Note what is to be kept of who did what; the login notes itself, with the name."""

@@ -16,6 +16,7 @@ from api.limits import Counters, Limits, limits_of
 from api.places import Places
 from api.reading.hot import HotAnswers
 from api.reading.reader import Reader, is_ready
+from api.request_counts import Requests
 from api.services.auditing import Auditing
 from api.services.commands import Commands
 from api.services.library import Lookups
@@ -108,6 +109,7 @@ class House:
     hot: HotAnswers
     overrides: Values  # of the configuration, by the environment
     explorer: Explorer
+    requests: Requests = field(default_factory=Requests)
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def start(self) -> None:

@@ -120,6 +120,7 @@ TABLE: dict[tuple[str, str], Needs] = {
     ("POST", "/api/training/start"): "trader",
     ("GET", "/api/training/{training_id}/logs"): "open",
     ("POST", "/api/training/{training_id}/stop"): "trader",
+    ("GET", "/api/metrics"): "open",
     ("GET", "/portfolio"): "open",
     ("GET", "/portfolio/history"): "open",
     ("GET", "/api/signals"): "open",

@@ -51,9 +51,11 @@ async def tells_of_jobs(made: World) -> None:
         for each in (socket, other, left):
             await each.send({"type": "ping"})
             await _until(each, "pong")
-        await _happens(made, "done-1", JobCompleted(job="done-1", epoch=1, result=msgspec.Raw(b'{"trades": 3}')))
+        await _happens(
+            made, "done-1", JobCompleted(job="done-1", epoch=1, result=msgspec.Raw(b'{"trades": 3}')), "walkforward"
+        )
         told = await _until(socket, "job_complete")
-        for kind in ("job_complete", "log_entry", "backtest_progress"):
+        for kind in ("job_complete", "log_entry"):
             shape = ENTRIES[f"s2.ws.server.{kind}"]["response_shape"]
             assert [misfit for body in told[kind] for misfit in misfits(body, shape)] == []
         assert told["job_complete"][0]["data"] == {"jobId": "done-1", "status": "completed", "result": {"trades": 3}}
@@ -76,10 +78,10 @@ async def tells_of_failures(made: World) -> None:
     assert (found["data"]["error"]["code"], found["data"]["error"]["message"]) == ("BROKEN", "It broke.")
 
 
-async def _happens(made: World, name: str, end: Fact) -> None:
+async def _happens(made: World, name: str, end: Fact, kind: str = "backtest") -> None:
     """The life of a job that is too large for any worker here, as a worker elsewhere writes it."""
     facts = (
-        JobQueued(job=name, kind="backtest", body=msgspec.Raw(b"{}"), user="trader", cores=900.0),
+        JobQueued(job=name, kind=kind, body=msgspec.Raw(b"{}"), user="trader", cores=900.0),
         JobClaimed(job=name, worker="far-1", epoch=1),
         JobProgressed(job=name, epoch=1, ratio=0.5),
         end,
@@ -98,6 +100,8 @@ async def tells_of_progress(made: World) -> None:
         await _until(socket, "pong")
         await _happens(made, name, JobStopped(job=name, user="trader"))
         told = await _until(socket, "job_complete")
+    shape = ENTRIES["s2.ws.server.backtest_progress"]["response_shape"]
+    assert [misfit for body in told["backtest_progress"] for misfit in misfits(body, shape)] == []
     assert told["backtest_progress"][0]["data"]["jobId"] == name
     assert "far-1" in told["log_entry"][1]["data"]["message"]
     assert told["job_complete"][0]["data"]["status"] == "stopped"

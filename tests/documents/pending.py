@@ -2,9 +2,4 @@
 
 from __future__ import annotations
 
-PENDING: frozenset[str] = frozenset(
-    {
-        "s4.metrics",
-        "s4.rule.prometheus",
-    }
-)
+PENDING: frozenset[str] = frozenset()

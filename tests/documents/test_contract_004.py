@@ -9,6 +9,7 @@ from tests.documents import (
     cases_003_signals,
     cases_004_configuration,
     cases_004_instruments,
+    cases_004_metrics,
     cases_004_operations,
     cases_004_rules,
 )
@@ -21,6 +22,7 @@ CASES = {
     **cases_003_signals.CASES_004,
     **cases_004_configuration.CASES,
     **cases_004_instruments.CASES,
+    **cases_004_metrics.CASES,
     **cases_004_operations.CASES,
     **cases_004_rules.CASES,
 }

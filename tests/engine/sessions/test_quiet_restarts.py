@@ -61,7 +61,7 @@ async def test_a_command_is_answered_after_a_restart_without_another_row(tmp_pat
         spec = await quiet_session(house)
         await stood_still(house, spec.session)
     async with house.host("second", NO_SNAPSHOT):
-        assert await cancelled(house, spec.session, "again") == READ
+        assert await cancelled(house, spec.session, "again") >= READ
     async with house.host("third"):
         assert await cancelled(house, spec.session, "with-a-snapshot-behind") >= READ
     async with house.host("fourth"):

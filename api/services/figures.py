@@ -1,0 +1,118 @@
+"""Figures of the house in the text format of Prometheus: one table of metrics, and their samples now.
+
+Source: the text-based exposition format 0.0.4 of Prometheus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from api.house import House
+from api.request_counts import Sample
+from api.services.components import Figures, Part, Registry
+from events.tape import TapeInfo
+from projections.duckdb.store import Snapshot
+
+DECISION_TABLES = {"signal": "signals", "order": "orders", "fill": "fills", "denial": "denials", "mark": "equity"}
+
+
+class Metric(NamedTuple):
+    """One metric: a row of the exposition's table."""
+
+    name: str
+    kind: str  # gauge, counter or histogram
+    help: str
+
+
+METRICS = {
+    one.name: one
+    for one in (
+        Metric("tapedeck_tape_appends_total", "counter", "Messages ever appended: the last sequence of the tape."),
+        Metric("tapedeck_tape_bytes", "gauge", "Bytes of the tape."),
+        Metric("tapedeck_component_up", "gauge", "1 where a component runs and is not in error."),
+        Metric("tapedeck_component_sequence", "gauge", "Sequence that a component has reached."),
+        Metric("tapedeck_component_lag_events", "gauge", "Events by which a component is behind the tape."),
+        Metric("tapedeck_component_lag_seconds", "gauge", "Seconds by which a component is behind the tape."),
+        Metric("tapedeck_process_resident_bytes", "gauge", "Resident memory of a process on this machine."),
+        Metric("tapedeck_process_cpu_seconds_total", "counter", "CPU seconds of a process on this machine."),
+        Metric("tapedeck_sessions", "gauge", "Sessions by state."),
+        Metric("tapedeck_session_rows_total", "counter", "Market rows that sessions told to have read."),
+        Metric("tapedeck_decisions_total", "counter", "Signals, steps of orders, fills, denials and marks decided."),
+        Metric("tapedeck_jobs", "gauge", "Jobs by state."),
+        Metric("tapedeck_stream_clients", "gauge", "Clients of this process's event stream of the tape."),
+        Metric("tapedeck_requests_total", "counter", "Requests that this process answered, by method and status."),
+        Metric("tapedeck_request_seconds", "histogram", "Time until a request was answered, streams left out."),
+    )
+}
+
+
+async def samples(house: House, registry: Registry) -> list[Sample]:
+    """Every sample, now."""
+    moment = await house.reader.moment(None, None)
+    counted = await house.reader.run(_counted, moment)
+    found = [*_of_tape(await house.tape.info()), *counted.value]
+    for part in await registry.parts():
+        found += _of_part(part)
+        if part.processes:
+            found += [one for each in await registry.figures(part) for one in _of_process(part, each)]
+    found.append(Sample("tapedeck_stream_clients", house.hub.clients))
+    return [*found, *house.requests.samples()]
+
+
+def exposition(found: list[Sample]) -> str:
+    """The text: each metric once with its help and its type, and its samples behind."""
+    lines = []
+    for metric in METRICS.values():
+        mine = dict.fromkeys(one for one in found if one.metric == metric.name)
+        if mine:
+            lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}"]
+            lines += [_line(one) for one in mine]
+    return "\n".join(lines) + "\n"
+
+
+def _line(one: Sample) -> str:
+    labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in one.labels)
+    value = repr(int(one.value)) if float(one.value).is_integer() else repr(float(one.value))
+    return f"{one.metric}{one.part}{'{' + labels + '}' if labels else ''} {value}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _of_tape(info: TapeInfo) -> Iterator[Sample]:
+    yield Sample("tapedeck_tape_appends_total", info.last)
+    yield Sample("tapedeck_tape_bytes", info.size_bytes)
+
+
+def _of_part(part: Part) -> Iterator[Sample]:
+    labels = (("component", part.id),)
+    yield Sample("tapedeck_component_up", float(part.running and part.status != "error"), labels)
+    for name, value in (("sequence", part.sequence), ("lag_events", part.lag), ("lag_seconds", part.lag_seconds)):
+        if value is not None:
+            yield Sample(f"tapedeck_component_{name}", value, labels)
+
+
+def _of_process(part: Part, figures: Figures) -> Iterator[Sample]:
+    labels = (("process", figures.name), ("host", figures.host))
+    if figures.memory_bytes is not None and figures.cpu_seconds is not None:
+        yield Sample("tapedeck_process_resident_bytes", figures.memory_bytes, labels)
+        yield Sample("tapedeck_process_cpu_seconds_total", figures.cpu_seconds, labels)
+
+
+def _counted(snapshot: Snapshot) -> list[Sample]:
+    """What the read model counts."""
+    found = []
+    for kind, table in DECISION_TABLES.items():
+        column = "sequence_from" if table == "orders" else "sequence"
+        count = snapshot.count(f"SELECT count(*) FROM {table} WHERE {column} <= {snapshot.sequence}")
+        found.append(Sample("tapedeck_decisions_total", count, (("kind", kind),)))
+    for name, table in (("tapedeck_sessions", "session_states"), ("tapedeck_jobs", "job_states")):
+        states = snapshot.rows(
+            f"SELECT state, count(*) FROM {table} WHERE {snapshot.current(table)} GROUP BY state ORDER BY state"
+        )
+        found += [Sample(name, count, (("state", state),)) for state, count in states]
+    rows = snapshot.count(f"SELECT sum(inputs) FROM session_states WHERE {snapshot.current('session_states')}")
+    found.append(Sample("tapedeck_session_rows_total", rows))
+    return found

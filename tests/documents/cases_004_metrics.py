@@ -1,0 +1,95 @@
+"""Contract 004, metrics: the text that Prometheus reads, the same as JSON, and a board that names nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from tests.api.worlds import World
+from tests.documents.cases_003_operations import processes
+
+BOARD = Path(__file__).parent.parent.parent / "deploy" / "grafana.json"
+LINE = re.compile(r"([a-z_]+)(\{([a-z]+=\"[^\"]*\",?)*\})? (-?[0-9.e+-]+|NaN)")
+
+
+async def text(made: World) -> str:
+    """The exposition."""
+    answer = await made.get("/api/metrics")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return answer.text
+
+
+def values(found: str) -> dict[str, float]:
+    """Samples by name and labels; every line is one, or a help, or a type that comes once and before its samples."""
+    samples: dict[str, float] = {}
+    typed: list[str] = []
+    for line in found.splitlines():
+        if line.startswith("# TYPE "):
+            typed.append(line.split()[2])
+        elif not line.startswith("# HELP "):
+            match = LINE.fullmatch(line)
+            assert match, line
+            assert match[1] == typed[-1] or match[1].removeprefix(typed[-1]) in ("_bucket", "_sum", "_count"), line
+            name = line.rpartition(" ")[0]
+            assert name not in samples, name
+            samples[name] = float(match[4])
+    assert len(typed) == len(set(typed))
+    assert found.endswith("\n")
+    return samples
+
+
+async def exposes(made: World) -> None:
+    """What is counted is what was done: requests, appends, sessions, decisions."""
+    async with processes(made):
+        before = values(await text(made))
+        assert (await made.get("/api/health")).status_code == 200
+        assert (await made.get("/api/sessions/nosuch")).status_code == 404
+        after = values(await text(made))
+        told = (await made.client.get("/api/metrics", headers={"Accept": "application/json"})).json()
+    good, missing = (
+        'tapedeck_requests_total{method="GET",status="200"}',
+        'tapedeck_requests_total{method="GET",status="404"}',
+    )
+    assert after[good] - before[good] == 2  # the health, and the exposition before
+    assert after[missing] - before.get(missing, 0) == 1
+    assert after["tapedeck_request_seconds_count"] - before["tapedeck_request_seconds_count"] == 3
+    assert after['tapedeck_request_seconds_bucket{le="+Inf"}'] == after["tapedeck_request_seconds_count"]
+    assert after["tapedeck_tape_appends_total"] == await made.last()
+    assert after['tapedeck_component_up{component="tape"}'] == 1
+    assert after['tapedeck_component_lag_events{component="read_model"}'] == 0
+    names = {one["name"] for one in told["metrics"]}
+    assert {name.partition("{")[0] for name in after} <= names
+    assert {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name in names} <= set(
+        told["help"]
+    )
+
+
+async def suits_the_board(made: World) -> None:
+    """Every metric that the board in `deploy` draws is exposed by a house that has done something."""
+    board = msgspec.json.decode(BOARD.read_bytes())
+    body = {"mode": "paper", "recording": "rec_" + "a" * 16, "strategies": [{"strategy": "ema_cross"}]}
+    assert (await made.post("/api/sessions", body)).status_code == 200
+    await made.caught_up()
+    async with processes(made):
+        found = await text(made)
+    there = set(re.findall(r"^(tapedeck_[a-z_]+)", found, re.M))
+    drawn = {
+        name
+        for one in board["panels"]
+        for each in one["targets"]
+        for name in re.findall(r"tapedeck_[a-z_]+", each["expr"])
+    }
+    assert len(drawn) >= 10
+    assert drawn - there <= {"tapedeck_jobs", "tapedeck_component_lag_seconds"}, "not exposed"
+    helps = set(re.findall(r"^# HELP (tapedeck_[a-z_]+)", found, re.M))
+    assert helps - drawn <= {"tapedeck_request_seconds"}, "not drawn"
+
+
+CASES: dict[str, Callable[[World], Awaitable[None]]] = {
+    "s4.metrics": exposes,
+    "s4.rule.prometheus": suits_the_board,
+}
