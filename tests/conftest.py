@@ -27,16 +27,19 @@ COUNTS: tuple[tuple[str, int, str], ...] = (
 # files that take more than half a minute, the longest first; a worker takes whole files
 LONGEST = (
     "tests/faults/test_house_kills.py",
-    "tests/faults/test_poison.py",
     "tests/api/cli/test_houses.py",
     "tests/engine/loop/test_generated_modules.py",
     "tests/faults/test_damage.py",
     "tests/simulation/test_simulation.py",
     "tests/projections/test_questdb_server.py",
-    "tests/deploy/test_cluster.py",
     "tests/engine/sessions/test_determinism.py",
     "tests/api/cli/test_interrupts.py",
 )
+
+
+# what does not fit into the time of `make test`; `make test-faults` runs it
+LONG = frozenset({"tests/deploy/test_cluster.py", "tests/faults/test_poison.py"})
+LONG_KILLS = 100  # kills from which on a run is one of those
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -103,8 +106,12 @@ def shared_data() -> Path:
     return folder
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest files first: begun last, one of them would keep a worker busy while the others have nothing to do."""
+    if config.getoption("--kills") < LONG_KILLS:
+        for item in items:
+            if item.nodeid.partition("::")[0] in LONG:
+                item.add_marker(pytest.mark.skip(reason="takes minutes: `make test-faults` runs it"))
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
 

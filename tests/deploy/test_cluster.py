@@ -139,6 +139,7 @@ async def test_without_a_majority_nothing_is_said_to_be_written(cluster: Cluster
     await link.close()
 
 
+@pytest.mark.faults
 async def test_roles_do_only_their_own_work(cluster: Cluster) -> None:
     """The API cannot write a session's facts, and no one but admin makes a stream."""
     await initialised(cluster)
