@@ -12,6 +12,7 @@ from projections.read_models.positions import PositionRow, positions
 from projections.read_models.sessions import SessionFilter, SessionRow, sessions
 
 DAY_NS = 86_400 * 1_000_000_000
+ALL = Page(limit=PAGE_ROWS_MAX)
 RUNNING = SessionFilter(modes=("paper", "live"), states=("started", "running", "suspended"))
 
 
@@ -34,13 +35,13 @@ class DayValue(msgspec.Struct, frozen=True):
 
 def accounts(snapshot: Snapshot) -> list[Account]:
     """Every running session's account, in the order of their starts."""
-    found = sessions(snapshot, RUNNING, Page(limit=PAGE_ROWS_MAX)).rows
-    newest = _newest(snapshot)
+    found = sessions(snapshot, RUNNING, ALL).rows
+    newest = _newest(snapshot, [row.session for row in found])
     made = []
     for row in found:
         at_ns, equity, cash = newest.get(row.session, (0, row.cash, row.cash))
         day = _before(snapshot, row.session, at_ns - at_ns % DAY_NS)
-        held = positions(snapshot, Scope(session=row.session), Page(limit=PAGE_ROWS_MAX), open_only=True).rows
+        held = positions(snapshot, Scope(session=row.session), ALL, open_only=True).rows
         made.append(
             Account(
                 session=row,
@@ -61,7 +62,7 @@ def daily_values(snapshot: Snapshot, days: int) -> list[DayValue]:
     marks = snapshot.rows(
         f"SELECT session, ts_event_ns // {DAY_NS} AS day, arg_max(equity, ordinal) FROM equity"
         f" WHERE {snapshot.made('equity')} AND session IN (SELECT unnest(?)) GROUP BY ALL ORDER BY day",
-        [[number for number, _ in _numbers(snapshot)]],
+        [list(_names(snapshot, [row.session for row in sessions(snapshot, RUNNING, ALL).rows]))],
     )
     worth: dict[int, float] = {}
     values: dict[int, float] = {}
@@ -80,14 +81,14 @@ def total(accounts: Iterable[Account]) -> tuple[float, float, float, float]:
     return worth, cash, day, brought
 
 
-def _numbers(snapshot: Snapshot) -> list[tuple[int, str]]:
-    names = [row.session for row in sessions(snapshot, RUNNING, Page(limit=PAGE_ROWS_MAX)).rows]
-    return snapshot.rows("SELECT number, session FROM sessions WHERE session IN (SELECT unnest(?))", [names])
+def _names(snapshot: Snapshot, sessions: list[str]) -> dict[int, str]:
+    """Sessions by their numbers."""
+    return dict(snapshot.rows("SELECT number, session FROM sessions WHERE session IN (SELECT unnest(?))", [sessions]))
 
 
-def _newest(snapshot: Snapshot) -> dict[str, tuple[int, float, float]]:
-    """Event time, equity and cash of the newest mark of each running session."""
-    names = dict(_numbers(snapshot))
+def _newest(snapshot: Snapshot, sessions: list[str]) -> dict[str, tuple[int, float, float]]:
+    """Event time, equity and cash of the newest mark of each session that has one."""
+    names = _names(snapshot, sessions)
     rows = snapshot.rows(
         "SELECT session, arg_max(ts_event_ns, ordinal), arg_max(equity, ordinal), arg_max(cash, ordinal) FROM equity"
         f" WHERE {snapshot.made('equity')} AND session IN (SELECT unnest(?)) GROUP BY session",
