@@ -111,7 +111,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--kills") < LONG_KILLS:
         for item in items:
             if item.nodeid.partition("::")[0] in LONG:
-                item.add_marker(pytest.mark.skip(reason="takes minutes: `make test-faults` runs it"))
+                item.add_marker(
+                    pytest.mark.skip(reason="left to `make test-faults`: `make test` has 13 minutes for all")
+                )
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
 
