@@ -56,17 +56,11 @@ class View(msgspec.Struct, frozen=True):
 
 _NAMES = "JOIN sessions s ON s.number = t.session"
 _LANES = f"{_NAMES} LEFT JOIN lanes l ON l.session = t.session AND l.lane = t.lane"
-# lanes of orders by hand are no strategy's: the instrument stands in the row, or in the fills of the lane
-_OF_ROW = f"{_LANES} LEFT JOIN {{instruments}} i ON i.number = t.instrument"
-_OF_FILLS = (
-    f"{_LANES} LEFT JOIN (SELECT session, lane, any_value(instrument) AS instrument FROM fills GROUP BY ALL) f"
-    " ON f.session = t.session AND f.lane = t.lane LEFT JOIN {instruments} i ON i.number = f.instrument"
-)
 _OF_SESSION: Columns = (("session", "s.session"), ("mode", "s.mode"))
 _OF_LANE: Columns = (
     *_OF_SESSION,
     ("strategy", "coalesce(l.strategy, '')"),
-    ("symbol", "coalesce(l.symbol, i.symbol, '')"),
+    ("symbol", "coalesce(l.symbol, '')"),
     ("lane", "t.lane"),
 )
 _AT: Columns = (("time", _time("t.ts_event_ns")), ("input", "t.input"), ("ordinal", "t.ordinal"))
@@ -75,16 +69,12 @@ _SIDE: Columns = (("side", _word("t.side", SIDES)),)
 _CODE: Columns = (("code", _word("t.code", CODES)),)
 
 
-def _joined(at: Snapshot, joins: str) -> str:
-    return joins.format(instruments=f"(FROM instruments WHERE {at.current('instruments')})")
-
-
 def _made(table: str, joins: str) -> Callable[[Snapshot], str]:
-    return lambda at: f"(FROM {table} WHERE {at.made(table)}) t {_joined(at, joins)}"
+    return lambda at: f"(FROM {table} WHERE {at.made(table)}) t {joins}"
 
 
 def _current(table: str, joins: str = "") -> Callable[[Snapshot], str]:
-    return lambda at: f"(FROM {table} WHERE {at.current(table)}) t {_joined(at, joins)}"
+    return lambda at: f"(FROM {table} WHERE {at.current(table)}) t {joins}"
 
 
 VIEWS = (
@@ -157,7 +147,7 @@ VIEWS = (
             *(*_OF_LANE, *_AT, *_PLACE, ("kind", _word("t.kind", SIGNAL_KINDS)), *_SIDE),
             *(*_same("price", "strength"), *_CODE),
         ),
-        _made("signals", _OF_ROW),
+        _made("signals", _LANES),
         "t.sequence, t.session, t.ordinal",
     ),
     View(
@@ -170,7 +160,7 @@ VIEWS = (
             ("time_in_force", _word("t.time_in_force", TIMES_IN_FORCE)),
             *(*_same("price", "stop_price", "quantity", "filled"), *_CODE),
         ),
-        _current("orders", _OF_ROW),
+        _current("orders", _LANES),
         "t.sequence_from, t.session, t.ordinal",
     ),
     View(
@@ -181,7 +171,7 @@ VIEWS = (
             *_same("price", "quantity", "fee", "realized", "position", "cash"),
             *(("maker", "t.maker <> 0"), *_CODE),
         ),
-        _made("fills", _OF_ROW),
+        _made("fills", _LANES),
         "t.sequence, t.session, t.ordinal",
     ),
     View(
@@ -191,7 +181,7 @@ VIEWS = (
             *(*_OF_LANE, *_AT, *_PLACE, *_SIDE, ("kind", _word("t.kind", ORDER_KINDS))),
             *(*_same("price", "quantity", "bound"), *_CODE),
         ),
-        _made("denials", _OF_ROW),
+        _made("denials", _LANES),
         "t.sequence, t.session, t.ordinal",
     ),
     View(
@@ -208,7 +198,7 @@ VIEWS = (
             *(*_OF_LANE, *_same("quantity", "entry_price", "last_price"), ("last_time", _time_or_null("t.last_ns"))),
             *(*_same("realized", "fees", "fills", "trades"), ("sequence", "t.sequence_from")),
         ),
-        _current("positions", _OF_FILLS),
+        _current("positions", _LANES),
         "t.session, t.lane",
     ),
     View(
@@ -222,7 +212,7 @@ VIEWS = (
             ("exit_code", _word("t.exit_code", CODES)),
             *_same("fills", "quantity", "entry_price", "exit_price", "fees", "pnl", "return_ratio"),
         ),
-        _made("trades", _OF_FILLS),
+        _made("trades", _LANES),
         "t.sequence, t.session, t.ordinal",
     ),
     View(
