@@ -45,12 +45,22 @@ class SymbolPrice(msgspec.Struct, frozen=True):
     reason: Annotated[str | None, Meta(description="why there is no price")] = None
 
 
+Registered = list[tuple[InstrumentRow, list[str]]]
+
+
 class Found(NamedTuple):
     """All symbols as of a sequence."""
 
     symbols: list[SymbolPrice]
     sequence: int
     epoch: str
+
+
+class _Fetched(NamedTuple):
+    found: Found
+    whole: bool  # the market store answered
+    lasts: bool  # may be kept: all prices are there, none soon old
+    registered: Registered
 
 
 class _Figures(NamedTuple):
@@ -63,7 +73,7 @@ class _Figures(NamedTuple):
 
 
 class Prices:
-    """Fetches prices once for all who ask within `cache_seconds`."""
+    """Fetches prices once for all who ask within `cache_seconds`, or until there are other symbols or sources."""
 
     def __init__(self, reader: Reader, market: MarketStore, clock: Clock, cache_seconds: float) -> None:
         self._reader = reader
@@ -73,28 +83,41 @@ class Prices:
         self._fetching = asyncio.Lock()
         self._kept: Found | None = None
         self._kept_until_ns = 0
+        self._registered: Registered = []  # of what is kept
+        self._looked_until_ns = 0
         self._whole: Found | None = None  # the newest answer that the market store took part in
 
     async def find(self, moment: Moment) -> Found:
         """The symbols as kept, or fetched anew; a moment of its own is never answered with what is kept."""
         if moment.sequence is not None:
-            return (await self._fetch(moment))[0]
+            return (await self._fetch(moment)).found
         async with self._fetching:
             kept = self._kept
-            if kept and self._clock.monotonic_ns() < self._kept_until_ns and kept.sequence >= moment.least:
-                return kept
-            found, whole, priced = await self._fetch(moment)
+            if kept and self._until(0) < self._kept_until_ns and kept.sequence >= moment.least:
+                if await self._still_registered():
+                    return kept
+            found, whole, lasts, self._registered = await self._fetch(moment)
             if whole:
                 self._whole = found
             elif self._whole is not None and self._whole.sequence >= moment.least:
                 found = self._whole  # with its old timestamp: better than no prices
-            seconds = self._cache_seconds if priced else min(WITHOUT_PRICES_SECONDS, self._cache_seconds)
+            soon = min(WITHOUT_PRICES_SECONDS, self._cache_seconds)
             self._kept = found
-            self._kept_until_ns = self._clock.monotonic_ns() + round(seconds * NS_PER_SECOND)
+            self._kept_until_ns = self._until(self._cache_seconds if lasts else soon)
+            self._looked_until_ns = self._until(soon)
             return found
 
-    async def _fetch(self, moment: Moment) -> tuple[Found, bool, bool]:
-        """What is found; whether the market store answered; whether that may be kept: all recorded, none soon old."""
+    def _until(self, seconds: float) -> int:
+        return self._clock.monotonic_ns() + round(seconds * NS_PER_SECOND)
+
+    async def _still_registered(self) -> bool:
+        """Whether symbols and their sources are those of what is kept; looked at every few seconds."""
+        if self._until(0) < self._looked_until_ns:
+            return True
+        self._looked_until_ns = self._until(WITHOUT_PRICES_SECONDS)
+        return (await self._reader.run(_registered, Moment())).value == self._registered
+
+    async def _fetch(self, moment: Moment) -> _Fetched:
         answer = await self._reader.run(_registered, moment)
         figures: dict[int, _Figures] = {}
         sequence, why, newest = answer.sequence, "", 0
@@ -111,7 +134,7 @@ class Prices:
         listed = [_worded(row, figures.get(row.number), fetched, why) for row, _ in answer.value]
         priced = all(row.number in figures for row, sources in answer.value if sources)
         near = newest - sequence <= BEHIND_EVENTS_MAX
-        return Found(listed, sequence, answer.epoch), not why, priced and near and not why
+        return _Fetched(Found(listed, sequence, answer.epoch), not why, priced and near and not why, answer.value)
 
     async def _of_source(self, source: str, numbers: set[int], as_of: int | None, figures: dict[int, _Figures]) -> int:
         """Fill in the figures of one source's instruments; the sequence they are complete up to."""
@@ -133,9 +156,6 @@ class Prices:
                 of_day = (float(day[name]) for name in ("open", "high", "low", "turnover"))
                 figures[number] = _Figures(price, ts_ns, *of_day)
         return min(prices.sequence, stats.sequence)
-
-
-Registered = list[tuple[InstrumentRow, list[str]]]
 
 
 def _registered(snapshot: Snapshot) -> Registered:

@@ -251,6 +251,19 @@ async def test_a_symbol_without_trades_says_so_until_it_has_some(made: World, mo
     assert (one["price"], one["volume24h"], one["reason"]) == (7.5, 15.0, None)
 
 
+async def test_a_symbol_registered_later_is_listed_though_prices_are_kept(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept is asked anew within seconds of another symbol, or of the first source of one that had none."""
+    before = await prices_of(made, until_ns=2**62)
+    await LiveSource(made.tape, ("NEWCOMER_USDT",), "newcomer").open()
+    await made.caught_up()
+    assert (await made.get("/api/exchange/symbols")).json()["data"]["symbols"] == before
+    monkeypatch.setattr(made.house.prices, "_looked_until_ns", 0)
+    after = (await made.get("/api/exchange/symbols")).json()["data"]["symbols"]
+    assert {one["symbol"] for one in after} - {one["symbol"] for one in before} == {"NEWCOMER_USDT"}
+
+
 async def test_prices_of_a_market_store_far_behind_are_soon_asked_again(
     made: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
