@@ -80,7 +80,7 @@ def own(folder: Path) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise in_use(f"Another Tapedeck runs on {folder}.", "Stop it") from None
+        raise in_use(f"Another Tapedeck runs on {folder}.", "Stop it, wait where it is only starting") from None
     return file
 
 
@@ -100,13 +100,24 @@ def forget(folder: Path) -> None:
     (folder / RUNNING).unlink(missing_ok=True)
 
 
-def left_over(folder: Path) -> psutil.Process | None:
-    """The remembered child where it still runs."""
+def remembered(folder: Path) -> Running | None:
+    """The child that was written down; None where none was, or its file is damaged."""
     try:
-        running = msgspec.json.decode((folder / RUNNING).read_bytes(), type=Running)
+        return msgspec.json.decode((folder / RUNNING).read_bytes(), type=Running)
     except (OSError, msgspec.MsgspecError):
         return None
-    if running.boot != boot_id():
+
+
+def was_cut_off(folder: Path) -> bool:
+    """Whether the machine went down while the child ran: what it had acknowledged may not be on disk."""
+    running = remembered(folder)
+    return running is not None and running.boot != boot_id()
+
+
+def left_over(folder: Path) -> psutil.Process | None:
+    """The remembered child where it still runs."""
+    running = remembered(folder)
+    if running is None or running.boot != boot_id():
         return None
     try:
         process = psutil.Process(running.pid)

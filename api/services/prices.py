@@ -93,9 +93,9 @@ class Prices:
             return (await self._fetch(moment)).found
         async with self._fetching:
             kept = self._kept
-            if kept and self._until(0) < self._kept_until_ns and kept.sequence >= moment.least:
-                if await self._still_registered():
-                    return kept
+            fresh = kept and self._until(0) < self._kept_until_ns and kept.sequence >= moment.least
+            if kept and fresh and await self._still_registered():
+                return kept
             found, whole, lasts, self._registered = await self._fetch(moment)
             if whole:
                 self._whole = found

@@ -1,24 +1,20 @@
 """The QuestDB server as a child process on loopback: started, checked, ended by pid, and never left behind.
 
 The data folder holds `root` (the database), `log`, `scratch`, and three small files: `access.json` (address and
-generated credentials, 0600), `running.json` and `owner.lock` (see `left_over`).
+generated credentials, 0600), `running.json` and `owner.lock` (see `events.children`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -26,16 +22,17 @@ import msgspec
 import psutil
 import structlog
 
+from events import children
 from events.clock import NS_PER_SECOND, Clock, SystemClock
-from events.errors import Bug, Conflict, ProcessFailed, ReadModelUnavailable
-from projections.questdb import java, left_over
+from events.errors import Bug, ProcessFailed, ReadModelUnavailable
+from projections.questdb import java
 from projections.questdb.access import Access, Console
 from projections.questdb.java import QuestDbSettings
 from projections.questdb.tables import CHECKPOINTS
 
 log = structlog.get_logger(__name__)
 
-PR_SET_PDEATHSIG = 1
+ACCESS = "access.json"
 LOG_TAIL_BYTES = 8_000
 POLL_SECONDS = 0.05
 ASK_SECONDS_MAX = 2.0
@@ -84,7 +81,7 @@ class QuestDbServer:
         if threading.current_thread() is not threading.main_thread():
             raise Bug("a child process is started on the main thread, or it ends with the thread that started it")
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._owner = left_over.own(self.folder)
+        self._owner = children.own(self.folder)
         try:
             return await self._start()
         except BaseException:
@@ -100,7 +97,7 @@ class QuestDbServer:
             if await self._answers(access):
                 if self.rebuilds:
                     await asyncio.to_thread(self._forget_checkpoint, access)
-                left_over.write_private(self.folder / left_over.ACCESS, msgspec.json.encode(access))
+                children.write_private(self.folder / ACCESS, msgspec.json.encode(access))
                 took = (self._clock.monotonic_ns() - began) / 1e6
                 log.info("questdb_started", pid=self.pid, url=access.url, elapsed_ms=round(took), tries=attempt)
                 return access
@@ -108,16 +105,13 @@ class QuestDbServer:
 
     async def _clear(self) -> None:
         """Nobody else is on the folder, and nothing of an earlier run is in the way."""
-        if (process := left_over.left_over(self.folder)) is not None:
-            killed = await asyncio.to_thread(left_over.end, process, self.settings.stop_seconds_max)
+        if (process := children.left_over(self.folder)) is not None:
+            killed = await asyncio.to_thread(children.end, process, self.settings.stop_seconds_max)
             log.warning("questdb_left_over_ended", pid=process.pid, killed=killed)
-        if (pid := left_over.stranger(self.root)) is not None:
-            raise Conflict(
-                f"Process {pid} is a QuestDB on {self.root} that Tapedeck did not start.",
-                code="DATA_FOLDER_IN_USE",
-                hint=f"Stop it (kill {pid}), or name another data folder in TAPEDECK_DATA.",
-            )
-        if left_over.was_cut_off(self.folder):
+        if (pid := _stranger(self.root)) is not None:
+            message = f"Process {pid} is a QuestDB on {self.root} that Tapedeck did not start."
+            raise children.in_use(message, f"Stop it (kill {pid})")
+        if children.was_cut_off(self.folder):
             (self.folder / REBUILD).touch()  # stays until it is done, whatever ends us before
         self.rebuilds = (self.folder / REBUILD).exists()
         shutil.rmtree(self.folder / "scratch", ignore_errors=True)  # natives unpacked by an earlier run
@@ -142,10 +136,10 @@ class QuestDbServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - only prctl between fork and exec
+                preexec_fn=children.die_with_parent(),  # noqa: PLW1509 - only prctl between fork and exec
             )
         with contextlib.suppress(psutil.NoSuchProcess):
-            left_over.remember(self.folder, self._child.pid)
+            children.remember(self.folder, self._child.pid)
 
     async def _answers(self, access: Access) -> bool:
         """Wait until it answers with its own password; False where a port was taken meanwhile."""
@@ -234,7 +228,7 @@ class QuestDbServer:
         child, self._child = self._child, None
         if child is not None:
             await asyncio.to_thread(self._end, child)
-            left_over.forget(self.folder)
+            children.forget(self.folder)
         if self._owner is not None:
             self._owner.close()
             self._owner = None
@@ -253,7 +247,7 @@ class QuestDbServer:
 def read_access(folder: Path) -> Access | None:
     """Address and credentials of the server of a data folder, for other processes; None before its first start."""
     try:
-        return msgspec.json.decode((folder / left_over.ACCESS).read_bytes(), type=Access)
+        return msgspec.json.decode((folder / ACCESS).read_bytes(), type=Access)
     except (OSError, msgspec.DecodeError):
         return None
 
@@ -269,15 +263,10 @@ def _free_port(wanted: int, taken: int = 0) -> int:
     raise ProcessFailed("There is no free port on 127.0.0.1.", hint="Look for a process that holds them all.")
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    """What the child does between fork and exec: ask the kernel for SIGTERM when its parent dies (Linux only)."""
-    if not sys.platform.startswith("linux"):
-        return lambda: None
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def ask() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died in between
-            os._exit(1)
-
-    return ask
+def _stranger(root: Path) -> int | None:
+    """Pid of a QuestDB on this database folder, whoever started it; None where there is none."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if str(root) in words and any("io.questdb" in word for word in words):
+            return int(process.pid)
+    return None

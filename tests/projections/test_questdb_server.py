@@ -17,9 +17,9 @@ import msgspec
 import psutil
 import pytest
 
+from events import children
 from events.errors import Bug, Conflict, ProcessFailed, ReadModelUnavailable
 from projections.batch import Checkpoint
-from projections.questdb import left_over
 from projections.questdb import server as server_module
 from projections.questdb.access import Access, Console, access_of
 from projections.questdb.java import JAR_NAME, QuestDbSettings, cached_jar, environment
@@ -170,18 +170,18 @@ def test_a_strangers_questdb_is_left_alone(tmp_path: Path) -> None:
 def test_a_pid_alone_is_not_a_left_over(tmp_path: Path) -> None:
     """A process that got the pid of an earlier child, or one of an earlier boot, is not ours."""
     me = psutil.Process()
-    left_over.remember(tmp_path, me.pid)
-    assert (found := left_over.left_over(tmp_path)) is not None
+    children.remember(tmp_path, me.pid)
+    assert (found := children.left_over(tmp_path)) is not None
     assert found.pid == me.pid
-    assert not left_over.was_cut_off(tmp_path)
-    other_start = left_over.Running(me.pid, me.create_time() - 60, left_over.boot_id())
-    other_boot = left_over.Running(me.pid, me.create_time(), "another boot")
+    assert not children.was_cut_off(tmp_path)
+    other_start = children.Running(me.pid, me.create_time() - 60, children.boot_id())
+    other_boot = children.Running(me.pid, me.create_time(), "another boot")
     for each in (other_start, other_boot):
-        left_over.write_private(tmp_path / left_over.RUNNING, msgspec.json.encode(each))
-        assert left_over.left_over(tmp_path) is None
-    assert left_over.was_cut_off(tmp_path)
-    (tmp_path / left_over.RUNNING).write_text("{")
-    assert left_over.left_over(tmp_path) is None
+        children.write_private(tmp_path / children.RUNNING, msgspec.json.encode(each))
+        assert children.left_over(tmp_path) is None
+    assert children.was_cut_off(tmp_path)
+    (tmp_path / children.RUNNING).write_text("{")
+    assert children.left_over(tmp_path) is None
 
 
 # --- how it starts and ends ---------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ async def test_a_failed_start_shows_its_log(tmp_path: Path) -> None:
     with pytest.raises(ProcessFailed, match=r"(?s)ended with code \d+ while it started.*heap"):
         await server.start()
     assert server.pid is None
-    left_over.own(tmp_path).close()
+    children.own(tmp_path).close()
 
 
 async def test_it_is_kept_up(tmp_path: Path) -> None:
@@ -254,8 +254,8 @@ async def test_it_survives_kills_and_taken_ports(tmp_path: Path, monkeypatch: py
     os.kill(server.pid, signal.SIGKILL)
     assert await server.ended() == -signal.SIGKILL
     await server.stop()
-    running = left_over.Running(1, 0.0, "another boot")
-    left_over.write_private(tmp_path / left_over.RUNNING, msgspec.json.encode(running))
+    running = children.Running(1, 0.0, "another boot")
+    children.write_private(tmp_path / children.RUNNING, msgspec.json.encode(running))
 
     again = QuestDbServer(tmp_path, settings())
     assert await again.start() == access
@@ -269,7 +269,7 @@ async def test_it_survives_kills_and_taken_ports(tmp_path: Path, monkeypatch: py
     await again.stop()
     assert again.pid is None
     assert not (tmp_path / server_module.REBUILD).exists()
-    assert not (tmp_path / left_over.RUNNING).exists()
+    assert not (tmp_path / children.RUNNING).exists()
 
 
 async def test_a_left_over_is_ended(tmp_path: Path) -> None:
