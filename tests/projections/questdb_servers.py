@@ -18,8 +18,8 @@ def jar() -> Path | None:
 
 
 def settings(**changes: object) -> QuestDbSettings:
-    """Settings for a test; skips it where there is no jar."""
+    """Settings for a test, which starts servers more than it uses them; skips it where there is no jar."""
     found = jar()
     if found is None:
         pytest.skip(f"no {JAR_NAME} in the cache folder: install Maven and run `make setup`")
-    return QuestDbSettings(jar=str(found), **changes)  # type: ignore[arg-type]
+    return QuestDbSettings(**{"jar": str(found), "compiler": "quick", **changes})  # type: ignore[arg-type]

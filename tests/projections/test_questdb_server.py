@@ -301,7 +301,7 @@ from projections.questdb.java import QuestDbSettings
 from projections.questdb.server import QuestDbServer
 
 async def main():
-    server = QuestDbServer(Path(sys.argv[1]), QuestDbSettings(jar=sys.argv[2]))
+    server = QuestDbServer(Path(sys.argv[1]), QuestDbSettings(jar=sys.argv[2], compiler="quick"))
     await server.start()
     print(server.pid, flush=True)
     await asyncio.sleep(600)

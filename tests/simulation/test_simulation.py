@@ -106,8 +106,14 @@ def test_a_seed_is_one_world(tmp_path: Path) -> None:
         assert lived(seed, tmp_path / f"{seed}-one") == lived(seed, tmp_path / f"{seed}-two")
 
 
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The hash of the short world in this process."""
+    return lived(SHORT, tmp_path_factory.mktemp("here"))
+
+
 @pytest.mark.parametrize("hashes", range(10))
-def test_a_seed_is_one_world_in_any_process(hashes: int, tmp_path: Path) -> None:
+def test_a_seed_is_one_world_in_any_process(hashes: int, here: str, tmp_path: Path) -> None:
     """However a process hashes text, so however its sets are ordered, the tape is the same."""
     code = (
         "import sys; from pathlib import Path; from tests.simulation.test_simulation import lived; "
@@ -120,7 +126,7 @@ def test_a_seed_is_one_world_in_any_process(hashes: int, tmp_path: Path) -> None
         text=True,
         check=False,
     )
-    assert there.stdout.splitlines()[-1:] == [lived(SHORT, tmp_path / "here")], there.stderr[-2_000:]
+    assert there.stdout.splitlines()[-1:] == [here], there.stderr[-2_000:]
 
 
 def is_found(name: str, tmp_path: Path) -> bool:
