@@ -12,6 +12,7 @@ from litestar.di import Provide
 from api import (
     audit,
     health,
+    job_starts,
     jobs,
     login,
     market,
@@ -64,6 +65,7 @@ from api.unknown_parameters import known_parameters, refuse_unknown
 ROOMS = (
     audit,
     health,
+    job_starts,
     jobs,
     login,
     market,

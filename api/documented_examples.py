@@ -121,6 +121,15 @@ EXAMPLES: dict[str, Any] = {
         "initial_capital": 10_000.0,
         "params": {"fast": 50, "slow": 200, "position_size": 0.1, "stop_loss_pct": 0.02},
     },
+    "POST /api/jobs/sweep": {
+        "strategy": "ema_cross",
+        "symbol": "BTC_USDT",
+        "start_date": "2025-01-01T00:00:00Z",
+        "end_date": "2025-01-15T00:00:00Z",
+        "grid": {"fast": [10, 20, 50], "slow": [100, 200]},
+        "objective": "sharpe",
+    },
+    "POST /api/jobs/montecarlo": {"session": BACKTEST, "simulations": 1_000, "method": "returns", "seed": 1},
     "POST /api/keys": {
         "provider_id": "binance",
         "environment": "testnet",

@@ -97,7 +97,9 @@ class DeepestFalls(msgspec.Struct, frozen=True):
 
 
 class MonteCarloItem(msgspec.Struct, frozen=True, rename="camel"):
-    """Its trades drawn anew, with replacement. Ruin is equity at `ruinRatio` of the balance or below at any time."""
+    """Its trades, or blocks of its returns, drawn anew. Ruin is equity at `ruinRatio` of the balance or below at any
+    time.
+    """
 
     final_equity: FinalEquity
     max_drawdown: DeepestFalls
@@ -105,6 +107,9 @@ class MonteCarloItem(msgspec.Struct, frozen=True, rename="camel"):
     probability_of_ruin: float
     simulations: int
     ruin_ratio: float
+    method: Annotated[str, Meta(description="trades or returns")]
+    block_length: Annotated[int, Meta(description="returns in a block; 0 of trades")]
+    steps: Annotated[int, Meta(description="trades, or returns, of a simulation")]
 
 
 class BacktestWhole(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -241,6 +246,9 @@ def _simulated(found: MonteCarlo) -> MonteCarloItem:
         probability_of_ruin=found.probability_of_ruin,
         simulations=found.simulations,
         ruin_ratio=found.ruin_ratio,
+        method=found.method,
+        block_length=found.block,
+        steps=found.steps,
     )
 
 

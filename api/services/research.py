@@ -18,7 +18,7 @@ from engine.configuration.sections import Configuration
 from engine.jobs.backtest import BacktestBody, last_bars
 from engine.jobs.walkforward import WalkforwardBody
 from engine.recordings.stretches import Span, covering
-from engine.research.montecarlo import SIMULATIONS_MAX, MonteCarloWish
+from engine.research.montecarlo import BLOCK_MAX, SIMULATIONS_MAX, Method, MonteCarloWish
 from engine.research.walkforward import Days, Objective, Params, Windows, folds, grid, usual_grid
 from engine.sessions.plan import SessionWish, StrategyWish
 from events.errors import InvalidInput, Unknown
@@ -54,6 +54,10 @@ class BacktestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     stop_loss_pips: Annotated[float, Meta(gt=0, le=1e6)] | None = None
     take_profit_pips: Annotated[float, Meta(gt=0, le=1e6)] | None = None
     n_simulations: Annotated[int, Meta(ge=1, le=SIMULATIONS_MAX)] = 1_000
+    monte_carlo_method: Annotated[
+        Method, Meta(description="what is drawn: trades that ended, or blocks of the returns per period")
+    ] = "trades"
+    block_length: Annotated[int, Meta(ge=0, le=BLOCK_MAX, description="returns in a block; 0: the cube root")] = 0
     seed: Annotated[int, Meta(ge=0, le=2**53)] = 0
 
 
@@ -77,7 +81,7 @@ class BacktestAsked(ReplayAsked, frozen=True, forbid_unknown_fields=True, rename
     model_dir: Annotated[str, Meta(max_length=256, description="kept; no model decides yet, the strategy does")] = (
         "./saved_models"
     )
-    monte_carlo: Annotated[bool, Meta(description="simulate with its trades in other orders")] = False
+    monte_carlo: Annotated[bool, Meta(description="simulate with its trades or returns drawn anew")] = False
 
 
 class WalkforwardAsked(ReplayAsked, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
@@ -106,10 +110,18 @@ async def run_backtest(house: House, asked: BacktestAsked, user: str, key: str |
     """
     body = await _body(house, asked)
     if asked.monte_carlo:
-        wish = MonteCarloWish(simulations=asked.config.n_simulations, seed=asked.config.seed)
-        body = msgspec.structs.replace(body, monte_carlo=wish)
+        body = msgspec.structs.replace(body, monte_carlo=_simulation(asked.config))
     title = f"Backtest of {asked.strategy} on {asked.symbol}"
     return await submit(house, user, key, Asked(BACKTEST, body, title, prefix="backtest_"))
+
+
+def _simulation(config: BacktestConfig) -> MonteCarloWish:
+    return MonteCarloWish(
+        simulations=config.n_simulations,
+        seed=config.seed,
+        method=config.monte_carlo_method,
+        block=config.block_length,
+    )
 
 
 async def run_walkforward(house: House, asked: WalkforwardAsked, user: str, key: str | None) -> tuple[Done, int]:

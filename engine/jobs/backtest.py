@@ -7,11 +7,12 @@ import asyncio
 import msgspec
 
 from engine.jobs.kind import Kind
+from engine.jobs.montecarlo import drawn_from, simulated
 from engine.jobs.work import Work
 from engine.recordings.shelf import Recording
 from engine.recordings.stretches import Span, Stretch, covering, first_price, stretch
 from engine.research.metrics.measure import Measurements
-from engine.research.montecarlo import CELLS_MAX, MonteCarlo, MonteCarloWish, of_trades
+from engine.research.montecarlo import MonteCarlo, MonteCarloWish
 from engine.research.outcome import Outcome, outcome
 from engine.sessions.history import History
 from engine.sessions.plan import SessionWish
@@ -102,7 +103,7 @@ def last_bars(recording: Recording, span: Span, length_ns: int) -> Span:
     return Span(max(behind - length_ns, span.first_ns or 0, 0), span.until_ns)
 
 
-def result_of(history: History, found: Stretch, simulated: MonteCarloWish | None = None) -> BacktestResult:
+def result_of(history: History, found: Stretch, wish: MonteCarloWish | None = None) -> BacktestResult:
     """The result of an ended session. Raises InvalidInput where its curve has too many periods."""
     spec, ended = history.started.spec, history.ended
     if ended is None:
@@ -120,18 +121,13 @@ def result_of(history: History, found: Stretch, simulated: MonteCarloWish | None
         equity=ended.equity,
         decision_hash=ended.decision_hash,
         measurements=came_to.measurements,
-        monte_carlo=monte_carlo(came_to, simulated) if simulated else None,
+        monte_carlo=monte_carlo(came_to, wish) if wish else None,
     )
 
 
 def monte_carlo(came_to: Outcome, wish: MonteCarloWish) -> MonteCarlo | None:
-    """Of its trades that ended; None where none did or it began without capital."""
-    ended, cash = came_to.trades[came_to.trades["open"] == 0], came_to.spec.limits.cash
-    if not len(ended) or cash <= 0.0:
-        return None
-    # so many trades that their paths were too long: fewer of them, and the result says how many
-    simulations = max(1, min(wish.simulations, CELLS_MAX // len(ended)))
-    return of_trades(ended["pnl"] / cash, msgspec.structs.replace(wish, simulations=simulations))
+    """What a session might have come to; None where it has nothing to draw from."""
+    return simulated(came_to, wish) if drawn_from(came_to, wish.method).size else None
 
 
 def strategies_of(spec: SessionSpec) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from engine.jobs.kind import Kind
 from engine.jobs.work import Work
 from engine.recordings.stretches import Span, Stretch, stretch
 from engine.research.outcome import outcome
-from engine.research.sweeping import SweepRow
+from engine.research.sweeping import JOB_CORES_MAX, SweepRow
 from engine.research.walkforward import FITS_MAX, Fold, Objective, Params, Windows, fittest, folds
 from engine.sessions.plan import SessionWish, StrategyWish
 from events.errors import InvalidInput
@@ -121,4 +121,4 @@ class _Walk:
         return msgspec.structs.replace(self._wish, strategies=(strategy,), first=rows.first, last=rows.last)
 
 
-KIND = Kind(name="walkforward", body=WalkforwardBody, do=walkforward, memory_mb=768)
+KIND = Kind(name="walkforward", body=WalkforwardBody, do=walkforward, cores=float(JOB_CORES_MAX), memory_mb=768)

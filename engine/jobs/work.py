@@ -19,7 +19,14 @@ from engine.sessions.runner import Surroundings
 from engine.strategies.strategy import Strategy
 from events import codec, decisions, subjects
 from events.errors import Bug, TapedeckError
-from events.facts import ResearchCompleted, SessionEnded, SessionFailed, SessionSpec, SessionSuspended
+from events.facts import (
+    ResearchCompleted,
+    SessionEnded,
+    SessionFailed,
+    SessionProgressed,
+    SessionSpec,
+    SessionSuspended,
+)
 from events.tape import Tape
 
 FOLLOW_SECONDS = 1.0  # between looks at how far a session is
@@ -124,11 +131,19 @@ class Work:
                 await self.progress(share[0] + (share[1] - share[0]) * done)
 
     async def _done(self, spec: SessionSpec) -> float:
-        """Share of the window that its newest decision lies behind."""
-        last = await self.tape.last(subjects.session_decision(spec.session, research=spec.research))
-        window = spec.input
-        if last is None or window.first is None or window.last is None:
+        """Share of the window that it has told to have read, or that its newest decision lies behind."""
+        window, at = spec.input, await self._read_to(spec)
+        if not at or window.first is None or window.last is None:
             return 0.0
-        cause = decisions.from_message(last).cause
         whole = window.last.sequence - window.first.sequence
-        return (cause.sequence - window.first.sequence) / whole if whole else 0.5
+        return (at - window.first.sequence) / whole if whole else 0.5
+
+    async def _read_to(self, spec: SessionSpec) -> int:
+        """Sequence of the newest row that is known to be read; 0 where none is."""
+        decided = await self.tape.last(subjects.session_decision(spec.session, research=spec.research))
+        told = await self.tape.last(subjects.session_fact(spec.session, research=spec.research))
+        fact = codec.decode(told.body, told.sequence) if told else None
+        return max(
+            decisions.from_message(decided).cause.sequence if decided else 0,
+            fact.place.sequence if isinstance(fact, SessionProgressed) else 0,
+        )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -30,6 +30,9 @@ Floats = NDArray[np.float64]
 SIMULATIONS_MAX = 10_000
 CELLS_HELD_MAX = 1_000_000  # steps of all paths held at once: three arrays of 8 MB
 CELLS_MAX = 500_000_000  # steps of all paths: some ten seconds of one core
+BLOCK_MAX = 1_000_000
+
+Method = Literal["trades", "returns"]
 
 
 class MonteCarloWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +41,8 @@ class MonteCarloWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     simulations: Annotated[int, Meta(ge=1, le=SIMULATIONS_MAX)] = 1_000
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     ruin_ratio: Annotated[float, Meta(gt=0, lt=1)] = 0.5  # of the capital: equity at or below it at any step is ruin
+    method: Method = "trades"  # what is drawn: trades that ended, or blocks of the returns per period
+    block: Annotated[int, Meta(ge=0, le=BLOCK_MAX)] = 0  # returns in a block; 0: the cube root of their number
 
 
 class FinalEquity(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +74,7 @@ class MonteCarlo(msgspec.Struct, frozen=True, kw_only=True):
     max_drawdown: DeepestFalls
     probability_of_profit: float  # share of paths that end above the capital
     probability_of_ruin: float  # share of paths whose equity fell to `ruin_ratio` or below at any step
+    block: int = 0  # returns in a block; 0 of trades
 
 
 class Paths(msgspec.Struct, frozen=True):
@@ -96,13 +102,13 @@ def of_trades(profits: Floats, wish: MonteCarloWish) -> MonteCarlo:
     return summary("trades", simulate(equity, count, count, wish), count, wish)
 
 
-def of_returns(returns: Floats, wish: MonteCarloWish, block: int = 0) -> MonteCarlo:
+def of_returns(returns: Floats, wish: MonteCarloWish) -> MonteCarlo:
     """Blocks of returns drawn with replacement; the last block of a path is cut.
 
     Args:
         returns: simple returns per period, above -1, float64[n], n >= 1.
-        block: their number in a block; 0: the cube root of n, rounded, which is of the best order for a mean (Hall,
-            Horowitz and Jing, 1995).
+        wish: its `block` of 0 is the cube root of n, rounded, which is of the best order for a mean (Hall, Horowitz and
+            Jing, 1995); one that is longer than the series is the series.
 
     Raises:
         InvalidInput: there is no return, one is not finite or not above -1, or there are too many steps.
@@ -110,7 +116,7 @@ def of_returns(returns: Floats, wish: MonteCarloWish, block: int = 0) -> MonteCa
     count = check(returns, wish)
     if returns.min() <= -1.0:
         raise InvalidInput("A return of -1 or below does not compound.", field="returns")
-    length = min(block or max(1, round(count ** (1 / 3))), count)
+    length = min(wish.block or max(1, round(count ** (1 / 3))), count)
     blocks = math.ceil(count / length)
     growth, inner = np.asarray(1.0 + returns, np.float64), np.arange(length)
 
@@ -119,13 +125,17 @@ def of_returns(returns: Floats, wish: MonteCarloWish, block: int = 0) -> MonteCa
         places = (starts[:, :, None] + inner).reshape(len(starts), -1)[:, :count] % count
         return np.asarray(np.cumprod(growth[places], axis=1), np.float64)
 
-    return summary("returns", simulate(equity, blocks, count, wish), count, wish)
+    found = summary("returns", simulate(equity, blocks, count, wish), count, wish)
+    return msgspec.structs.replace(found, block=length)
 
 
 def check(values: Floats, wish: MonteCarloWish) -> int:
     """How many values there are to draw from. Raises InvalidInput."""
     if not values.size:
-        raise InvalidInput("There is nothing to draw from: no trade ended, or no period has passed.", field="trades")
+        raise InvalidInput(
+            "There is nothing to draw from: no trade ended, no period has passed, or nothing was left of the capital.",
+            field="trades",
+        )
     if not np.isfinite(values).all():
         raise InvalidInput("What is drawn from must be finite.", field="trades")
     if values.size * wish.simulations > CELLS_MAX:

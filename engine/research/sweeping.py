@@ -19,9 +19,11 @@ from engine.loop.bars import ROWS_PER_BAR
 from engine.loop.decision_loop import DecisionLoop, Decisions, loop_for
 from engine.loop.spec import loop_spec
 from engine.recordings.reading import Window
+from engine.research.thin_curve import ThinCurve
 from engine.sessions import history as histories
 from engine.sessions.decision_hash import DecisionHash
 from engine.sessions.life import Session
+from engine.sessions.progress import ProgressTimes
 from engine.sessions.runner import Surroundings
 from engine.sessions.watchdog import Step
 from engine.strategies.strategy import Strategy
@@ -36,10 +38,11 @@ from events.facts import (
     ResearchCompleted,
     SessionEnded,
     SessionFailed,
+    SessionProgressed,
     SessionSpec,
     StopSession,
 )
-from events.rows import BAR_DTYPE, DECISION_KINDS, Rows
+from events.rows import BAR_DTYPE, DECISION_KINDS, Rows, SectionKind
 from events.tape import Message
 
 log = structlog.get_logger(__name__)
@@ -48,6 +51,7 @@ Around = Callable[[], AbstractContextManager[None]]
 Params = dict[str, float | int | bool]
 CHUNK_ROWS_MAX = 262_144
 RUNS_HELD_MAX = 128  # runs at once, some 1.4 MB each: a larger grid reads its rows once for every so many
+JOB_CORES_MAX = 4  # that a job's sweep keeps busy; one of a command line takes all
 
 
 class SweepRow(msgspec.Struct, frozen=True):
@@ -63,6 +67,7 @@ class SweepRow(msgspec.Struct, frozen=True):
     fees: float
     realized: float
     decision_hash: str
+    sharpe_ratio: float | None = None  # per year, as a backtest's; None where it is not defined
 
 
 class Sweep:
@@ -91,6 +96,7 @@ class Sweep:
             single = msgspec.structs.replace(spec, strategies=(strategy,), grid=())
             self._loops.append(DecisionLoop(loop_spec(single), strategies, loop=loop))
         self._hashes = [DecisionHash() for _ in self._loops]
+        self._curves = [ThinCurve(spec.limits.cash) for _ in self._loops]
         self._failed: list[int] = [0] * len(self._loops)
 
     @property
@@ -111,10 +117,15 @@ class Sweep:
         self._take(at, decisions)
 
     def _take(self, at: int, decisions: Decisions) -> None:
+        self._keep(at, decisions)
+        self._failed[at] = self._loops[at].failed
+
+    def _keep(self, at: int, decisions: Decisions) -> None:
         for kind, found in zip(DECISION_KINDS, decisions.kinds(), strict=True):
             if len(found):
                 self._hashes[at].add(kind, found)
-        self._failed[at] = self._loops[at].failed
+            if kind is SectionKind.MARK:
+                self._curves[at].add(found)
 
     def results(self) -> list[SweepRow]:
         """One row a run, in the order of the grid, after the end of data.
@@ -127,9 +138,7 @@ class Sweep:
             self._take(at, loop.catch_up())
             if self._failed[at]:
                 raise Bug(f"The kernel of run {at} failed with code {self._failed[at]}.", code="KERNEL_FAILED")
-            decisions = loop.close(flatten=self.spec.limits.close_on_stop)
-            for kind, rows in zip(DECISION_KINDS, decisions.kinds(), strict=True):
-                digest.add(kind, rows)
+            self._keep(at, loop.close(flatten=self.spec.limits.close_on_stop))
             account = loop.account[0]
             counts, cash = digest.counts(), self.spec.limits.cash
             found.append(
@@ -144,6 +153,7 @@ class Sweep:
                     fees=float(account["fees"]),
                     realized=float(account["realized"]),
                     decision_hash=digest.hexdigest(),
+                    sharpe_ratio=self._curves[at].sharpe_ratio(self.spec),
                 )
             )
         codec.check_finite(found, "A sweep's row")
@@ -172,13 +182,12 @@ class SweepRunner:
         session: Session,
         claim: int,
         strategies: Mapping[str, Strategy],
-        progress: Callable[[int], None] = lambda inputs: None,
     ) -> None:
         self._around = around
         self._session = session
         self._last = claim
         self._strategies = strategies
-        self._progress = progress
+        self._progress = ProgressTimes(around.clock, around.settings.progress_seconds)
         self._heard: list[tuple[int, Command]] = []  # by sequence, not answered yet
         self._answered: set[int] = set()
         self._stopped = False
@@ -242,7 +251,8 @@ class SweepRunner:
 
     async def _read(self, sweep: Sweep) -> Place:
         """All rows, or until it is halted."""
-        with ThreadPoolExecutor(cores()) as pool:
+        busy = min(cores(), JOB_CORES_MAX) if sweep.spec.job else cores()
+        with ThreadPoolExecutor(busy) as pool:
             try:
                 return await self._read_with(pool, sweep)
             except BaseException:
@@ -258,12 +268,19 @@ class SweepRunner:
             for at in range(0, len(item.rows), CHUNK_ROWS_MAX):
                 rows = item.rows[at : at + CHUNK_ROWS_MAX]
                 await asyncio.to_thread(sweep.advance, rows, pool, self._watched(sweep, rows, item.place(at)))
-                self._progress(sweep.inputs)
+                await self._tell(sweep.inputs, item.place(min(at + CHUNK_ROWS_MAX, len(item.rows)) - 1))
                 await self._answer(sweep.inputs)
                 if self._stopped:
                     return place
             place = item.last
         return place
+
+    async def _tell(self, inputs: int, place: Place) -> None:
+        """How far it has read, now and then."""
+        if self._progress.due(inputs):
+            name, epoch = self._session.spec.session, self._session.epoch
+            fact = SessionProgressed(session=name, epoch=epoch, inputs=inputs, place=place)
+            await self._append(fact, f"{name}:progress:{epoch}:{inputs}")
 
     def _watched(self, sweep: Sweep, rows: Rows, place: Place) -> Around:
         watchdog, session, spec = self._around.watchdog, self._session, self._session.spec

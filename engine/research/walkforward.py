@@ -25,7 +25,7 @@ FACTORS = (0.5, 1.0, 2.0)  # of their defaults
 
 Days = Annotated[int, Meta(ge=1, le=3_650)]
 Params = dict[str, Value]
-Objective = Literal["return", "return_over_drawdown"]
+Objective = Literal["return", "return_over_drawdown", "sharpe", "drawdown"]
 DRAWDOWN_MIN = 0.001  # a shallower fall divides as this one: a run that hardly traded is not the best of all
 
 
@@ -86,27 +86,29 @@ def usual_grid(strategy: Strategy, params: Params) -> tuple[Params, ...]:
     return grid(strategy, params, values)
 
 
-def grid(strategy: Strategy, params: Params, values: Mapping[str, Sequence[Value]]) -> tuple[Params, ...]:
+def grid(
+    strategy: Strategy, params: Params, values: Mapping[str, Sequence[Value]], most: int = FITS_MAX
+) -> tuple[Params, ...]:
     """All combinations of values that the strategy allows, over the other parameters as given.
 
     Raises:
-        InvalidInput: over `FITS_MAX` combinations, or none that is allowed; `field` is that of the last refusal.
+        InvalidInput: over `most` combinations, or none that is allowed; `field` is that of the last refusal.
     """
     count = math.prod(len(some) for some in values.values())
-    if count > FITS_MAX:
-        raise InvalidInput(f"{count} sets of parameters; a fold tries at most {FITS_MAX}.", field="grid")
-    found, refused = [], None
+    if count > most:
+        raise InvalidInput(f"{count:,} sets of parameters; at most {most:,} are tried.", field="grid")
+    found: dict[str, Params] = {}
+    refused = None
     for some in itertools.product(*values.values()):
         try:
             whole = strategy.resolve({**params, **dict(zip(values, some, strict=True))})
         except InvalidInput as error:
             refused = error
             continue
-        if whole not in found:
-            found.append(whole)
+        found.setdefault(repr(sorted(whole.items())), whole)
     if not found:
         raise refused or InvalidInput("There is no set of parameters to try.", field="grid")
-    return tuple(found)
+    return tuple(found.values())
 
 
 def _around(parameter: Parameter, value: Value) -> tuple[Value, ...]:
@@ -119,13 +121,20 @@ def _around(parameter: Parameter, value: Value) -> tuple[Value, ...]:
 OBJECTIVES: dict[str, Callable[[SweepRow], float]] = {
     "return": lambda row: row.return_ratio,
     "return_over_drawdown": lambda row: row.return_ratio / max(row.drawdown_ratio, DRAWDOWN_MIN),
+    "sharpe": lambda row: -math.inf if row.sharpe_ratio is None else row.sharpe_ratio,
+    "drawdown": lambda row: -row.drawdown_ratio if row.fills else -math.inf,  # who never trades never falls
 }
+
+
+def ranked(rows: Sequence[SweepRow], objective: Objective) -> list[SweepRow]:
+    """The runs as an objective has them, the best first; equal ones in the order of the grid."""
+    score = OBJECTIVES[objective]
+    return sorted(rows, key=lambda row: (-score(row), row.run))
 
 
 def fittest(rows: Sequence[SweepRow], objective: Objective) -> SweepRow:
     """The run that an objective puts first; of equals the first of the grid."""
-    score = OBJECTIVES[objective]
-    return max(rows, key=lambda row: (score(row), -row.run))
+    return ranked(rows, objective)[0]
 
 
 def spread(values: Sequence[float | None], *, by_size: bool = False) -> Spread:

@@ -66,6 +66,8 @@ TABLE: dict[tuple[str, str], Needs] = {
     ("GET", "/api/jobs"): "viewer",
     ("GET", "/api/jobs/{job}"): "viewer",
     ("POST", "/api/jobs/{job}/stop"): "trader",
+    ("POST", "/api/jobs/sweep"): "trader",
+    ("POST", "/api/jobs/montecarlo"): "trader",
     ("GET", "/api/models"): "open",
     ("GET", "/api/models/{model_name}"): "open",
     ("POST", "/api/models/train"): "trader elsewhere",

@@ -49,6 +49,14 @@ POSTS = {
     "/api/infer/forecast/nbeats": {"symbol": "BTC_USDT", "history": [1.0, 2.0], "horizon": 5},
     "/api/analyze": {"text": "Up"},
     "/api/db/query": {"query": "SELECT 1"},
+    "/api/jobs/sweep": {
+        "strategy": "ema_cross",
+        "symbol": "BTC_USDT",
+        "start_date": "2025-01-01T00:00:00Z",
+        "end_date": "2025-01-02T00:00:00Z",
+        "grid": {"fast": [5]},
+    },
+    "/api/jobs/montecarlo": {"session": SESSION, "method": "trades"},
     "/api/strategies/": {"name": "Mine", "type": "ema_cross", "params": {"fast": 5}, "tags": ["a"]},
 }
 OPTIONAL = (f"{SESSION}/stop", f"{SESSION}/code")  # routes whose body may be left out

@@ -84,6 +84,7 @@ async def runs_backtests(made: World) -> None:
         ({"config": {"leverage": 0}}, "config.leverage"),
         ({"config": {"nSimulations": 10_001}}, "config.nSimulations"),
         ({"config": {"riskPerTrade": 2}}, "config.riskPerTrade"),
+        ({"config": {"monteCarloMethod": "luck"}}, "config.monteCarloMethod"),
         ({"strategy": "nosuch"}, "strategy"),
         ({"params": {"fast": 1}}, "params.fast"),
         ({"surely": 1}, "surely"),
@@ -116,8 +117,10 @@ async def lists_backtests(made: World) -> None:
 async def gives_the_whole_result(made: World) -> None:
     """Every group of metrics, curves side by side, trades that add up, simulations; costs make it cost."""
     name, plain = await queue_one(made), await queue_one(made, realisticMode=False, monteCarlo=False)
-    body, free = await result(made, name), await result(made, plain)
-    for one in (body, free):
+    drawn = {**ENTRIES["s2.backtest.run"]["request_example"]["config"], "monteCarloMethod": "returns", "blockLength": 3}
+    by_returns = await queue_one(made, config=drawn)
+    body, free, blocks = await result(made, name), await result(made, plain), await result(made, by_returns)
+    for one in (body, free, blocks):
         assert misfits({"data": one}, ENTRIES["s2.backtest.result"]["response_shape"]) == [], one["reasons"]
     series, trades = body["timeSeries"], body["trades"]
     assert len(series["equityCurve"]) == len(series["drawdownCurve"]) == len(series["timestamps"]) <= 1_000
@@ -134,6 +137,12 @@ async def gives_the_whole_result(made: World) -> None:
     assert simulated["finalEquity"]["percentile5"] < simulated["finalEquity"]["mean"]
     assert simulated["maxDrawdown"]["percentile95"] < simulated["maxDrawdown"]["mean"] < 0
     assert "monteCarlo" not in free
+    assert (simulated["method"], simulated["steps"]) == ("trades", body["metrics"]["trade"]["totalTrades"])
+    # the same backtest with its daily returns drawn in blocks of three
+    assert blocks["decisionHash"] == body["decisionHash"]
+    assert [blocks["monteCarlo"][key] for key in ("method", "blockLength")] == ["returns", 3]
+    assert DAYS - 1 <= blocks["monteCarlo"]["steps"] <= DAYS + 1
+    assert blocks["monteCarlo"]["finalEquity"] != simulated["finalEquity"]
     # half the spread and the slippage on each side, and a commission: the first trade is dearer by just that
     dear, cheap = trades[0], free["trades"][0]
     assert dear["direction"] == cheap["direction"]

@@ -14,6 +14,11 @@ from events.errors import InvalidInput
 MANY = MonteCarloWish(simulations=10_000, seed=7)
 
 
+def in_blocks(length: int) -> MonteCarloWish:
+    """Many simulations of blocks of a length."""
+    return MonteCarloWish(simulations=10_000, seed=7, block=length)
+
+
 def test_fair_coins_end_as_the_binomial_says() -> None:
     """A hundred trades of +1 % or -1 %: mean 1, deviation a tenth, ruin at 0.9 by the reflection principle."""
     found = of_trades(np.array([0.01, -0.01] * 50), MonteCarloWish(simulations=10_000, seed=7, ruin_ratio=0.9001))
@@ -43,7 +48,7 @@ def test_what_cannot_vary_does_not() -> None:
 def test_whole_blocks_keep_their_order() -> None:
     """A block as long as the series is the series turned round: every path ends alike."""
     returns = np.array([0.1, -0.2, 0.3, 0.05])
-    found = of_returns(returns, MANY, block=4)
+    found = of_returns(returns, in_blocks(4))
     assert found.final_equity.mean == pytest.approx(float(np.prod(1 + returns)))
     assert found.final_equity.std == pytest.approx(0.0, abs=1e-12)
 
@@ -51,7 +56,7 @@ def test_whole_blocks_keep_their_order() -> None:
 def test_independent_returns_have_the_mean_of_their_product() -> None:
     """Blocks of one are independent: the mean of the product is the product of the means."""
     returns = np.random.default_rng(3).normal(0.001, 0.01, 200)
-    found = of_returns(returns, MANY, block=1)
+    found = of_returns(returns, in_blocks(1))
     assert found.final_equity.mean == pytest.approx((1 + returns.mean()) ** 200, rel=0.01)
     spread = math.sqrt(math.exp(200 * math.log1p(returns.var() / (1 + returns.mean()) ** 2)) - 1)
     assert found.final_equity.std / found.final_equity.mean == pytest.approx(spread, rel=0.05)

@@ -1,0 +1,89 @@
+"""Kind `montecarlo`: what a session that ended might have come to, had its trades or its returns come otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from engine.jobs.kind import Kind
+from engine.jobs.work import Work
+from engine.research.metrics.equity import Floats
+from engine.research.metrics.session_result import SessionResult
+from engine.research.montecarlo import CELLS_MAX, Method, MonteCarlo, MonteCarloWish, of_returns, of_trades
+from engine.research.outcome import Outcome, outcome
+from engine.sessions import history as histories
+from engine.sessions.history import History
+from events.errors import Conflict
+
+
+class MonteCarloBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which session, and how to simulate."""
+
+    session: Annotated[str, Meta(min_length=1, max_length=128)]
+    wish: MonteCarloWish = MonteCarloWish()
+
+
+class MonteCarloResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What the simulations came to. `equity` is what the session itself came to, a share of its capital."""
+
+    session: str
+    decision_hash: str
+    cash: float
+    equity: float
+    monte_carlo: MonteCarlo
+
+
+async def montecarlo(body: MonteCarloBody, work: Work) -> MonteCarloResult:
+    """Read what the session decided, simulate.
+
+    Raises:
+        Unknown: there is no such session. Conflict: it has not ended, or kept no decisions.
+        InvalidInput: it has nothing to draw from.
+    """
+    history = await histories.read(work.tape, body.session)
+    return await asyncio.to_thread(_result, history, body.wish)
+
+
+def _result(history: History, wish: MonteCarloWish) -> MonteCarloResult:
+    spec, ended = history.started.spec, history.ended
+    if ended is None:
+        raise Conflict(f"Session {spec.session} has not ended.", field="session")
+    if spec.grid or not spec.strategies:
+        raise Conflict(f"Session {spec.session} kept no decisions to draw from.", field="session")
+    return MonteCarloResult(
+        session=spec.session,
+        decision_hash=ended.decision_hash,
+        cash=spec.limits.cash,
+        equity=ended.equity / spec.limits.cash if spec.limits.cash else 0.0,
+        monte_carlo=simulated(outcome(history), wish),
+    )
+
+
+def simulated(came_to: Outcome, wish: MonteCarloWish) -> MonteCarlo:
+    """Of an ended session. Of so many values that paths were too long: fewer simulations, and the result says how many.
+
+    Raises:
+        InvalidInput: there is nothing to draw from.
+    """
+    values = drawn_from(came_to, wish.method)
+    simulations = max(1, min(wish.simulations, CELLS_MAX // max(1, values.size)))
+    draw = of_trades if wish.method == "trades" else of_returns
+    return draw(values, msgspec.structs.replace(wish, simulations=simulations))
+
+
+def drawn_from(came_to: Outcome, method: Method) -> Floats:
+    """Profits of the trades that ended, shares of the capital; or the returns per period as the metrics have them.
+
+    Empty where there are none, where the session began without capital, or where its equity fell to zero.
+    """
+    result = SessionResult(came_to.curve, came_to.trades, came_to.measurements.annualisation)
+    if result.initial <= 0.0 or (method == "returns" and result.ruined()):
+        return np.empty(0)
+    return result.closed["pnl"] / result.initial if method == "trades" else result.returns
+
+
+KIND = Kind(name="montecarlo", body=MonteCarloBody, do=montecarlo)
