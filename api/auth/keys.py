@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,10 +13,13 @@ from events import codec
 from events.clock import Clock
 from events.errors import Conflict, FenceLost, LimitReached, ReadModelUnavailable, Unknown
 from events.facts.keys import ApiKeyRemoved, ApiKeyStored
+from events.facts.users import UserCreated, UserRemoved
 from events.tape import Message, Tail, Tape
 
 KEYS = "vault.key.>"
+FOLLOWED = (KEYS, "vault.user.>")
 KEYS_MAX = 100  # of one user
+REQUESTS_MAX = 10_000  # idempotency keys that are remembered, of keys that were removed too
 TRIES_MAX = 5
 HINT = 4  # characters shown at each end
 SHOWN_SECONDS_MAX = 5.0
@@ -58,25 +62,28 @@ def hint(secret: str) -> str:
 
 
 class ApiKeys:
-    """Fold of the facts of keys, and changes of them."""
+    """Fold of the facts of keys, and changes of them. A user who is removed loses theirs with their name."""
 
     def __init__(self, vault: Tape, sealed: Sealed, clock: Clock) -> None:
         self._vault = vault
         self.sealed = sealed
         self._clock = clock
         self._keys: dict[str, ApiKeyStored] = {}
-        self._last = 0
+        self._requests: dict[tuple[str, str], str] = {}  # id of a key by user and idempotency key
+        self._removed: set[str] = set()  # users
+        self._last = 0  # message of a key
         self._noted = asyncio.Event()
         self.tail: Tail | None = None
 
     async def start(self) -> None:
         """Fold what is there, then what comes; data keys of what was removed or replaced are gone behind it."""
         over: set[str] = set()
-        async for message in self._vault.read(1, subjects=(KEYS,)):
+        folded = 0
+        async for message in self._vault.read(1, subjects=FOLLOWED):
             over |= self._fold(message)
-        self.tail = await self._vault.tail(self._last + 1, self._note, subjects=(KEYS,))
-        for name in over:  # whoever removed it may have died before that was done
-            await asyncio.to_thread(self.sealed.destroy, name)
+            folded = message.sequence
+        self.tail = await self._vault.tail(folded + 1, self._note, subjects=FOLLOWED)
+        await self._destroy(over)  # whoever removed it may have died before that was done
 
     async def close(self) -> None:
         """Stop following."""
@@ -84,20 +91,43 @@ class ApiKeys:
             await self.tail.close()
 
     async def _note(self, message: Message) -> None:
-        self._fold(message)
+        over = self._fold(message)
         self._noted.set()
+        await self._destroy(over)
+
+    async def _destroy(self, data_keys: set[str]) -> None:
+        for name in sorted(data_keys):
+            await asyncio.to_thread(self.sealed.destroy, name)
 
     def _fold(self, message: Message) -> set[str]:
         """One message; names of the data keys that nothing needs behind it."""
         fact = codec.decode(message.body, message.sequence)
-        self._last = message.sequence
-        if isinstance(fact, ApiKeyStored):
-            before, self._keys[fact.id] = self._keys.get(fact.id), fact
-            return {before.data_key} - {fact.data_key} if before else set()
-        if isinstance(fact, ApiKeyRemoved):
-            removed = self._keys.pop(fact.id, None)
-            return {removed.data_key} if removed else set()
+        match fact:
+            case ApiKeyStored():
+                self._last = message.sequence
+                return self._fold_stored(fact)
+            case ApiKeyRemoved():
+                self._last = message.sequence
+                removed = self._keys.pop(fact.id, None)
+                return {removed.data_key} if removed else set()
+            case UserRemoved():
+                self._removed.add(fact.name)
+                lost = [self._keys.pop(one.id) for one in self.of(fact.name)]
+                self._requests = {key: ident for key, ident in self._requests.items() if key[0] != fact.name}
+                return {one.data_key for one in lost}
+            case UserCreated():
+                self._removed.discard(fact.name)
         return set()
+
+    def _fold_stored(self, fact: ApiKeyStored) -> set[str]:
+        if fact.user in self._removed:
+            return {fact.data_key}  # stored while its user was removed: it is nobody's
+        before, self._keys[fact.id] = self._keys.get(fact.id), fact
+        if fact.request and (fact.user, fact.request) not in self._requests:
+            self._requests[fact.user, fact.request] = fact.id
+            if len(self._requests) > REQUESTS_MAX:
+                del self._requests[next(iter(self._requests))]
+        return {before.data_key} - {fact.data_key} if before else set()
 
     def of(self, user: str) -> list[ApiKeyStored]:
         """A user's own, in the order in which they were stored."""
@@ -117,34 +147,38 @@ class ApiKeys:
         return msgspec.json.decode(content, type=Secrets)
 
     async def store(self, user: str, request: str, wish: KeyWish) -> str:
-        """Keep a key; its id. The same request of a user again is answered with the id it had.
+        """Keep a key; its id. The same request of a user again is answered with the id it had, removed or not.
 
         Raises:
             LimitReached: `KEYS_MAX`.
         """
-        for one in self.of(user):
-            if request and one.request == request:
-                return one.id
-        if len(self.of(user)) >= KEYS_MAX:
-            raise LimitReached(f"{user} has {KEYS_MAX} keys already (KEYS_MAX).")
-        fact = await self._sealing(
-            ApiKeyStored(
-                id=self._clock.new_id(),
-                user=user,
-                provider_id=wish.provider_id,
-                environment=wish.environment,
-                key_hint="",
-                secret_hint="",
-                data_key="",
-                sealed="",
-                label=wish.label,
-                stored_ns=self._clock.now_ns(),
-                request=request,
-            ),
-            wish.secrets,
-        )
-        await self._append(fact)
-        return fact.id
+
+        def wanted() -> bool:
+            return (user, request) not in self._requests and len(self.of(user)) < KEYS_MAX
+
+        if wanted():
+            fact = await self._sealing(
+                ApiKeyStored(
+                    id=self._clock.new_id(),
+                    user=user,
+                    provider_id=wish.provider_id,
+                    environment=wish.environment,
+                    key_hint="",
+                    secret_hint="",
+                    data_key="",
+                    sealed="",
+                    label=wish.label,
+                    stored_ns=self._clock.now_ns(),
+                    request=request,
+                ),
+                wish.secrets,
+            )
+            if await self._append(fact, wanted):
+                return fact.id
+            await asyncio.to_thread(self.sealed.destroy, fact.data_key)
+        if (user, request) in self._requests:
+            return self._requests[user, request]
+        raise LimitReached(f"{user} has {KEYS_MAX} keys already (KEYS_MAX).")
 
     async def change(self, user: str, ident: str, changes: KeyChanges) -> None:
         """Change one; what is left out stays. Raises Unknown, NotAvailable, Conflict."""
@@ -158,14 +192,17 @@ class ApiKeys:
             )
         if fact == held:
             return
-        await self._append(fact, held)
+        done = await self._append(fact, lambda: self._keys.get(ident) == held)
         if fact.data_key != held.data_key:
-            await asyncio.to_thread(self.sealed.destroy, held.data_key)
+            await asyncio.to_thread(self.sealed.destroy, (held if done else fact).data_key)
+        if not done:
+            raise _changed()
 
     async def remove(self, user: str, ident: str) -> None:
         """Remove one for ever. Raises Unknown, Conflict."""
         held = self.find(user, ident)
-        await self._append(ApiKeyRemoved(id=ident), held)
+        if not await self._append(ApiKeyRemoved(id=ident), lambda: self._keys.get(ident) == held):
+            raise _changed()
         await asyncio.to_thread(self.sealed.destroy, held.data_key)
 
     async def _sealing(self, fact: ApiKeyStored, secrets: Secrets) -> ApiKeyStored:
@@ -178,12 +215,12 @@ class ApiKeys:
         }
         return msgspec.structs.replace(fact, **changes)
 
-    async def _append(self, fact: ApiKeyStored | ApiKeyRemoved, held: ApiKeyStored | None = None) -> None:
-        """Append where the key still is what was looked at, and show it here. Raises Conflict."""
+    async def _append(self, fact: ApiKeyStored | ApiKeyRemoved, wanted: Callable[[], bool]) -> bool:
+        """Append where it is wanted as of all that is there, and show it here; whether it was appended."""
         for _ in range(TRIES_MAX):
-            last, now = self._last, self._keys.get(fact.id)
-            if now != held:
-                break
+            if not wanted():
+                return False
+            last = self._last
             message = f"key:{fact.id}:{self._clock.new_id()}"
             append = codec.to_append(fact, f"vault.key.{fact.id}", message, expected=last, fence=KEYS)
             try:
@@ -191,10 +228,8 @@ class ApiKeys:
             except FenceLost:
                 await self._shown(last + 1)
                 continue
-            return
-        if isinstance(fact, ApiKeyStored) and (held is None or held.data_key != fact.data_key):
-            await asyncio.to_thread(self.sealed.destroy, fact.data_key)
-        raise Conflict("The key was changed at the same time; look at it and try again.", field="api_key_id")
+            return True
+        raise Conflict(f"The keys were changed {TRIES_MAX} times at the same time; try again.", field="api_key_id")
 
     async def _shown(self, sequence: int) -> None:
         """Wait until this process has folded a sequence. Raises ReadModelUnavailable."""
@@ -205,3 +240,7 @@ class ApiKeys:
                     await self._noted.wait()
         except TimeoutError:
             raise ReadModelUnavailable("The vault is not followed at the moment.") from None
+
+
+def _changed() -> Conflict:
+    return Conflict("The key was changed at the same time; look at it and try again.", field="api_key_id")

@@ -7,12 +7,15 @@ import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from api.auth.encryption import KEY_BYTES, MASTER_KEY, Sealed, master_key
 from api.auth.keys import ApiKeys, KeyChanges, KeyWish, Secrets, hint
+from events import codec
 from events.clock import SystemClock
-from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
+from events.errors import Conflict, InvalidInput, LimitReached, NotAvailable, Unknown
+from events.facts.users import UserCreated, UserRemoved
 from events.memory_tape import MemoryTape
 
 MASTER = b"m" * KEY_BYTES
@@ -74,6 +77,59 @@ async def test_two_processes_do_not_change_one_key_over_each_other(tmp_path: Pat
     assert names(tmp_path) == [one.find("ann", ident).data_key]
     for each in (one, other):
         await each.close()
+
+
+async def test_a_request_stores_one_key_however_often_it_comes_and_never_again_once_it_is_removed(
+    tmp_path: Path,
+) -> None:
+    """Five at once in two processes are one key; a late repeat does not bring back what its user destroyed."""
+    vault = MemoryTape(clock=SystemClock())
+    one, other = keys_of(vault, tmp_path), keys_of(vault, tmp_path)
+    for each in (one, other):
+        await each.start()
+    idents = await asyncio.gather(*(each.store("ann", "once", WISH) for each in (one, other, one, other, one)))
+    assert len(set(idents)) == 1 == len(names(tmp_path))
+    await one.remove("ann", idents[0])
+    assert await one.store("ann", "once", WISH) == idents[0]
+    assert (one.of("ann"), names(tmp_path)) == ([], [])
+    assert await one.store("bob", "once", WISH) != idents[0]  # whose request is another
+    for each in (one, other):
+        await each.close()
+
+
+async def test_the_bound_of_keys_holds_for_those_stored_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three at once that would pass it, as many are kept as there is room for."""
+    monkeypatch.setattr("api.auth.keys.KEYS_MAX", 2)
+    keys = keys_of(MemoryTape(clock=SystemClock()), tmp_path)
+    await keys.start()
+    results = await asyncio.gather(*(keys.store("ann", "", WISH) for _ in range(3)), return_exceptions=True)
+    assert sum(isinstance(result, LimitReached) for result in results) == 1
+    assert len(keys.of("ann")) == 2 == len(names(tmp_path))
+    await keys.close()
+
+
+async def test_a_removed_user_leaves_no_key_to_the_next_of_that_name(tmp_path: Path) -> None:
+    """Their keys and data keys are gone in every process, those too that were stored while they were removed."""
+    vault = MemoryTape(clock=SystemClock())
+    keys = keys_of(vault, tmp_path)
+    await keys.start()
+    ident = await keys.store("ann", "once", WISH)
+    held = keys.find("ann", ident)
+    for fact in (UserCreated("ann", "trader", "x"), UserRemoved("ann")):
+        await vault.append(codec.to_append(fact, "vault.user.ann", type(fact).__name__))
+    late = msgspec.structs.replace(held, id="late")
+    await vault.append(codec.to_append(late, "vault.key.late", "late"))
+    await vault.append(codec.to_append(UserCreated("ann", "trader", "y"), "vault.user.ann", "again"))
+    mine = await keys.store("ann", "once", WISH)
+    assert [one.id for one in keys.of("ann")] == [mine] != [ident]
+    assert names(tmp_path) == [keys.find("ann", mine).data_key]
+    await keys.close()
+    again = keys_of(vault, tmp_path)
+    await again.start()
+    assert [one.id for one in again.of("ann")] == [mine]
+    await again.close()
 
 
 def test_nothing_at_rest_can_be_read_or_moved(tmp_path: Path) -> None:
