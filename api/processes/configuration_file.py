@@ -49,6 +49,8 @@ class ConfigurationFile:
             except TapedeckError as error:  # looked at again: nothing of it was told
                 self._looked = None
                 log.warning("configuration_file_waits", error=str(error))
+            except Exception:  # a file must not end the look at it; not tried again until it changes
+                log.exception("configuration_file_failed", file=str(self._file))
             await asyncio.sleep(self._seconds)
 
     async def look(self) -> Values:

@@ -91,9 +91,9 @@ class Registry:
             raise Unknown(f"There is no component {name[:64]!r}; there are {known}.", field="component_id")
         return found
 
-    async def figures(self, part: Part) -> list[Figures]:
-        """What is known of a component's processes."""
-        signs = [sign for sign in await self._signs() if sign.name in part.processes]
+    async def figures(self, part: Part | None = None) -> list[Figures]:
+        """What is known of a component's processes, or of all."""
+        signs = [sign for sign in await self._signs() if part is None or sign.name in part.processes]
         now_ns = self._house.clock.now_ns()
         return await asyncio.to_thread(lambda: [_figures(sign, now_ns) for sign in signs])
 

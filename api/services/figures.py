@@ -40,7 +40,7 @@ METRICS = {
         Metric("tapedeck_session_rows_total", "counter", "Market rows that sessions told to have read."),
         Metric("tapedeck_decisions_total", "counter", "Signals, steps of orders, fills, denials and marks decided."),
         Metric("tapedeck_jobs", "gauge", "Jobs by state."),
-        Metric("tapedeck_stream_clients", "gauge", "Clients of this process's event stream of the tape."),
+        Metric("tapedeck_stream_clients", "gauge", "Clients of this process's event streams and sockets, by stream."),
         Metric("tapedeck_requests_total", "counter", "Requests that this process answered, by method and status."),
         Metric("tapedeck_request_seconds", "histogram", "Time until a request was answered, streams left out."),
     )
@@ -54,9 +54,9 @@ async def samples(house: House, registry: Registry) -> list[Sample]:
     found = [*_of_tape(await house.tape.info()), *counted.value]
     for part in await registry.parts():
         found += _of_part(part)
-        if part.processes:
-            found += [one for each in await registry.figures(part) for one in _of_process(part, each)]
-    found.append(Sample("tapedeck_stream_clients", house.hub.clients))
+    for each in await registry.figures():  # once a process: several components may be in one
+        found += _of_process(each)
+    found += [Sample("tapedeck_stream_clients", count, (("stream", name),)) for name, count in _clients(house)]
     return [*found, *house.requests.samples()]
 
 
@@ -64,7 +64,7 @@ def exposition(found: list[Sample]) -> str:
     """The text: each metric once with its help and its type, and its samples behind."""
     lines = []
     for metric in METRICS.values():
-        mine = dict.fromkeys(one for one in found if one.metric == metric.name)
+        mine = [one for one in found if one.metric == metric.name]
         if mine:
             lines += [f"# HELP {metric.name} {metric.help}", f"# TYPE {metric.name} {metric.kind}"]
             lines += [_line(one) for one in mine]
@@ -94,7 +94,16 @@ def _of_part(part: Part) -> Iterator[Sample]:
             yield Sample(f"tapedeck_component_{name}", value, labels)
 
 
-def _of_process(part: Part, figures: Figures) -> Iterator[Sample]:
+def _clients(house: House) -> tuple[tuple[str, int], ...]:
+    return (
+        ("tape", house.hub.clients),
+        ("jobs", house.jobs.clients),
+        ("logs", house.logs.clients),
+        ("sockets", house.broadcast.clients),
+    )
+
+
+def _of_process(figures: Figures) -> Iterator[Sample]:
     labels = (("process", figures.name), ("host", figures.host))
     if figures.memory_bytes is not None and figures.cpu_seconds is not None:
         yield Sample("tapedeck_process_resident_bytes", figures.memory_bytes, labels)

@@ -51,8 +51,12 @@ async def set_mode(house: House, user: str, key: str | None, mode: SessionMode) 
 
 
 async def begin(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
-    """Start the user's default session; while one of the mode runs, that is answered. Raises as `acting.start`."""
-    mode = await _mode(house)
+    """Start the user's default session; while one of the mode runs, that is answered.
+
+    Raises:
+        ReadModelUnavailable: see `_mode_now`. Else as `acting.start`.
+    """
+    mode = await _mode_now(house)
     running = SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True)
     for row in await _sessions(house, running, 1):
         return mode, Done(row.session, False, house.runner.status().visible, key or house.clock.new_id())
@@ -61,8 +65,13 @@ async def begin(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
 
 
 async def end(house: House, user: str, key: str | None) -> tuple[Mode, list[Done]]:
-    """Stop the user's sessions of the mode; none may run, and that is well."""
-    mode = await _mode(house)
+    """Stop the user's sessions of the mode that run now; none may run, and that is well.
+
+    Raises:
+        ReadModelUnavailable: see `_mode_now`.
+        OutcomeUnknown, LimitReached: see `act`.
+    """
+    mode = await _mode_now(house)
     rows = await _sessions(house, SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True))
     stopped = []
     for name in sorted(row.session for row in rows):
@@ -76,7 +85,7 @@ async def end(house: House, user: str, key: str | None) -> tuple[Mode, list[Done
 
 async def again(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
     """Stop the user's session of the mode where one runs, and start it anew. Raises as `acting.start`."""
-    mode = await _mode(house)
+    mode = await _mode_now(house)
     wish = await _default(house, user, mode)
     return mode, await start(house, wish, user, key, Start(replaces=True))
 
@@ -90,7 +99,13 @@ def trading(snapshot: Snapshot) -> Trading:
 # --- the default session ------------------------------------------------------------------------------------------
 
 
-async def _mode(house: House) -> Mode:
+async def _mode_now(house: House) -> Mode:
+    """The mode behind all that is on the tape: whoever acts on it has seen what was acknowledged anywhere.
+
+    Raises:
+        ReadModelUnavailable: this process does not show the tape's end in time.
+    """
+    await house.reader.wait_until((await house.tape.info()).last)
     found = await house.reader.run(system_mode, Moment())
     return found.value.mode
 

@@ -70,7 +70,7 @@ def read(changes: Any) -> Values:
     wrong: Wrong = {}
     for section, fields in changes.items():
         if section not in SECTIONS:
-            wrong[str(section)[:NAME_MAX]] = [f"Unknown section; there are {', '.join(SECTIONS)}"]
+            wrong[_name(section)] = [f"Unknown section; there are {', '.join(SECTIONS)}"]
         elif not isinstance(fields, dict):
             wrong[section] = ["Must be an object"]
         else:
@@ -81,7 +81,7 @@ def read(changes: Any) -> Values:
 
 def _read_section(section: str, fields: dict[Any, Any], values: Values, wrong: Wrong) -> None:
     for name, value in fields.items():
-        key = f"{section}.{str(name)[:NAME_MAX]}"
+        key = f"{section}.{_name(name)}"
         kind = TYPES.get(key, _NOTHING)
         if kind is _NOTHING:
             wrong[key] = ["Unknown setting"]
@@ -93,6 +93,11 @@ def _read_section(section: str, fields: dict[Any, Any], values: Values, wrong: W
             continue
         if isinstance(values[key], float) and not math.isfinite(values[key]):
             wrong[key] = ["Must be a finite number"]
+
+
+def _name(key: Any) -> str:
+    """A key as a refusal names it; one of YAML may be anything, such as a number of thousands of digits."""
+    return key[:NAME_MAX] if isinstance(key, str) else f"({type(key).__name__})"
 
 
 def _reason(kind: Any, value: Any, told: str) -> str:

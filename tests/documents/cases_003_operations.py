@@ -16,7 +16,15 @@ from tests.api.worlds import World
 from tests.documents.shapes import inventory, misfits
 
 ENTRIES = inventory("s3.")
-NAMES = {"worker-0": "worker", "worker-1": "worker", "engine": "engine", "seal": "seal", "supervisor": "supervisor"}
+NAMES = {
+    "worker-0": "worker",
+    "worker-1": "worker",
+    "engine": "engine",
+    "seal": "seal",
+    "supervisor": "supervisor",
+    "api": "api",
+    "projector": "projector",
+}
 
 
 @asynccontextmanager

@@ -125,6 +125,8 @@ async def imports(made: World) -> None:
         ("a: !!python/object/apply:os.getpid []", "content"),
         ("[" * 5_000, "content"),
         ("x" * 70_000, "content"),
+        (f"? 0x{'f' * 6_000}\n: 1\n", "(int)"),  # no text of so many digits is ever made
+        (f"ppo:\n  ? 0x{'f' * 6_000}\n  : 1\n", "ppo.(int)"),
         ("a: &a [*a, *a]\nppo: {gamma: *a}", "a"),
     ):
         refused = await made.post(f"{PATH}/import", {"content": content})

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tests.api.worlds import World
-from tests.documents.cases_003_operations import processes
+from tests.documents.cases_003_operations import NAMES, processes
 
 BOARD = Path(__file__).parent.parent.parent / "deploy" / "grafana.json"
 LINE = re.compile(r"([a-z_]+)(\{([a-z]+=\"[^\"]*\",?)*\})? (-?[0-9.e+-]+|NaN)")
@@ -60,6 +60,10 @@ async def exposes(made: World) -> None:
     assert after['tapedeck_request_seconds_bucket{le="+Inf"}'] == after["tapedeck_request_seconds_count"]
     assert after["tapedeck_tape_appends_total"] == await made.last()
     assert after['tapedeck_component_up{component="tape"}'] == 1
+    listened = {name for name in after if name.startswith("tapedeck_stream_clients")}
+    assert listened == {f'tapedeck_stream_clients{{stream="{name}"}}' for name in ("tape", "jobs", "logs", "sockets")}
+    measured = [name for name in after if name.startswith("tapedeck_process_resident_bytes")]
+    assert len(measured) == len(NAMES)
     assert after['tapedeck_component_lag_events{component="read_model"}'] == 0
     names = {one["name"] for one in told["metrics"]}
     assert {name.partition("{")[0] for name in after} <= names

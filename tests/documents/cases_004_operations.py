@@ -80,6 +80,11 @@ async def starts_and_stops(made: World) -> None:
     assert (stopped.status_code, stopped.json()["sessions"]) == (200, [other["session_id"]])
     await until_state(made, other["session_id"], "ended", "stopped")
     assert (await made.post("/api/system/stop", {}, NEW)).json()["sessions"] == []
+    for _ in range(3):  # a stop sees every start that was acknowledged
+        begun = (await made.client.post("/api/system/start", json={}, headers=made.bearer(NEW))).json()["session_id"]
+        ended = (await made.client.post("/api/system/stop", json={}, headers=made.bearer(NEW))).json()
+        assert ended["sessions"] == [begun]
+        await until_state(made, begun, "ended", "stopped")
     assert (await made.post("/api/system/start", {"x": 1}, NEW)).status_code == 400
     assert (await made.post("/api/system/start", {}, "viewer")).status_code == 403
 

@@ -52,7 +52,7 @@ async def test_what_changes_on_disk_is_changed(tmp_path: Path) -> None:
         risk = (await made.get("/api/config/risk")).json()
         assert (risk["maxDailyLoss"], risk["maxPositionSize"]) == (0.4, 0.05)
         held = file.read_bytes()
-        for wrong in ("ppo: {gamma: 7}\nrisk: {maxDailyLoss: 0.1}\n", "a: [", "risk: 3\n"):
+        for wrong in ("ppo: {gamma: 7}\nrisk: {maxDailyLoss: 0.1}\n", "a: [", "risk: 3\n", f"? 0x{'f' * 6_000}\n: 1\n"):
             file.write_text(wrong)
             last = await made.last()
             with pytest.raises(InvalidInput):
