@@ -8,7 +8,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from api.reading.wording import instant
+from api.services.job_results import asked_of, result_of, unreadable
 from engine.jobs.backtest import BacktestBody, BacktestResult
+from events.errors import Undecodable
 from projections.read_models.jobs import JobRow
 
 SUCCESS, FAILED = "success", "failed"
@@ -100,11 +102,27 @@ CONTRACT_NAMES = {"avg_winner": "avg_win", "avg_loser": "avg_loss"}
 
 
 def item(row: JobRow) -> BacktestItem:
-    """A backtest that is over."""
+    """A backtest that is over; one that this version cannot read is told as such, and does not hide the others."""
+    try:
+        return _item(row)
+    except Undecodable as error:
+        return BacktestItem(
+            id=row.job,
+            status=FAILED,
+            strategy="",
+            symbol="",
+            start_date=None,
+            end_date=None,
+            created_at=instant(row.queued_ns),
+            error=unreadable(row, error),
+        )
+
+
+def _item(row: JobRow) -> BacktestItem:
     common = _common(row)
     if row.result is None:
         return BacktestItem(**common, status=FAILED, error=_error(row))
-    result = result_of(row)
+    result = result_of(row, BacktestResult)
     return BacktestItem(
         **common,
         status=SUCCESS,
@@ -115,17 +133,17 @@ def item(row: JobRow) -> BacktestItem:
 
 
 def whole(row: JobRow) -> BacktestWhole:
-    """One backtest, wherever it is in its life."""
+    """One backtest, wherever it is in its life. Raises Undecodable."""
     common = {
         **_common(row),
         "status": STATUSES.get(row.state, row.state),
-        "initial_capital": _body(row).wish.limits.cash,
+        "initial_capital": asked_of(row, BacktestBody).wish.limits.cash,
         "progress": row.ratio,
         "description": row.description,
     }
     if row.result is None:
         return BacktestWhole(**common, error=_error(row) if row.state in STATUSES else UNSET)
-    result = result_of(row)
+    result = result_of(row, BacktestResult)
     return BacktestWhole(
         **common,
         performance=WholePerformance(*_values(result, WHOLE_PERFORMANCE)),
@@ -140,16 +158,10 @@ def whole(row: JobRow) -> BacktestWhole:
     )
 
 
-def result_of(row: JobRow) -> BacktestResult:
-    """The result of a completed backtest."""
-    assert row.result is not None, "asked of completed ones only"
-    return msgspec.json.decode(row.result, type=BacktestResult)
-
-
 def _common(row: JobRow) -> dict[str, Any]:
-    body = _body(row)
+    body = asked_of(row, BacktestBody)
     symbols = (body.symbol,) if body.symbol else body.wish.symbols
-    result = result_of(row) if row.result is not None else None
+    result = result_of(row, BacktestResult) if row.result is not None else None
     first = body.span.first_ns if body.span.first_ns is not None else result.first_ns if result else 0
     until = body.span.until_ns if body.span.until_ns is not None else result.last_ns if result else 0
     return {
@@ -162,16 +174,13 @@ def _common(row: JobRow) -> dict[str, Any]:
     }
 
 
-def _body(row: JobRow) -> BacktestBody:
-    return msgspec.json.decode(row.body, type=BacktestBody)
-
-
 def _error(row: JobRow) -> str:
     return row.error_message or "It was stopped."
 
 
 def _values(result: BacktestResult, names: tuple[str, ...]) -> list[float | None]:
-    return [result.measurements.value(name) for name in names]
+    measured = {one.name: one.value for one in result.measurements.metrics}
+    return [measured.get(name) for name in names]
 
 
 def _reasons(result: BacktestResult, names: tuple[str, ...]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from api.reading.wording import instant, instant_of
+from api.services.job_results import asked_of, result_of, unreadable
 from api.services.research import Details, details_of
 from api.services.results import Figures
 from engine.jobs.backtest import BacktestBody, BacktestResult
@@ -15,6 +16,7 @@ from engine.research.metrics.equity import drawdowns_of
 from engine.research.metrics.measure import Measurements
 from engine.research.montecarlo import MonteCarlo
 from engine.research.report.downsample import downsample
+from events.errors import Undecodable
 from events.rows import Code, Rows
 from projections.read_models.jobs import JobRow
 
@@ -47,6 +49,9 @@ class BacktestItem(msgspec.Struct, frozen=True, rename="camel"):
     timeframe: str
     summary: Summary
     completed_at: str
+    error: Annotated[str | UnsetType, Meta(description="why its figures are null: this version cannot read them")] = (
+        UNSET
+    )
 
 
 class Backtests(msgspec.Struct, frozen=True):
@@ -153,37 +158,41 @@ class Compares(msgspec.Struct, frozen=True):
     comparison: Comparison
 
 
-def result_of(row: JobRow) -> BacktestResult:
-    """Of a job that has one."""
-    assert row.result is not None, "asked of those alone that have one"
-    return msgspec.json.decode(row.result, type=BacktestResult)
-
-
-def body_of(row: JobRow) -> BacktestBody:
-    """What was asked for."""
-    return msgspec.json.decode(row.body, type=BacktestBody)
-
-
-def symbol_of(row: JobRow, result: BacktestResult) -> str:
-    """What it was asked for, else what it traded."""
-    return body_of(row).symbol or ", ".join(result.symbols)
-
-
 def item(row: JobRow) -> BacktestItem:
-    """A row of the list."""
-    result = result_of(row)
-    values = [result.measurements.value(name) for name in Summary.__struct_fields__]
-    timeframe = details_of(body_of(row)).timeframe
-    return BacktestItem(row.job, symbol_of(row, result), timeframe, Summary(*values), instant_of(row.ended_ns))
+    """A row of the list; one that this version cannot read is told as such, and does not hide the others."""
+    try:
+        return _item(row)
+    except Undecodable as error:
+        nothing = Summary(*(None for _ in Summary.__struct_fields__))
+        return BacktestItem(row.job, "", "", nothing, instant_of(row.ended_ns), unreadable(row, error))
+
+
+def _item(row: JobRow) -> BacktestItem:
+    result, body = result_of(row, BacktestResult), asked_of(row, BacktestBody)
+    measured = {one.name: one.value for one in result.measurements.metrics}
+    values = [measured.get(name) for name in Summary.__struct_fields__]
+    timeframe = details_of(row, body).timeframe
+    return BacktestItem(row.job, symbol_of(body, result), timeframe, Summary(*values), instant_of(row.ended_ns))
+
+
+def symbol_of(body: BacktestBody, result: BacktestResult) -> str:
+    """What it was asked for, else what it traded."""
+    return body.symbol or ", ".join(result.symbols)
+
+
+def compared(row: JobRow, result: BacktestResult) -> Compared:
+    """One of those that are compared. Raises Undecodable."""
+    return Compared(row.job, symbol_of(asked_of(row, BacktestBody), result), metrics_of(result.measurements))
 
 
 def whole(row: JobRow, found: Figures) -> BacktestWhole:
-    """A result with curve and trades of its session."""
-    result, details = result_of(row), details_of(body_of(row))
+    """A result with curve and trades of its session. Raises Undecodable."""
+    result, body = result_of(row, BacktestResult), asked_of(row, BacktestBody)
+    details = details_of(row, body)
     simulated = result.monte_carlo
     return BacktestWhole(
         result_id=row.job,
-        symbol=symbol_of(row, result),
+        symbol=symbol_of(body, result),
         timeframe=details.timeframe,
         config=details.config,
         metrics=metrics_of(result.measurements),

@@ -19,21 +19,20 @@ from api.research.backtest_bodies import (
     BacktestItem,
     Backtests,
     BacktestWhole,
-    Compared,
     Compares,
     Comparison,
+    compared,
     item,
-    metrics_of,
-    result_of,
-    symbol_of,
     whole,
 )
 from api.research.envelope import Data, DataPage, enveloped, pagination
 from api.research.paging import PART
 from api.services.acting import IDEMPOTENCY_KEY
+from api.services.job_results import result_of
 from api.services.research import BACKTEST, SCANNED_MAX, BacktestAsked, finished, run_backtest
 from api.services.results import figures
 from api.session_control import Key
+from engine.jobs.backtest import BacktestResult
 from engine.research.compare import best
 from events.errors import LimitReached
 from projections.duckdb.store import Snapshot
@@ -127,7 +126,7 @@ async def one_result(
 
     def work(snapshot: Snapshot) -> BacktestWhole:
         row = finished(snapshot, result_id, BACKTEST)
-        return whole(row, figures(snapshot, result_of(row).session))
+        return whole(row, figures(snapshot, result_of(row, BacktestResult).session))
 
     found = await house.reader.run(work, at)
     return enveloped(request, found.value, sequence=found.sequence)
@@ -144,12 +143,10 @@ async def compare(
 
     def work(snapshot: Snapshot) -> Compares:
         rows = [finished(snapshot, name, BACKTEST) for name in data.result_ids]
-        measured = [result_of(row).measurements for row in rows]
-        compared = [
-            Compared(row.job, symbol_of(row, result_of(row)), metrics_of(one))
-            for row, one in zip(rows, measured, strict=True)
-        ]
-        return Compares(compared, Comparison(*(rows[place].job for place in best(measured))))
+        found = [result_of(row, BacktestResult) for row in rows]
+        places = best([one.measurements for one in found])
+        results = [compared(row, one) for row, one in zip(rows, found, strict=True)]
+        return Compares(results, Comparison(*(rows[place].job for place in places)))
 
     found = await house.reader.run(work, at)
     return enveloped(request, found.value, sequence=found.sequence)

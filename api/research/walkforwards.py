@@ -17,6 +17,7 @@ from api.reading.reader import Moment
 from api.reading.wording import instant_of
 from api.research.envelope import Data, enveloped
 from api.services.acting import IDEMPOTENCY_KEY
+from api.services.job_results import asked_of, result_of
 from api.services.research import WALKFORWARD, WalkforwardAsked, finished, run_walkforward
 from api.session_control import Key
 from engine.jobs.walkforward import FoldResult, WalkforwardBody, WalkforwardResult
@@ -111,13 +112,12 @@ async def one_result(
 
 
 def _whole(row: JobRow) -> WalkforwardWhole:
-    assert row.result is not None, "asked of those alone that have one"
-    result = msgspec.json.decode(row.result, type=WalkforwardResult)
+    result = result_of(row, WalkforwardResult)
     folds = result.folds
     gained = sum((one.total_return or 0.0) > 0.0 for one in folds)
     return WalkforwardWhole(
         row.job,
-        msgspec.json.decode(row.body, type=WalkforwardBody).backtest.symbol,
+        asked_of(row, WalkforwardBody).backtest.symbol,
         len(folds),
         Aggregate(
             spread([one.total_return for one in folds]),

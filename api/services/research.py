@@ -12,6 +12,7 @@ from api.reading.reader import Moment
 from api.services import configuration
 from api.services.acting import Done
 from api.services.backtests import KIND, check
+from api.services.job_results import read
 from api.services.jobs import Asked, submit
 from api.services.learning import Symbol, Timeframe
 from engine.configuration.sections import Configuration
@@ -260,7 +261,8 @@ def finished(snapshot: Snapshot, name: str, kind: str) -> JobRow:
     return row
 
 
-def details_of(body: BacktestBody) -> Details:
-    """Of a backtest; one that another contract asked for replays rows as they were recorded."""
-    found = msgspec.json.decode(body.details, type=Details | None)
-    return found or Details("tick", 1.0, msgspec.to_builtins(body.wish))
+def details_of(row: JobRow, body: BacktestBody) -> Details:
+    """Of a backtest; one that another contract asked for replays rows as they were recorded. Raises Undecodable."""
+    if bytes(body.details) == b"null":
+        return Details("tick", 1.0, msgspec.to_builtins(body.wish))
+    return read(body.details, Details, f"The details of job {row.job}", row.sequence)

@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
 from engine.sessions.plan import SessionWish, StrategyWish
+from events import codec, subjects
 from events.clock import iso
 from events.errors import InvalidInput
+from events.facts.jobs import JobClaimed, JobCompleted, JobQueued
 from tests.api.recordings import simulated_recording
 from tests.api.sse import listening
 from tests.api.worlds import World, until_state, world
@@ -136,6 +139,42 @@ async def test_a_configured_strategy_is_backtested_by_its_id(made: World) -> Non
     session = (await made.get(f"/api/sessions/{one['id']}")).json()
     (setting,) = session["spec"]["strategies"]
     assert (setting["strategy"], setting["params"]["fast"]) == ("ema_cross", 5)
+
+
+async def test_a_result_of_another_version_hides_no_others(made: World) -> None:
+    """Its row says so, with the sequence, which the log has too; asked for alone it is a named 503, never a 500."""
+    good = await begin(made)
+    await until(made, good, "completed")
+    asked = msgspec.Raw(msgspec.json.encode(body()))
+    for name, result in (("strange", b'{"from":"elsewhere"}'), ("odd", b"[1]")):
+        facts = (
+            JobQueued(job=name, kind="backtest", body=asked, user="trader"),
+            JobClaimed(job=name, worker="w", epoch=1),
+            JobCompleted(job=name, epoch=1, result=msgspec.Raw(result), completed_ns=1),
+        )
+        places = await made.tape.append_atomic(
+            [codec.to_append(fact, subjects.job(name), f"{name}:{at}") for at, fact in enumerate(facts)]
+        )
+    await made.caught_up()
+    with capture_logs() as lines:
+        rows = {one["resultId"]: one for one in (await made.get("/api/v1/backtest/results")).json()["data"]["results"]}
+        plain = {one["id"]: one for one in (await made.get("/api/backtests/")).json()}
+    assert rows[good]["summary"]["totalTrades"] > 0
+    assert f"sequence {places[-1]}" in rows["odd"]["error"]
+    assert rows["odd"]["summary"] == dict.fromkeys(rows[good]["summary"])
+    assert (plain["odd"]["status"], plain[good]["status"]) == ("failed", "success")
+    told = [(one["job"], one["sequence"]) for one in lines if one["event"] == "job_unreadable"]
+    assert told.count(("odd", places[-1])) == 2
+    assert {one["resultId"] for one in (await _filtered(made))} == {good}
+    for path in ("/api/v1/backtest/results/odd", "/api/backtests/odd"):
+        answer = await made.get(path)
+        assert (answer.status_code, str(places[-1]) in answer.text) == (503, True), answer.text
+
+
+async def _filtered(made: World) -> list[dict[str, Any]]:
+    """Results of one symbol, as the newest few have it."""
+    rows = (await made.get("/api/v1/backtest/results?symbol=BTC_USDT,%20ETH_USDT")).json()["data"]["results"]
+    return rows[:1]
 
 
 async def test_a_listener_that_does_not_keep_up_is_let_go(made: World) -> None:
