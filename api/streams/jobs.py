@@ -10,9 +10,9 @@ from typing import NamedTuple
 import structlog
 
 from api.reading.reader import Moment, Reader
-from api.streams.listening import Listener
+from api.streams.listening import Listener, Listeners
 from events import codec, subjects
-from events.errors import LimitReached, OperatingError, Undecodable, Unknown
+from events.errors import OperatingError, Undecodable, Unknown
 from events.facts import Fact
 from events.tape import Message, Tail, Tape
 from projections.duckdb.store import Snapshot
@@ -40,15 +40,13 @@ class JobEvent(NamedTuple):
 JobListener = Listener[JobEvent]
 
 
-class JobFeed:
+class JobFeed(Listeners[JobEvent]):
     """All clients of this process over one tail."""
 
     def __init__(self, tape: Tape, reader: Reader, clients_max: int, queue_max: int) -> None:
+        super().__init__(clients_max, queue_max)
         self._tape = tape
         self._reader = reader
-        self._clients_max = clients_max
-        self._queue_max = queue_max
-        self._listeners: set[JobListener] = set()
         self.sequence = 0  # of the newest event that listeners were told of; those who join hear what is behind it
         self.tail: Tail | None = None
 
@@ -62,32 +60,6 @@ class JobFeed:
         """Stop following."""
         if self.tail is not None:
             await self.tail.close()
-
-    def release(self) -> None:
-        """End every stream, so that the server can stop."""
-        for listener in self._listeners:
-            listener.end()
-
-    @property
-    def clients(self) -> int:
-        """How many listen."""
-        return len(self._listeners)
-
-    def check_room(self) -> None:
-        """Raises LimitReached when no more clients fit."""
-        if len(self._listeners) >= self._clients_max:
-            raise LimitReached(f"{len(self._listeners)} clients listen; stream_clients_max is reached.")
-
-    def join(self) -> JobListener:
-        """A new client. Raises LimitReached."""
-        self.check_room()
-        listener = JobListener(self._queue_max)
-        self._listeners.add(listener)
-        return listener
-
-    def leave(self, listener: JobListener) -> None:
-        """A client is gone."""
-        self._listeners.discard(listener)
 
     async def ended(self, name: str) -> JobEvent | None:
         """The end of a job as an event; None where it goes on, is not there, or is not known just now."""
@@ -103,12 +75,12 @@ class JobFeed:
         return JobEvent(fact, found.job, message.sequence, message.appended_ns, found.session, found.peak)
 
     async def _note(self, message: Message) -> None:
-        if self._listeners:
+        if self.clients:
             try:
                 await self._tell(message)
             except (Undecodable, OperatingError) as error:
                 log.warning("job_event_untold", sequence=message.sequence, error=str(error))
-                self.release()  # they come back and see what is so then
+                self.release()
         self.sequence = message.sequence
 
     async def _tell(self, message: Message) -> None:
@@ -117,8 +89,7 @@ class JobFeed:
         await self._reader.wait_until(message.sequence)
         name = message.subject.rpartition(".")[2]
         found = (await self._reader.run(lambda snapshot: as_it_is(snapshot, name), Moment(message.sequence))).value
-        for listener in list(self._listeners):
-            listener.offer(JobEvent(fact, found.job, message.sequence, message.appended_ns, found.session, found.peak))
+        self.tell(JobEvent(fact, found.job, message.sequence, message.appended_ns, found.session, found.peak))
 
 
 class Known(NamedTuple):

@@ -1,10 +1,12 @@
-"""One client's queue of events: bounded, and a client that does not keep up is let go, not waited for."""
+"""Clients that listen to events, each with a bounded queue: one that does not keep up is let go, not waited for."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from typing import Generic, TypeVar
+
+from events.errors import LimitReached
 
 T = TypeVar("T")
 
@@ -39,3 +41,43 @@ class Listener(Generic[T]):
             return await asyncio.wait_for(self._queue.get(), seconds)
         except TimeoutError:
             return None
+
+
+class Listeners(Generic[T]):
+    """All clients of this process that listen to the same."""
+
+    def __init__(self, clients_max: int, queue_max: int) -> None:
+        self._clients_max = clients_max
+        self._queue_max = queue_max
+        self._listeners: set[Listener[T]] = set()
+
+    @property
+    def clients(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
+
+    def check_room(self) -> None:
+        """Raises LimitReached when no more clients fit."""
+        if self.clients >= self._clients_max:
+            raise LimitReached(f"{self.clients} clients listen; stream_clients_max is reached.")
+
+    def join(self) -> Listener[T]:
+        """A new client. Raises LimitReached."""
+        self.check_room()
+        listener = Listener[T](self._queue_max)
+        self._listeners.add(listener)
+        return listener
+
+    def leave(self, listener: Listener[T]) -> None:
+        """A client is gone."""
+        self._listeners.discard(listener)
+
+    def tell(self, event: T) -> None:
+        """Queue an event for all."""
+        for listener in list(self._listeners):
+            listener.offer(event)
+
+    def release(self) -> None:
+        """End every stream: the server stops, or clients come back and see what is so then."""
+        for listener in self._listeners:
+            listener.end()

@@ -11,27 +11,23 @@ from typing import BinaryIO
 import structlog
 
 from api.log_files import FILES_MAX, LINE_BYTES_MAX, LineReading, LogLine, files, opened
-from api.streams.listening import Listener
+from api.streams.listening import Listener, Listeners
 from events.clock import Clock, iso
-from events.errors import LimitReached, Unknown
+from events.errors import Unknown
 
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.25
 LOOK_BYTES_MAX = 262_144  # of one file in one look; the rest in the next
 
-LogListener = Listener[LogLine]
 
-
-class LogFeed:
+class LogFeed(Listeners[LogLine]):
     """All clients of this process over the files that are written now."""
 
     def __init__(self, folder: Path, clock: Clock, clients_max: int, queue_max: int) -> None:
+        super().__init__(clients_max, queue_max)
         self._folder = folder
         self._clock = clock
-        self._clients_max = clients_max
-        self._queue_max = queue_max
-        self._listeners: set[LogListener] = set()
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -45,34 +41,17 @@ class LogFeed:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._looking
 
-    def release(self) -> None:
-        """End every stream, so that the server can stop."""
-        for listener in self._listeners:
-            listener.end()
-
-    @property
-    def clients(self) -> int:
-        """How many listen."""
-        return len(self._listeners)
-
-    def check_room(self) -> None:
-        """Raises LimitReached when no more clients fit."""
-        if len(self._listeners) >= self._clients_max:
-            raise LimitReached(f"{len(self._listeners)} clients listen; stream_clients_max is reached.")
-
-    def join(self) -> LogListener:
+    def join(self) -> Listener[LogLine]:
         """A new client, who hears what is written from now on, or since the look before. Raises LimitReached."""
-        self.check_room()
-        listener = LogListener(self._queue_max)
-        self._listeners.add(listener)
+        listener = super().join()
         if self._looking is None:
             self._looking = asyncio.create_task(self._look(_FollowedFiles(self._folder, self._clock)))
         return listener
 
-    def leave(self, listener: LogListener) -> None:
-        """A client is gone."""
-        self._listeners.discard(listener)
-        if not self._listeners and self._looking is not None:
+    def leave(self, listener: Listener[LogLine]) -> None:
+        """A client is gone; behind the last one nothing is followed."""
+        super().leave(listener)
+        if not self.clients and self._looking is not None:
             self._looking.cancel()
             self._looking = None
 
@@ -80,10 +59,9 @@ class LogFeed:
         try:
             while True:
                 for line in await asyncio.to_thread(followed.news):
-                    for listener in list(self._listeners):
-                        listener.offer(line)
+                    self.tell(line)
                 await asyncio.sleep(LOOK_SECONDS)
-        except OSError as error:  # of a disk; clients come back and follow anew
+        except OSError as error:  # of a disk
             log.warning("logs_not_followed", error=str(error))
             self.release()
         finally:
