@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from engine.sessions.outputs import Held
-from events import codec, subjects
+from events import codec, decisions, subjects
 from events.errors import Unknown
 from events.facts import (
     CodeChanged,
@@ -15,9 +15,10 @@ from events.facts import (
     Fact,
     SessionEnded,
     SessionFailed,
+    SessionProgressed,
     SessionStarted,
 )
-from events.tape import Tape
+from events.tape import Message, Tape
 
 
 class Scheduled(msgspec.Struct, frozen=True):
@@ -26,6 +27,13 @@ class Scheduled(msgspec.Struct, frozen=True):
     effective_input: int
     sequence: int
     command: Command
+
+
+class Told(msgspec.Struct, frozen=True):
+    """How many inputs a session had surely read, and the instant at which it told so (ns UTC)."""
+
+    inputs: int
+    at_ns: int
 
 
 class History(msgspec.Struct):
@@ -39,6 +47,7 @@ class History(msgspec.Struct):
     ended: SessionEnded | None = None
     changes: list[CodeChanged] = msgspec.field(default_factory=list)
     failed: SessionFailed | None = None
+    told: Told | None = None
 
 
 async def find(tape: Tape, session: str) -> tuple[SessionStarted, int]:
@@ -71,9 +80,17 @@ async def read(tape: Tape, session: str, *, decided_after: int = 0) -> History:
             commands[message.sequence] = body
         else:
             _note(history, body, commands)
+            if isinstance(body, SessionProgressed):
+                history.told = Told(body.inputs, message.appended_ns)
     decided = subjects.session_decision(session, research=research)
+    last: Message | None = None
     async for message in tape.read(max(started_at, decided_after + 1), subjects=(decided,)):
         history.held.add(message)
+        last = message
+    if last is not None:
+        inputs = decisions.from_message(last).inputs
+        if history.told is None or history.told.inputs < inputs:
+            history.told = Told(inputs, last.appended_ns)
     history.scheduled.sort(key=lambda one: (one.effective_input, one.sequence))  # a fork's own keep their order
     return history
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+import numpy as np
 import structlog
 
 from engine.claims import finished
@@ -21,6 +22,7 @@ from engine.sessions.command_book import CommandBook
 from engine.sessions.cutting import careful, cut, last_input, read_with
 from engine.sessions.decider import Decider
 from engine.sessions.endings import closes, failed, reason_of
+from engine.sessions.history import Told
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
 from engine.sessions.life import Session
 from engine.sessions.outputs import Diverged, Ledger, Produced
@@ -64,6 +66,7 @@ class Runner:
         self._place = Place()
         self._commands = CommandBook(self.spec.session, around.settings.keys_max)
         self._inputs: Inputs | None = None
+        self._told = Told(0, 0)
         self._recovered = False
         self._settled = False  # all inputs so far are decided, and all that was decided is put
         self._snapshot_times = SnapshotTimes(around.settings, around.clock)
@@ -101,6 +104,11 @@ class Runner:
         """Whether something of an earlier run has still to be decided or carried out again."""
         return bool(self._ledger.pending) or self._commands.behind
 
+    @property
+    def _read_before(self) -> int:
+        """How many inputs an earlier run had read for all that is known."""
+        return max(self._ledger.until, self._commands.next_input or 0, self._told.inputs)
+
     def _inputs_read(self) -> int:
         return self._decider.inputs if self._recovered else 0
 
@@ -128,6 +136,8 @@ class Runner:
             self._decider.restore(snapshot.records, any_code=True)
             self._place = snapshot.place
             self._commands.restore(snapshot.answered, snapshot.keys)
+            self._pace.last = snapshot.paced
+        self._told = history.told or Told(0, 0)
         self._commands.recall(history, fresh=snapshot is None)
         self._epoch = info.epoch
         other_code = snapshot is not None and snapshot.code_hash != code_hash
@@ -175,28 +185,30 @@ class Runner:
 
     async def _rows(self, item: RowsInput) -> None:
         at, total = 0, len(item.rows)
+        times = None if self._pace.free else event_times(item.rows)
         while at < total and self._commands.stop is None:
-            due = self._due(item, at)
-            if due == 0:
+            due = self._due(item, at, times)
+            if due == 0 and times is not None:
                 self._settled = True
-                await self._pace.wait(int(event_times(item.rows[at : at + 1])[0]))
+                await self._pace.wait(int(times[at]))
                 self._settled = False
             else:
-                size = min(due, STEP_ROWS_MAX)
+                size, again = min(due, STEP_ROWS_MAX), self._decider.inputs < self._read_before
                 await self._stretch(item, at, at + size)
                 at += size
+                if times is not None and (not again or self._decider.inputs <= self._told.inputs):
+                    self._pace.gave(int(times[at - 1]), self._told.at_ns if again else None)
             await self._meet_commands()
 
-    def _due(self, item: RowsInput, at: int) -> int:
+    def _due(self, item: RowsInput, at: int, times: np.ndarray | None) -> int:
         """How many of the rows from `at` on to read now: at the session's pace, but those read before at once."""
         rest = item.rows[at:]
-        if self._pace.free:
+        if times is None:
             return len(rest)
-        if self._behind:
-            return max(
-                1, self._decider.rows_until(rest, max(self._ledger.until, self._commands.next_input or 0), item.kind)
-            )
-        return self._pace.due(event_times(rest))
+        inputs, told, before = self._decider.inputs, self._told.inputs, self._read_before
+        if self._behind or inputs < before:
+            return max(1, self._decider.rows_until(rest, told if inputs < told else before, item.kind))
+        return self._pace.due(times[at:])
 
     async def _meet_commands(self) -> None:
         await self._meet_deferred()
@@ -372,6 +384,7 @@ class Runner:
             hash_state=self._ledger.hash.state(),
             answered=self._commands.answered,
             keys=self._commands.known,
+            paced=self._pace.last,
             written=written,
         )
         name = await snapshots.save(self._around.blobs, snapshot)

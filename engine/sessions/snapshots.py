@@ -32,6 +32,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     hash_state: dict[int, ChainState]
     answered: int  # sequence of the last command carried out
     keys: tuple[CommandAccepted | CommandRefused, ...] = ()  # answers remembered by key, the oldest first
+    paced: tuple[int, int] | None = None  # event time of a paced session's last row, and the instant it was read: ns
     written: int  # last sequence of the session's own subjects when it was taken
     version: int = VERSION
 

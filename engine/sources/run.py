@@ -15,7 +15,7 @@ from engine.recordings.reading import rows_of_message
 from engine.recordings.recorder import Recorder
 from engine.recordings.segments import Segments
 from engine.recordings.shelf import Recording, RecordingState
-from engine.sessions.pace import Pace
+from engine.sessions.pace import Pace, running_times
 from engine.sources.source import Source, feed_of
 from events import codec, subjects
 from events.clock import NS_PER_SECOND, Clock, iso
@@ -57,7 +57,7 @@ class SourceRun:
         field = f"ts_{description.designated}_ns"
         try:
             while not self.stopping and (rows := await asyncio.to_thread(next, chunks, None)) is not None:
-                await self._play(recorder, rows, rows[field])
+                await self._play(recorder, rows, running_times(rows[field]))
         finally:
             ended = await recorder.complete()
         return ended

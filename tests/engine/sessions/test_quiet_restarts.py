@@ -1,4 +1,4 @@
-"""A restart while nothing comes: what was read is read again at once, and commands are answered without another row."""
+"""A restart while nothing comes: what was read is read again at once, the next row comes when it was due before."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pytest
 from engine.sessions.pace import Pace
 from engine.sessions.plan import SessionWish, StrategyWish
 from engine.sessions.runner import RunnerSettings
+from events.clock import SystemClock
 from events.facts import CancelOrder, CommandAccepted, SessionSpec
 from events.rows import Rows
 from tests.engine.sessions.memory_house import MemoryHouse, until, walk
 
 EMA = (StrategyWish(strategy="ema_cross", params={"fast": 5, "slow": 20}),)
 READ, YEARS = 600, 10
-YEAR_NS = 365 * 86_400 * 1_000_000_000
+SECOND_NS = 1_000_000_000
+YEAR_NS = 365 * 86_400 * SECOND_NS
 NO_SNAPSHOT = RunnerSettings(leave_seconds_max=0)
 
 
@@ -61,11 +63,11 @@ async def test_a_command_is_answered_after_a_restart_without_another_row(tmp_pat
         spec = await quiet_session(house)
         await stood_still(house, spec.session)
     async with house.host("second", NO_SNAPSHOT):
-        assert await cancelled(house, spec.session, "again") >= READ
+        assert await cancelled(house, spec.session, "again") == READ
     async with house.host("third"):
-        assert await cancelled(house, spec.session, "with-a-snapshot-behind") >= READ
+        assert await cancelled(house, spec.session, "with-a-snapshot-behind") == READ
     async with house.host("fourth"):
-        assert await cancelled(house, spec.session, "from-the-snapshot") >= READ
+        assert await cancelled(house, spec.session, "from-the-snapshot") == READ
 
 
 async def test_rows_of_an_earlier_run_are_read_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,3 +89,32 @@ async def test_rows_of_an_earlier_run_are_read_again_at_once(tmp_path: Path, mon
         await cancelled(house, spec.session, "again")
     assert waited
     assert min(waited) > rows()["ts_event_ns"][READ - 1]
+
+
+class Stopwatch(SystemClock):
+    """A clock that is put on by hand."""
+
+    gone_ns = 0
+
+    def monotonic_ns(self) -> int:
+        return self.gone_ns
+
+    def now_ns(self) -> int:
+        return YEAR_NS + self.gone_ns
+
+
+@pytest.mark.parametrize(("away_seconds", "waits_seconds"), [(0, 30), (20, 10), (500, 0)])
+def test_the_first_row_keeps_its_distance(away_seconds: int, waits_seconds: int) -> None:
+    """A row a minute behind the last comes half a minute later at twice the pace; a long pause is not made up for."""
+    clock = Stopwatch()
+    before = Pace(clock, 2.0)
+    before.gave(0)
+    clock.gone_ns += away_seconds * SECOND_NS
+    pace, times = Pace(clock, 2.0), np.array([60, 62, 70], np.int64) * SECOND_NS
+    pace.last = before.last
+    for seconds, due in ((waits_seconds, 1), (1, 2), (3, 2), (1, 3)):
+        if seconds:
+            clock.gone_ns += seconds * SECOND_NS - 1
+            assert pace.due(times) == due - (seconds != 3)
+            clock.gone_ns += 1
+        assert pace.due(times) == due
