@@ -13,10 +13,10 @@ import itertools
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
+from typing import NamedTuple
 
 from events.jetstream import wire
+from events.seal import checksum
 from events.seal.files import Block
 from events.tape import Message
 
@@ -70,17 +70,35 @@ def messages(path: Path, data: bytes) -> Iterator[Message]:
         RecordDamaged: at the first record that does not fit; also where the file is packed or has erased records,
             which no server that we start writes.
     """
-    from events.seal import checksum  # numba: only where block files are on this machine
+    found, damage = _parsed(data)
+    sums = checksum.highway64(checksum.key_of(path.parent.parent.name, int(path.stem)), [one.hashed for one in found])
+    for one, computed in zip(found, sums.tolist(), strict=True):
+        if computed != one.checksum:
+            raise RecordDamaged(f"the checksum of message {one.sequence} does not fit")
+        yield one.message
+    if damage is not None:
+        raise damage
 
-    key = checksum.key_of(path.parent.parent.name, int(path.stem))
+
+class _Parsed(NamedTuple):
+    sequence: int
+    message: Message
+    hashed: bytes  # what the checksum covers
+    checksum: int
+
+
+def _parsed(data: bytes) -> tuple[list[_Parsed], RecordDamaged | None]:
+    """The records up to the first that is none, and what is wrong with that one."""
+    found: list[_Parsed] = []
     at = 0
-    while at < len(data):
-        record = _record(data, at)
-        sequence, message, hashed = _message(record)
-        if checksum.highway64(key, np.frombuffer(hashed, np.uint8)) != _CHECKSUM.unpack(record[-_CHECKSUM.size :])[0]:
-            raise RecordDamaged(f"the checksum of message {sequence} does not fit")
-        yield message
-        at += len(record)
+    try:
+        while at < len(data):
+            record = _record(data, at)
+            found.append(_Parsed(*_message(record), *_CHECKSUM.unpack(record[-_CHECKSUM.size :])))
+            at += len(record)
+    except RecordDamaged as damage:
+        return found, damage
+    return found, None
 
 
 def _record(data: bytes, at: int) -> bytes:

@@ -16,7 +16,7 @@ from events.seal.blocks import RecordDamaged
 from events.seal.chain import Chain, Point
 from events.seal.files import Block, Head
 
-ROUND_BLOCKS_MAX = 8  # read back in one call: 64 MB of the embedded server's files
+ROUND_BLOCKS_MAX = 2  # read back in one call: 16 MB of the embedded server's files, some tenths of a second
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from events.seal.files import Head
 from events.seal.proving import Prover
 from events.tape import Message, Tail, Tape
 
-PROVING_ROUNDS_MAX = 8  # between two writings of the head: 512 MB of block files
+PROVING_ROUNDS_MAX = 4  # between two writings of the head: 64 MB of block files, about a second
 
 log = structlog.get_logger(__name__)
 

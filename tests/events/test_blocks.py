@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,23 @@ SIZES = 70  # every length of the last packet, twice
 def test_reference_vectors(size: int, expected: int) -> None:
     """The checksum is HighwayHash-64 as its authors publish it."""
     key = np.frombuffer(bytes(range(32)), "<u8").copy()
-    assert checksum.highway64(key, np.arange(size, dtype=np.uint8)) == expected
+    assert checksum.highway64(key, [bytes(range(size))]).tolist() == [expected]
+
+
+def test_records_side_by_side() -> None:
+    """Records of every length have the checksum they have alone, in whatever order they lie in a file."""
+    key = checksum.key_of("TAPE", 1)
+    records = [bytes(at % 251 for at in range(size)) for size in (*range(130), 5_000, 0, 64, 5_001, 31)]
+    alone = [int(checksum.highway64(key, [record])[0]) for record in records]
+    assert checksum.highway64(key, records).tolist() == alone
+    assert checksum.highway64(key, records[::-1]).tolist() == alone[::-1]
+
+
+def test_the_seal_needs_no_compiler() -> None:
+    """The process that seals loads no compiler: it is small, and starts at once."""
+    loaded = "import sys, api.processes.seal; print('numba' in sys.modules or 'llvmlite' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
 
 
 async def test_messages_of_a_file(nats_server: NatsServer, real_tape: JetStreamTape) -> None:  # noqa: F811
