@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -16,8 +17,11 @@ from api.services.job_results import read
 from api.services.jobs import Asked, submit
 from api.services.learning import Symbol, Timeframe
 from engine.configuration.sections import Configuration
-from engine.jobs.backtest import BacktestBody, last_bars
+from engine.jobs.backtest import BacktestBody, number_of
 from engine.jobs.walkforward import WalkforwardBody
+from engine.recordings.last_bars import Bars, last_bars
+from engine.recordings.reading import RecordingReader
+from engine.recordings.shelf import Recording
 from engine.recordings.stretches import Span, covering
 from engine.research.montecarlo import BLOCK_MAX, SIMULATIONS_MAX, Method, MonteCarloWish
 from engine.research.walkforward import Days, Objective, Params, Windows, folds, grid, usual_grid
@@ -31,6 +35,7 @@ from projections.read_models.jobs import JobRow, job
 BACKTEST = KIND
 WALKFORWARD = "walkforward"
 BARS_MAX = 10_000_000
+COUNTED_ROWS_MAX = 1_000_000  # rows of a recording whose bars are counted before a walk-forward is taken
 STRATEGY = "ema_cross"  # where a body names none
 BAR_NS = {
     name: minutes * 60_000_000_000
@@ -67,7 +72,9 @@ class ReplayAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
 
     symbol: Symbol
     timeframe: Timeframe = "1h"
-    bars: Annotated[int, Meta(ge=1, le=BARS_MAX, description="lengths of the timeframe, up to the end")] = 50_000
+    bars: Annotated[
+        int, Meta(ge=1, le=BARS_MAX, description="the newest of the timeframe, those without a trade not counted")
+    ] = 50_000
     realistic_mode: Annotated[bool, Meta(description="spread, slippage and commission; else dealing is free")] = False
     config: BacktestConfig = BacktestConfig()
     strategy: Annotated[str, Meta(min_length=1, max_length=128, description="a kind, or a configured one's id")] = (
@@ -136,10 +143,8 @@ async def run_walkforward(house: House, asked: WalkforwardAsked, user: str, key:
         train_days=asked.train_window_days, test_days=asked.test_window_days, step_days=asked.step_size_days
     )
     recording = covering(house.lookups.shelf, asked.symbol, Span())
-    whole, part = recording.whole(), last_bars(recording, Span(), backtest.bars * backtest.bar_ns)
-    first_ns = max(part.first_ns or 0, whole.first_event_ns)
     try:
-        estimated = len(folds(first_ns, whole.last_event_ns + 1, windows))
+        estimated = await _estimated(house, recording, backtest, windows)
     except InvalidInput as error:
         raise _at(error, _camel(error.field or "")) from None
     body = WalkforwardBody(
@@ -147,6 +152,19 @@ async def run_walkforward(house: House, asked: WalkforwardAsked, user: str, key:
     )
     title = f"Walk-forward of {asked.strategy} on {asked.symbol}"
     return await submit(house, user, key, Asked(WALKFORWARD, body, title, prefix="wf_")), estimated
+
+
+async def _estimated(house: House, recording: Recording, body: BacktestBody, windows: Windows) -> int:
+    """How many folds there will be; over many rows by the lengths of the bars alone. Raises InvalidInput."""
+    whole = recording.whole()
+    last_ns = whole.last_event_ns + 1
+    if whole.rows <= COUNTED_ROWS_MAX:
+        wanted = Bars(body.bars, body.bar_ns, number_of(recording, body.symbol))
+        part = await last_bars(house.tape, RecordingReader(house.tape), recording, Span(), wanted)
+        return len(folds(max(part.first_ns or 0, whole.first_event_ns), last_ns, windows))
+    with suppress(InvalidInput):
+        return len(folds(max(last_ns - body.bars * body.bar_ns, whole.first_event_ns), last_ns, windows))
+    return len(folds(whole.first_event_ns, last_ns, windows))
 
 
 def _grid(house: House, asked: WalkforwardAsked, body: BacktestBody) -> tuple[Params, ...]:
@@ -165,8 +183,7 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
     await house.lookups.current(house.tape)
     defaults = (await configuration.current(house, Moment())).value.whole
     recording = covering(house.lookups.shelf, asked.symbol, Span())
-    number = recording.opened.instruments[recording.opened.symbols.index(asked.symbol)]
-    instrument = house.lookups.catalogue.number(number)
+    instrument = house.lookups.catalogue.number(number_of(recording, asked.symbol))
     config, lot = _completed(asked.config, defaults), _lot(instrument)
     wish = SessionWish(
         mode="backtest",

@@ -9,6 +9,7 @@ import msgspec
 from engine.jobs.kind import Kind
 from engine.jobs.montecarlo import drawn_from, simulated
 from engine.jobs.work import Work
+from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.shelf import Recording
 from engine.recordings.stretches import Span, Stretch, covering, first_price, stretch
 from engine.research.metrics.measure import Measurements
@@ -16,7 +17,7 @@ from engine.research.montecarlo import MonteCarlo, MonteCarloWish
 from engine.research.outcome import Outcome, outcome
 from engine.sessions.history import History
 from engine.sessions.plan import SessionWish
-from events.errors import Bug
+from events.errors import Bug, InvalidInput
 from events.facts import SessionSpec
 
 
@@ -26,7 +27,7 @@ class BacktestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     wish: SessionWish
     symbol: str = ""
     span: Span = Span()
-    bars: int = 0  # only the last so many of the span, each `bar_ns` long; 0: all of it
+    bars: int = 0  # only the last so many of the span in which `symbol` traded, each `bar_ns` long; 0: all of it
     bar_ns: int = 0
     stop_distance: float = 0.0  # of the stop loss, quote currency at the first price; 0: as the limits say
     target_distance: float = 0.0
@@ -67,15 +68,30 @@ async def planned(body: BacktestBody, work: Work) -> tuple[SessionWish, Stretch]
     wish = body.wish
     symbol = body.symbol or next(iter(wish.symbols), "")
     recording = await recorded(wish.recording or "", symbol, body.span, work)
-    found = await stretch(work.tape, recording, last_bars(recording, body.span, body.bars * body.bar_ns))
+    found = await stretch(work.tape, recording, await _span(body, recording, symbol, work))
     symbols = wish.symbols or ((body.symbol,) if body.symbol else ())
     if body.stop_distance or body.target_distance:
-        number = recording.opened.instruments[recording.opened.symbols.index(symbol)]
-        wish = with_exits(wish, body, await first_price(work.tape, recording, number, found.first))
+        price = await first_price(work.tape, recording, number_of(recording, symbol), found.first)
+        wish = with_exits(wish, body, price)
     changed = msgspec.structs.replace(
         wish, mode="backtest", recording=recording.id, symbols=symbols, first=found.first, last=found.last
     )
     return changed, found
+
+
+async def _span(body: BacktestBody, recording: Recording, symbol: str, work: Work) -> Span:
+    if not (body.bars and body.bar_ns):
+        return body.span
+    wanted = Bars(body.bars, body.bar_ns, number_of(recording, symbol))
+    return await last_bars(work.tape, work.tools.around.reader, recording, body.span, wanted)
+
+
+def number_of(recording: Recording, symbol: str) -> int:
+    """Number in the catalogue of a symbol of a recording. Raises InvalidInput."""
+    if symbol not in recording.opened.symbols:
+        has = ", ".join(recording.opened.symbols)
+        raise InvalidInput(f"Recording {recording.id} has no {symbol[:64]!r}; it has {has}.", field="symbol")
+    return recording.opened.instruments[recording.opened.symbols.index(symbol)]
 
 
 def with_exits(wish: SessionWish, body: BacktestBody, price: float) -> SessionWish:
@@ -92,15 +108,6 @@ async def recorded(name: str, symbol: str, span: Span, work: Work) -> Recording:
     """The recording of an id, else the one that covers a span of a symbol. Raises InvalidInput, Unknown."""
     shelf = (await work.tools.library()).shelf
     return shelf.find(name) if name else covering(shelf, symbol, span)
-
-
-def last_bars(recording: Recording, span: Span, length_ns: int) -> Span:
-    """The end of a span, `length_ns` long; all of it where that is 0 or longer. Raises Conflict."""
-    if not length_ns:
-        return span
-    whole = recording.whole()
-    behind = min(whole.last_event_ns + 1, span.until_ns or whole.last_event_ns + 1)
-    return Span(max(behind - length_ns, span.first_ns or 0, 0), span.until_ns)
 
 
 def result_of(history: History, found: Stretch, wish: MonteCarloWish | None = None) -> BacktestResult:
