@@ -74,11 +74,18 @@ class SimulatedMarket(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     latency_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 1.0  # receipt after the event
     venue: Symbol = "SIM"
     quote: Annotated[str, msgspec.Meta(min_length=1, max_length=16, pattern=r"^[A-Z0-9]+$")] = "USDT"
+    after_ns: Annotated[int, msgspec.Meta(ge=0, le=DURATION_S_MAX * NS)] = 0  # rows before are left out: given before
+    after_rows: Annotated[int, msgspec.Meta(ge=0)] = 0  # of those at that moment, as many are left out too
 
     @property
     def end_ns(self) -> int:
         """The first moment behind the market."""
         return self.start_ns + self.duration_s * NS
+
+    @property
+    def last_block_ns(self) -> int:
+        """Where the last block begins, from the start."""
+        return (self.duration_s - 1) // self.block_s * self.block_s * NS
 
     @property
     def block_s(self) -> int:
@@ -144,7 +151,7 @@ class SimulatedFeed:
                 for one in market.instruments
             ),
             kinds=("trade", "bid", "ask") if market.quotes else ("trade",),
-            mapping=msgspec.json.encode(market, order="sorted").decode(),
+            mapping=_recipe(market),
         )
 
     def import_id(self) -> str:
@@ -152,10 +159,15 @@ class SimulatedFeed:
         return recipe_id(self.survey().mapping)
 
     def chunks(self, number: NumberOf) -> Iterator[Rows]:
-        """All rows in order; read-only."""
-        numbers = self._numbers(number)
-        for block in range(self._paths.blocks):
-            yield from cut(self._block(block, numbers), CHUNK_ROWS_MAX)
+        """All rows in order, behind those that were given before; read-only."""
+        numbers, market = self._numbers(number), self.market
+        first = market.after_ns // (market.block_s * NS)
+        for block in range(first, self._paths.blocks):
+            rows = self._block(block, numbers)
+            if block == first:
+                before = np.searchsorted(rows["ts_event_ns"], market.start_ns + market.after_ns)
+                rows = rows[before + market.after_rows :]
+            yield from cut(rows, CHUNK_ROWS_MAX)
 
     def rows_between(self, first_ns: int, end_ns: int, number: NumberOf) -> Rows:
         """Rows of event times in [first_ns, end_ns): the same as in bulk, however time is sliced; read-only."""
@@ -182,6 +194,14 @@ class SimulatedFeed:
 
     def _numbers(self, number: NumberOf) -> NDArray[np.int32]:
         return np.array([number(form) for form in self.survey().instruments], np.int32)
+
+
+def _recipe(market: SimulatedMarket) -> str:
+    """The recipe as text; a whole market's says nothing of what was given before."""
+    told = msgspec.to_builtins(market)
+    if not (market.after_ns or market.after_rows):
+        del told["after_ns"], told["after_rows"]
+    return msgspec.json.encode(told, order="sorted").decode()
 
 
 def _between(rows: Rows, first_ns: int, end_ns: int) -> Rows:

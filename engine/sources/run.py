@@ -10,12 +10,14 @@ import structlog
 from engine import catalogue
 from engine.feeds.feed import Feed
 from engine.feeds.hashing import ContentHash
+from engine.feeds.simulated import SimulatedFeed
 from engine.recordings import shelf
 from engine.recordings.reading import rows_of_message
 from engine.recordings.recorder import Recorder
 from engine.recordings.segments import Segments
 from engine.recordings.shelf import Recording, RecordingState
 from engine.sessions.pace import Pace, running_times
+from engine.sources.going_on import gone_on
 from engine.sources.source import Source, feed_of
 from events import codec, subjects
 from events.clock import NS_PER_SECOND, Clock, iso
@@ -48,7 +50,7 @@ class SourceRun:
     async def run(self) -> RecordingCompleted | RecordingAbandoned:
         """Play the source to its end or until `stop`. Raises FeedError, and what the writer raises."""
         await settle(self._tape, self._clock, self.source.id)
-        feed = await asyncio.to_thread(feed_of, self.source, self._clock.now_ns())
+        feed = await self._feed()
         recorder = await self._open(feed)
         self._start_ns = self._clock.monotonic_ns()
         description = feed.survey()
@@ -61,6 +63,17 @@ class SourceRun:
         finally:
             ended = await recorder.complete()
         return ended
+
+    async def _feed(self) -> Feed:
+        """What the source plays; an endless market goes on behind its rows on the tape."""
+        now_ns = self._clock.now_ns()
+        feed = await asyncio.to_thread(feed_of, self.source, now_ns)
+        if not (isinstance(feed, SimulatedFeed) and self.source.market == "endless"):
+            return feed
+        market = await gone_on(self._tape, self.source.id, feed.market, now_ns)
+        if market.after_ns:
+            self._pace.gave(market.start_ns + market.after_ns, now_ns)
+        return SimulatedFeed(market)
 
     async def _play(self, recorder: Recorder, rows: Rows, times_ns: np.ndarray) -> None:
         """Give the rows of a chunk as they fall due."""
