@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from engine.research.sweeping import SweepRow
     from events.facts import SessionSpec
 
-BY = ("return", "drawdown", "realized", "fees", "fills")
+BY = ("return", "sharpe", "drawdown", "realized", "fees", "fills")
 
 
 @click.command(
@@ -95,8 +97,9 @@ async def _sweep(settings: Settings, wish: SessionWish) -> tuple[SessionSpec, li
 
 def best(rows: list[SweepRow], by: str) -> list[SweepRow]:
     """The best first; equal ones in the order of the grid."""
-    keys = {
+    keys: dict[str, Callable[[SweepRow], float]] = {
         "return": lambda row: -row.return_ratio,
+        "sharpe": lambda row: math.inf if row.sharpe_ratio is None else -row.sharpe_ratio,
         "drawdown": lambda row: row.drawdown_ratio,
         "realized": lambda row: -row.realized,
         "fees": lambda row: row.fees,
@@ -110,6 +113,7 @@ def _say(rows: list[SweepRow], names: list[str]) -> None:
         (
             *(f"{row.params[name]:.12g}" for name in names),
             f"{100 * row.return_ratio:.2f} %",
+            "–" if row.sharpe_ratio is None else f"{row.sharpe_ratio:.2f}",
             f"{100 * row.drawdown_ratio:.2f} %",
             f"{row.equity:,.2f}",
             f"{row.fills:,}",
@@ -118,5 +122,5 @@ def _say(rows: list[SweepRow], names: list[str]) -> None:
         )
         for row in rows
     ]
-    columns = (*(f"{name}>" for name in names), "return>", "drawdown>", "equity>", "fills>", "fees>", "hash")
+    columns = (*(f"{name}>" for name in names), "return>", "sharpe>", "drawdown>", "equity>", "fills>", "fees>", "hash")
     say_table(columns, cells)

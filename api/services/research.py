@@ -161,7 +161,7 @@ async def _estimated(house: House, recording: Recording, body: BacktestBody, win
     if whole.rows <= COUNTED_ROWS_MAX:
         wanted = Bars(body.bars, body.bar_ns, number_of(recording, body.symbol))
         part = await last_bars(house.tape, RecordingReader(house.tape), recording, Span(), wanted)
-        return len(folds(max(part.first_ns or 0, whole.first_event_ns), last_ns, windows))
+        return len(folds(max(part.span.first_ns or 0, whole.first_event_ns), last_ns, windows))
     with suppress(InvalidInput):
         return len(folds(max(last_ns - body.bars * body.bar_ns, whole.first_event_ns), last_ns, windows))
     return len(folds(whole.first_event_ns, last_ns, windows))

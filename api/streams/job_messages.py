@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from api.streams.jobs import JobEvent
+from engine.jobs.backtest import BacktestDetail
 from events.clock import iso
 from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
 
@@ -47,19 +48,33 @@ def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
 
 
 def _figures(event: JobEvent) -> dict[str, Any]:
-    """Rows read and to be read, as its session last told; equity as of its newest mark."""
-    ratio, session = event.job.ratio, event.session
+    """Bars read and to be read; equity as of its newest mark."""
+    current, total = _bars(event)
+    session = event.session
     if session is None:
-        return dict.fromkeys(("currentBar", "totalBars", "currentEquity", "currentDrawdown", "tradesExecuted"), 0)
+        nothing = dict.fromkeys(("currentEquity", "currentDrawdown", "tradesExecuted"), 0)
+        return {"currentBar": current, "totalBars": total, **nothing}
     equity = session.cash if session.equity is None else session.equity
     peak = max(event.peak, session.cash, equity)
     return {
-        "currentBar": session.inputs,
-        "totalBars": round(session.inputs / ratio) if ratio else session.inputs,
+        "currentBar": current,
+        "totalBars": total,
         "currentEquity": equity,
         "currentDrawdown": equity / peak - 1 if peak else 0.0,
         "tradesExecuted": session.trades,
     }
+
+
+def _bars(event: JobEvent) -> tuple[int, int]:
+    """Read, and to be read: of the bars that were asked for, else of rows, as its session last told."""
+    ratio, inputs = event.job.ratio, event.session.inputs if event.session else 0
+    try:
+        detail = msgspec.json.decode(event.job.detail, type=BacktestDetail | None)
+    except msgspec.MsgspecError:
+        detail = None
+    if detail is not None and detail.bars:
+        return round(detail.bars * ratio), detail.bars
+    return inputs, round(inputs / ratio) if ratio else inputs
 
 
 def _line(event: JobEvent) -> tuple[str, str]:

@@ -35,6 +35,12 @@ class BacktestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     details: msgspec.Raw = msgspec.Raw(b"null")  # JSON of whoever asked; nothing here reads it
 
 
+class BacktestDetail(msgspec.Struct, frozen=True):
+    """Figures of one that runs, where bars were asked for."""
+
+    bars: int = 0  # that it replays
+
+
 class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     """What it came to. Money in the session's quote currency, ratios as shares of one, times ns UTC."""
 
@@ -83,7 +89,9 @@ async def _span(body: BacktestBody, recording: Recording, symbol: str, work: Wor
     if not (body.bars and body.bar_ns):
         return body.span
     wanted = Bars(body.bars, body.bar_ns, number_of(recording, symbol))
-    return await last_bars(work.tape, work.tools.around.reader, recording, body.span, wanted)
+    ending = await last_bars(work.tape, work.tools.around.reader, recording, body.span, wanted)
+    work.detail = msgspec.Raw(msgspec.json.encode(BacktestDetail(ending.bars)))
+    return ending.span
 
 
 def number_of(recording: Recording, symbol: str) -> int:

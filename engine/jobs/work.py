@@ -56,16 +56,19 @@ class Work:
     def __init__(self, job: Job, tools: Tools, steps: Steps) -> None:
         self.job = job
         self.tools = tools
+        self.detail: msgspec.Raw | None = None  # JSON of the kind's own figures, told with its progress
         self._steps = steps
+        self._doing = job.queued.title
 
     @property
     def tape(self) -> Tape:
         """The tape."""
         return self.tools.around.tape
 
-    async def progress(self, ratio: float, description: str = "", detail: msgspec.Raw | None = None) -> None:
-        """Tell how far the job is, 0 to 1, and what it does; as often as you like, little of it is written."""
-        await self._steps.progress(ratio, description or self.job.queued.title, detail)
+    async def progress(self, ratio: float, description: str = "") -> None:
+        """Tell how far the job is, 0 to 1, and what it does now; as often as you like, little of it is written."""
+        self._doing = description or self._doing
+        await self._steps.progress(ratio, self._doing, self.detail)
 
     def session_name(self, part: str = "") -> str:
         """The id of a session of this job: the job's own, and a part where it has several."""

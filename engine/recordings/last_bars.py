@@ -24,7 +24,14 @@ class Bars(NamedTuple):
     instrument: int
 
 
-async def last_bars(tape: Tape, reader: RecordingReader, recording: Recording, span: Span, wanted: Bars) -> Span:
+class Ending(NamedTuple):
+    """The end of a span, and how many bars it holds."""
+
+    span: Span
+    bars: int
+
+
+async def last_bars(tape: Tape, reader: RecordingReader, recording: Recording, span: Span, wanted: Bars) -> Ending:
     """The end of a span that holds so many bars; all of it where there are fewer. Reads from its end backward.
 
     A bar is a length of time, by the recording's designated time, in which the instrument has a trade or a bar.
@@ -41,12 +48,13 @@ async def last_bars(tape: Tape, reader: RecordingReader, recording: Recording, s
         first = max((behind - max(1, int(lengths)) * wanted.length_ns) // wanted.length_ns * wanted.length_ns, 0)
         numbers = await _numbers(tape, reader, recording, Span(max(first, bottom), behind), wanted)
         if len(numbers) >= missing:
-            return Span(max(int(numbers[-missing]) * wanted.length_ns, bottom), span.until_ns)
+            begin_ns = max(int(numbers[-missing]) * wanted.length_ns, bottom)
+            return Ending(Span(begin_ns, span.until_ns), wanted.bars)
         missing -= len(numbers)
         found += len(numbers)
         looked_ns += behind - first
         behind = first
-    return span
+    return Ending(span, found)
 
 
 async def _numbers(tape: Tape, reader: RecordingReader, recording: Recording, span: Span, wanted: Bars) -> Times:

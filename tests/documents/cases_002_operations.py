@@ -83,7 +83,7 @@ async def _happens(made: World, name: str, end: Fact, kind: str = "backtest") ->
     facts = (
         JobQueued(job=name, kind=kind, body=msgspec.Raw(b"{}"), user="trader", cores=900.0),
         JobClaimed(job=name, worker="far-1", epoch=1),
-        JobProgressed(job=name, epoch=1, ratio=0.5),
+        JobProgressed(job=name, epoch=1, ratio=0.5, detail=msgspec.Raw(b'{"bars":400}')),
         end,
     )
     for number, fact in enumerate(facts):
@@ -102,7 +102,8 @@ async def tells_of_progress(made: World) -> None:
         told = await _until(socket, "job_complete")
     shape = ENTRIES["s2.ws.server.backtest_progress"]["response_shape"]
     assert [misfit for body in told["backtest_progress"] for misfit in misfits(body, shape)] == []
-    assert told["backtest_progress"][0]["data"]["jobId"] == name
+    figures = told["backtest_progress"][0]["data"]
+    assert (figures["jobId"], figures["currentBar"], figures["totalBars"]) == (name, 200, 400)
     assert "far-1" in told["log_entry"][1]["data"]["message"]
     assert told["job_complete"][0]["data"]["status"] == "stopped"
 

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given, settings
 
-from engine.recordings.last_bars import Bars, last_bars
+from engine.recordings.last_bars import Bars, Ending, last_bars
 from engine.recordings.reading import RecordingReader
 from engine.recordings.stretches import Span
 from tests.engine.recordings.test_stretches import recorded, trades
@@ -16,7 +16,7 @@ from tests.engine.recordings.test_stretches import recorded, trades
 HOUR_NS = 3_600_000_000_000
 
 
-async def begin_of(steps: list[int], frame_rows: int, span: Span, count: int, of: int = 1) -> Span:
+async def begin_of(steps: list[int], frame_rows: int, span: Span, count: int, of: int = 1) -> Ending:
     """The span of the last bars of an instrument; every fifth trade is the second one's."""
     rows = trades(steps)
     rows["instrument"][4::5] = 2
@@ -40,10 +40,11 @@ def test_as_many_bars_as_were_asked_for(
     rows["instrument"][4::5] = 2
     times = rows["ts_event_ns"]
     span = Span(None, int(times[-1]) + 1 - cut * HOUR_NS) if cut else Span()
-    found = asyncio.run(begin_of(gaps, frame_rows, span, count, instrument))
+    found, bars = asyncio.run(begin_of(gaps, frame_rows, span, count, instrument))
     assert found.until_ns == span.until_ns
     inside = times[(rows["instrument"] == instrument) & (times < (span.until_ns or times[-1] + 1))]
     hours = np.unique(inside // HOUR_NS)
+    assert bars == min(len(hours), count)
     if len(hours) <= count:
         assert found.first_ns is None or found.first_ns <= (inside[0] if len(inside) else times[0])
     else:
@@ -54,7 +55,7 @@ def test_as_many_bars_as_were_asked_for(
 def test_weeks_of_five_days() -> None:
     """A thousand hours of a market that closes for two days of seven are more than eight weeks, not six."""
     steps = [HOUR_NS if at % 120 else 49 * HOUR_NS for at in range(2_400)]
-    found = asyncio.run(begin_of(steps, 500, Span(), 1_000))
+    found, _ = asyncio.run(begin_of(steps, 500, Span(), 1_000))
     times = trades(steps)["ts_event_ns"]
     assert found.first_ns is not None
     weeks = (times[-1] - found.first_ns) / (7 * 24 * HOUR_NS)
