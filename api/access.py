@@ -125,6 +125,8 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         if handler.opt.get("forbidden") == 401:
             raise Unauthenticated(error.message, code=error.code) from None
         raise
+    if handler.opt.get("changes"):
+        check_same_origin(connection.headers)
     if identity is not None and handler.opt.get("csrf"):
         house.tokens.check_csrf(identity, connection.headers.get("x-csrf-token"))
 
@@ -167,6 +169,17 @@ def check_wall(scope: Scope, headers: Headers, house: House) -> None:
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise UnsupportedMedia(f"The body must be application/json, not {kind[:80] or 'unnamed'}.")
+
+
+def check_same_origin(headers: Headers) -> None:
+    """A GET that changes something: an image or a link of another page asks for it without `Origin`.
+
+    Raises:
+        Forbidden: the browser says that another site's page asks (Fetch Metadata, `Sec-Fetch-Site`).
+    """
+    site = headers.get("sec-fetch-site", "")
+    if site in ("cross-site", "same-site") and "origin" not in headers:
+        raise Forbidden("Another site's page asks for this.", code="BAD_ORIGIN", field="Sec-Fetch-Site")
 
 
 def _has_body(headers: Headers) -> bool:

@@ -136,17 +136,23 @@ class Front:
         self._house.auditing.note_request(str(scope.get("method", "")), path, user, address, send.status)
 
     async def _check(self, scope: Scope, headers: Headers, caller: Caller) -> None:
-        await self._count(scope, caller)
-        check_wall(scope, headers, self._house)
+        await self._pass(scope, headers, caller)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:18]) > self._body_max:
             raise TooLarge(f"The body has {length[:18]} bytes; body_bytes_max is {self._body_max}.")
 
-    async def _count(self, scope: Scope, caller: Caller) -> None:
-        """Count a request; only below `/api/v1` and beyond loopback is it limited. Raises TooMany."""
+    async def _pass(self, scope: Scope, headers: Headers, caller: Caller) -> None:
+        """Stop at the ceiling (beyond loopback), at the wall, and at the limit of the path, below `/api/v1` only.
+
+        What another origin's page sends is no use of whoever's browser shows that page: the wall comes before limits.
+
+        Raises:
+            TooMany: see `Counters.use`. Forbidden, UnsupportedMedia: see `check_wall`.
+        """
         house = self._house
         if not self._open:
             await house.counters.use(house.limits.ceiling, caller.key)
+        check_wall(scope, headers, house)
         limit = house.limits.of(str(scope.get("method", "")), scope["path"])
         if limit is not None:
             await house.counters.use(limit, caller.key)
@@ -197,8 +203,7 @@ class Front:
         try:
             headers = Headers.from_scope(scope)
             caller = find_caller(scope, headers, self._house)
-            await self._count(scope, caller)
-            check_wall(scope, headers, self._house)
+            await self._pass(scope, headers, caller)
             await self._app(scope, receive, send)
         except TapedeckError as error:
             await answer_scope(error, scope, receive, send)

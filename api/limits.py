@@ -89,6 +89,7 @@ class _Share(msgspec.Struct):
 
     until_ns: int
     left: int
+    given: int  # left, and used already
     full: bool = False  # nothing more is to be had before the end
     asking: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
@@ -117,7 +118,9 @@ class Counters:
     def _share(self, limit: Limit, name: str) -> _Share:
         share = self._shares.get(name)
         if share is None or self._clock.now_ns() >= share.until_ns:
-            share = self._shares[name] = _Share(self._clock.now_ns() + limit.seconds * NS_PER_SECOND, limit.free)
+            share = self._shares[name] = _Share(
+                self._clock.now_ns() + limit.seconds * NS_PER_SECOND, limit.free, limit.free
+            )
             if len(self._shares) > KEYS_MAX:
                 self._shares.popitem(last=False)
         self._shares.move_to_end(name)
@@ -136,7 +139,8 @@ class Counters:
                 if limit.guards:
                     raise
                 log.warning("limits_are_counted_alone", limit=limit.name, error=str(error))
-                share.left = limit.count
+                share.left = limit.count - share.given
+                share.given, share.full = limit.count, share.left <= 0
         if share.full:
             wait = max(0.0, (share.until_ns - self._clock.now_ns()) / NS_PER_SECOND)
             raise TooMany(f"More than {limit.count} of {limit.name} in {limit.seconds} s.", retry_after_s=wait)
@@ -157,6 +161,7 @@ class Counters:
             window.used += taken
             if await self._keys.swap(name, msgspec.msgpack.encode(window), held[1] if held else 0) is not None:
                 share.left += taken
+                share.given += taken
                 return
         raise TooMany("Too many at the same moment.", retry_after_s=1.0)
 

@@ -13,7 +13,7 @@ from msgspec import Meta
 from api.access import user_of
 from api.house import House
 from api.reading.asking import TEXT_MAX, SessionId
-from api.services.acting import act
+from api.services.acting import act, check_command
 from api.session_control import Key, done
 from api.session_rows import OrderNumber
 from api.sessions import CommandBody
@@ -57,7 +57,7 @@ async def submit_order(
 ) -> Response[CommandBody]:
     """Submit an order to a running session. Accepted: the session met it; its orders say what became of it."""
     check(data)
-    await house.reader.check_session(session)
+    await check_command(house, user_of(request), session)
     user = user_of(request).user
     how = await act(
         house,
@@ -91,7 +91,7 @@ async def cancel_orders(
 async def _cancel(
     session: str, order: int, request: Request[Any, Any, Any], house: House, key: str | None
 ) -> Response[CommandBody]:
-    await house.reader.check_session(session)
+    await check_command(house, user_of(request), session)
     user = user_of(request).user
     how = await act(house, user, key, lambda made: CancelOrder(key=made, user=user, session=session, order=order))
     return done(CommandBody(session, how.changed), how, house)

@@ -19,7 +19,7 @@ from api.raw_path import slashed
 from api.reading.asking import TEXT_MAX
 from api.reading.reader import Moment, answered, places
 from api.reading.wording import instant, instant_of
-from api.services.acting import IDEMPOTENCY_KEY, Done, Start, act, start
+from api.services.acting import IDEMPOTENCY_KEY, Done, Start, act, check_command, start
 from api.services.configuration import current
 from api.services.prices import SymbolPrice
 from api.services.strategy_items import StrategyItem, items
@@ -193,7 +193,7 @@ async def stop_session(
 ) -> Response[Enveloped[Outcome[StoppedSession]]]:
     """Stop a session; one that is over already is answered the same."""
     user = user_of(request).user
-    await house.reader.check_session(data.session_id)
+    await check_command(house, user_of(request), data.session_id)
     how = await act(house, user, key, lambda made: StopSession(key=made, user=user, session=data.session_id))
     return done(Enveloped(Outcome("session_stopped", StoppedSession(data.session_id))), how, house)
 

@@ -14,7 +14,7 @@ from api.access import user_of
 from api.house import House
 from api.reading.asking import TEXT_MAX, SessionId
 from api.reading.reader import Moment
-from api.services.acting import Start, act, start
+from api.services.acting import Start, act, check_command, start
 from api.services.suspended import found_code
 from api.session_bodies import SESSION, SessionBody, SessionPage
 from api.session_control import Key, done
@@ -157,7 +157,7 @@ async def stop_session(
     key: Key = None,
 ) -> Response[CommandBody]:
     """Stop a session. Working orders are cancelled; positions stay unless they are to be closed."""
-    await house.reader.check_session(session)
+    await check_command(house, user_of(request), session)
     user, close = user_of(request).user, data.close_positions if data else None
     how = await act(
         house, user, key, lambda made: StopSession(key=made, user=user, session=session, close_positions=close)
@@ -174,7 +174,7 @@ async def halt_lane(
     key: Key = None,
 ) -> Response[CommandBody]:
     """No new entries of a strategy on a symbol, or go on. Exits and working orders are left alone."""
-    await house.reader.check_session(session)
+    await check_command(house, user_of(request), session)
     user = user_of(request).user
     how = await act(
         house,
@@ -196,7 +196,7 @@ async def change_code(
     key: Key = None,
 ) -> Response[CommandBody]:
     """Let a suspended session go on, from where it stopped, under the code that is installed now."""
-    await house.reader.check_session(session)
+    await check_command(house, user_of(request), session)
     code_hash = await found_code(house.tape, session, data.code_hash if data else "")
     user = user_of(request).user
     how = await act(

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from api.auth.secret_files import kept_secret
 from events.children import sync_folder, write_private
 from events.errors import InvalidInput, NotAvailable
 
@@ -30,18 +31,12 @@ def master_key(path: Path, env: Mapping[str, str]) -> bytes:
     """The master key of the environment, else of a 0600 file that is made where there is none.
 
     Raises:
-        InvalidInput: it is not 32 bytes; nothing of it is in the message.
+        InvalidInput: it is not 32 bytes, or others may read the file; nothing of it is in the message.
     """
     given = env.get(MASTER_KEY)
     if given is not None:
         return _decoded(given)
-    try:
-        found = path.read_bytes()
-    except FileNotFoundError:
-        found = _made(path)
-    if len(found) != KEY_BYTES:
-        raise InvalidInput(f"{path} does not hold a master key of {KEY_BYTES} bytes.", field=path.name)
-    return found
+    return kept_secret(path, KEY_BYTES)
 
 
 def _decoded(text: str) -> bytes:
@@ -53,21 +48,6 @@ def _decoded(text: str) -> bytes:
         if len(found) == KEY_BYTES:
             return found
     raise InvalidInput(f"{MASTER_KEY} must be {KEY_BYTES} bytes in hex or base64.", field=MASTER_KEY)
-
-
-def _made(path: Path) -> bytes:
-    """A new one, whole or not at all; of several processes the first one's stands."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    write_private(part, secrets.token_bytes(KEY_BYTES))
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        pass
-    finally:
-        part.unlink()
-    sync_folder(path.parent)
-    return path.read_bytes()
 
 
 class Sealed:

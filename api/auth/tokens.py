@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import secrets
 from pathlib import Path
 from typing import Literal
 
 import jwt
 import msgspec
 
+from api.auth.secret_files import kept_secret
 from api.auth.users import Role, User, Users
 from events.clock import NS_PER_SECOND, Clock
 from events.errors import Forbidden, Unauthenticated
@@ -96,12 +95,5 @@ class Tokens:
 
 
 def secret_file(path: Path) -> bytes:
-    """The secret in a 0600 file, made where there is none."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(SECRET_BYTES))
-        return path.read_bytes()
+    """The secret that tokens are signed with. Raises InvalidInput, see `kept_secret`."""
+    return kept_secret(path, SECRET_BYTES)

@@ -17,7 +17,7 @@ from api.orders import NUMBER_MAX, OrderAsked, Price, check
 from api.reading.asking import TEXT_MAX, Symbol, ns_of
 from api.reading.reader import Moment
 from api.reading.wording import instant
-from api.services.acting import act
+from api.services.acting import act, check_command
 from api.session_control import Key, done
 from events.errors import Conflict
 from events.facts import SubmitOrder
@@ -93,7 +93,7 @@ async def submit(
     check(order)
     user = user_of(request).user
     session = data.session_id or await _newest(house, user, data.symbol)
-    await house.reader.check_session(session)
+    await check_command(house, user_of(request), session)
     how = await act(
         house,
         user,

@@ -103,7 +103,7 @@ def provide_asked(
 @get(
     "/api/backtests/stream",
     media_type="text/event-stream",
-    opt=OPEN,
+    opt=OPEN | {"changes": True},
     dependencies={"asked": Provide(provide_asked, sync_to_thread=False)},
 )
 async def stream_backtest(

@@ -8,14 +8,18 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from api.auth.tokens import Identity
+from api.auth.users import Role
 from api.house import House
+from api.reading.reader import Moment
 from engine.research.forking import ForkWish, fork
 from engine.sessions import history as histories
 from engine.sessions.plan import SessionWish, plan
 from events.clock import Clock, iso
-from events.errors import InvalidInput, ReadModelUnavailable
+from events.errors import Forbidden, InvalidInput, ReadModelUnavailable
 from events.facts import Command, SessionSpec, StartSession
 from events.tape import Tape
+from projections.read_models.sessions import spec as session_spec
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_MAX = 128
@@ -57,6 +61,19 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     with contextlib.suppress(ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
     return Done(accepted.session, accepted.changed, last, given, accepted.id)
+
+
+async def check_command(house: House, identity: Identity, session: str) -> None:
+    """Whether a user may send commands to a session: any trader may, but one of a job is its user's, and admins'.
+
+    Raises:
+        InvalidInput, Unknown: see `check_session`.
+        Forbidden: it runs a job of somebody else.
+    """
+    await house.reader.check_session(session)
+    spec = (await house.reader.run(lambda snapshot: session_spec(snapshot, session), Moment())).value
+    if spec.job and identity.user != spec.user and not identity.role.includes(Role.ADMIN):
+        raise Forbidden(f"Session {session} runs a job of somebody else.", code="NOT_YOURS", field="session_id")
 
 
 def key_of_part(key: str | None, part: str) -> str | None:

@@ -57,7 +57,7 @@ async def begin(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
         ReadModelUnavailable: see `_mode_now`. Else as `acting.start`.
     """
     mode = await _mode_now(house)
-    running = SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True)
+    running = SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True, own=True)
     for row in await _sessions(house, running, 1):
         return mode, Done(row.session, False, house.runner.status().visible, key or house.clock.new_id())
     wish = await _default(house, user, mode)
@@ -72,7 +72,8 @@ async def end(house: House, user: str, key: str | None) -> tuple[Mode, list[Done
         OutcomeUnknown, LimitReached: see `act`.
     """
     mode = await _mode_now(house)
-    rows = await _sessions(house, SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True))
+    own = SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True, own=True)
+    rows = await _sessions(house, own)
     stopped = []
     for name in sorted(row.session for row in rows):
         stop = StopSession(key="", user=user, session=name)
@@ -117,12 +118,10 @@ async def _sessions(house: House, wanted: SessionFilter, limit: int = STOPPED_MA
 
 async def _default(house: House, user: str, mode: Mode) -> SessionWish:
     """What the user ran last in this mode, else what is configured. Raises Conflict: there is nothing to run it on."""
-    wanted = SessionFilter(user=user, modes=(mode,), include_research=True)
-    for row in await _sessions(house, wanted):
-        if row.parent is None:
-            started, _ = await history.find(house.tape, row.session)
-            if not (started.spec.job or started.spec.grid):
-                return _as_before(started.spec)
+    wanted = SessionFilter(user=user, modes=(mode,), include_research=True, own=True)
+    for row in await _sessions(house, wanted, 1):
+        started, _ = await history.find(house.tape, row.session)
+        return _as_before(started.spec)
     await house.lookups.current(house.tape)
     return _configured(house.lookups.library(), mode)
 

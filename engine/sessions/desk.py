@@ -173,11 +173,14 @@ class Desk:
         )
 
     def _of_user(self, command: StartSession) -> list[Session]:
-        sessions = (self.sessions[name] for name in self.running)
+        """Sessions of the user and mode that were started by themselves: none of a job, no sweep, no fork."""
+        sessions = (self.sessions[name].spec for name in self.running)
         return [
-            session
-            for session in sessions
-            if session.spec.user == command.user and session.spec.mode == command.spec.mode
+            self.sessions[spec.session]
+            for spec in sessions
+            if spec.user == command.user
+            and spec.mode == command.spec.mode
+            and not (spec.job or spec.grid or spec.parent)
         ]
 
     def _same(self, command: StartSession) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -164,6 +165,7 @@ class NatsServer:
             self._child = subprocess.Popen(
                 [str(configuration.program()), "-c", str(self.folder / CONFIGURATION)],
                 cwd=self.folder,
+                env={name: value for name, value in os.environ.items() if not name.startswith("TAPEDECK_")},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -268,6 +268,7 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     recording: str | None = None
     symbol: str | None = None
     include_research: bool = False
+    own: bool = False  # only what was started by itself: none of a job, no sweep, no fork
 
 
 _JOIN = "sessions s JOIN session_states v ON v.session = s.number"
@@ -350,6 +351,9 @@ def _where(snapshot: Snapshot, filter: SessionFilter) -> Where:
     for column, values in (("s.mode", filter.modes), ("v.state", filter.states)):
         if values:
             where.add(f"{column} IN (SELECT unnest(?))", list(values))
+    if filter.own:
+        where.add("s.parent = '' AND coalesce(s.spec->>'job', '') = ''")
+        where.add("coalesce(json_array_length(s.spec->'grid'), 0) = 0")
     if filter.symbol is not None:
         where.add("contains(s.symbols, ?)", _json(filter.symbol))
     return where

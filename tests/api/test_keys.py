@@ -12,6 +12,7 @@ import pytest
 
 from api.auth.encryption import KEY_BYTES, MASTER_KEY, Sealed, master_key
 from api.auth.keys import ApiKeys, KeyChanges, KeyWish, Secrets, hint
+from api.auth.tokens import secret_file
 from events import codec
 from events.clock import SystemClock
 from events.errors import Conflict, InvalidInput, LimitReached, NotAvailable, Unknown
@@ -165,9 +166,15 @@ def test_the_master_key_is_made_once_or_given(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput) as told:
             master_key(path, {MASTER_KEY: wrong})
         assert "canary" not in str(told.value)
-    path.write_bytes(b"short")
-    with pytest.raises(InvalidInput):
+    path.chmod(0o640)
+    with pytest.raises(InvalidInput, match="can be read by others"):
         master_key(path, {})
+    path.chmod(0o600)
+    path.write_bytes(b"short")
+    with pytest.raises(InvalidInput, match="does not hold 32 bytes"):
+        master_key(path, {})
+    with pytest.raises(InvalidInput, match="does not hold 32 bytes"):
+        secret_file(path)  # what a crash had left half written would sign nothing
 
 
 @pytest.mark.parametrize(

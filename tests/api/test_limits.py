@@ -221,5 +221,15 @@ async def test_while_the_bucket_is_away_reads_go_on_and_logins_do_not() -> None:
     counters, table = Counters(Away(), ManualClock()), limits_of(DOCUMENTED)
     for _ in range(table.read.count):
         await counters.use(table.read, "somebody")
+    with pytest.raises(TooMany):
+        await counters.use(table.read, "somebody")
     with pytest.raises(TapeUnavailable):
         await counters.use(table.login, "somebody")
+
+
+async def test_another_origins_page_uses_up_nobodys_limit(made: World) -> None:
+    """What the wall refuses is not counted for the address that a browser shares with its user's own front end."""
+    for _ in range(LimitsSettings().config_updates_per_minute + 1):
+        refused = await made.client.put("/api/v1/config", json={}, headers={"Origin": "https://evil.example"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "BAD_ORIGIN")
+    assert (await made.client.put("/api/v1/config", json={})).status_code != 429

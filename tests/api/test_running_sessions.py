@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from api.auth.users import change
+from api.services.acting import Start, begin
+from engine.sessions.plan import SessionWish, StrategyWish, plan
 from events import codec, subjects
-from events.facts import SessionVerified
+from events.facts import Command, SessionVerified, UserCreated
 from events.rows import MARKET_DTYPE, MarketKind
 from tests.api.recordings import LIVE, LiveSource
-from tests.api.worlds import World, until_state
+from tests.api.worlds import World, password_hash, until_state
+from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+OTHER = "other"
 RECORDING = "rec_" + "a" * 16
 BACKTEST: dict[str, Any] = {"mode": "backtest", "recording": RECORDING, "strategies": [{"strategy": "ema_cross"}]}
 PAPER: dict[str, Any] = {"mode": "paper", "source": LIVE, "strategies": [{"strategy": "breakout"}]}
@@ -214,3 +221,40 @@ def _ticks(count: int, start: int = 0) -> np.ndarray:
     rows["price"] = np.tile([50_000.0, 3_000.0], count)
     rows["quantity"], rows["kind"], rows["side"] = 10.0, int(MarketKind.TRADE), 1
     return rows
+
+
+async def test_a_session_of_a_job_is_nobodys_default_and_takes_no_commands_of_others(running: World) -> None:
+    """Starts and stops of a user's own sessions leave it alone; another trader may not end it."""
+    house = running.house
+    await change(running.vault, UserCreated(name=OTHER, role="trader", password_hash=password_hash()))
+    await until(lambda: house.users.find(OTHER) is not None)
+    await house.lookups.current(house.tape)
+    wish = SessionWish(mode="paper", source=LIVE, strategies=(StrategyWish(strategy="breakout"),))
+    spec = plan(wish, "exec_of_a_job", "trader", house.lookups.library())
+    await begin(house, msgspec.structs.replace(spec, job="job-1"), None, Start())
+    body = {
+        "session_type": "paper",
+        "symbols": ["BTC_USDT"],
+        "strategy_config": {"strategies": ["pump_v2"]},
+        "config": {"budget": {"global_cap": 1_000, "allocations": {}}},
+    }
+    mine = (await running.post("/sessions/start", body)).json()["data"]["data"]["session_id"]
+    await until_state(running, mine, "running")
+    assert (await running.post("/api/system/mode", {"mode": "paper"})).status_code == 200
+    assert (await running.post("/api/system/start", {})).json()["session_id"] == mine
+    assert (await running.post("/api/system/stop", {})).json()["sessions"] == [mine]
+    for path, told in (
+        ("/sessions/stop", {"session_id": "exec_of_a_job"}),
+        ("/api/sessions/exec_of_a_job/stop", {}),
+        ("/api/sessions/exec_of_a_job/orders", {"symbol": "BTC_USDT", "side": "buy", "quantity": 1.0}),
+    ):
+        refused = await running.post(path, told, OTHER)
+        assert (refused.status_code, refused.json()["error_code"]) == (403, "NOT_YOURS"), path
+    assert [one async for one in _commands(running) if getattr(one, "session", "") == "exec_of_a_job"] == []
+
+
+async def _commands(running: World) -> AsyncIterator[Command]:
+    async for message in running.tape.read(1, subjects=(subjects.COMMANDS,)):
+        body = codec.decode(message.body, message.sequence)
+        assert isinstance(body, Command)
+        yield body

@@ -169,6 +169,10 @@ async def streams_a_backtest(made: World) -> None:
             found.append(await events.next())
         assert found[-1][0] == "complete"
         assert misfits(found[-1][1], ENTRIES["s1.backtests.get"]["response_shape"]) == []
+    last = await made.last()
+    foreign = await made.client.get("/api/backtests/stream", params=query, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (foreign.status_code, foreign.json()["error_code"]) == (403, "BAD_ORIGIN")  # an image of another page
+    assert await made.last() == last
     wrong = await made.client.get("/api/backtests/stream", params=query | {"symbol": "DOGE_USDT"})
     assert (wrong.status_code, wrong.json()["field"]) == (400, "symbol")
     junk = await made.client.get("/api/backtests/stream", params=query | {"params": "{"})
