@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import Any
 
 import msgspec
+import structlog
 from litestar import WebSocket, websocket
 from litestar.di import NamedDependency
+from litestar.exceptions import WebSocketDisconnect
 
-from api.access import beyond_loopback, caller_of, check_access
+from api.access import beyond_loopback, caller_of, check_access, find_caller
 from api.errors import status_of
 from api.house import House
 from api.monitoring.components import status_of as status_of_components
@@ -24,9 +27,12 @@ from events.errors import LimitReached, TapedeckError
 MESSAGE_BYTES_MAX = 16_384
 SEND_SECONDS_MAX = 10.0
 JOB_ID_MAX = 128
+GUARD_SECONDS = 5.0  # how often it is looked whether a client may still listen
 
 # close codes: RFC 6455's, and 4000 + HTTP status for ours
-POLICY, TOO_BIG, TRY_LATER = 1008, 1009, 1013
+POLICY, TOO_BIG, FAILED, TRY_LATER = 1008, 1009, 1011, 1013
+
+log = structlog.get_logger(__name__)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -76,14 +82,18 @@ async def _serve(socket: WebSocket[Any, Any, Any], house: House, registry: Regis
         return
     if beyond_loopback(house) and caller.identity is not None:
         listener.owner = owner_of(caller.identity)
-    look = partial(seen, house, registry)
-    if monitors:
-        listener.offer(_encode({"type": "system_status", "payload": (await look()).status}))
-    house.broadcast.watch(look)
-    tasks = [asyncio.create_task(work) for work in (_hear(socket, listener, house), _tell(socket, listener))]
+    tasks: list[asyncio.Task[None]] = []
     try:
+        look = partial(seen, house, registry)
+        if monitors:
+            listener.offer(_encode({"type": "system_status", "payload": (await look()).status}))
+        house.broadcast.watch(look)
+        works = (_hear(socket, listener, house), _tell(socket, listener), _guard(socket, house))
+        tasks += [asyncio.create_task(work) for work in works]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         await _close(socket, [task.exception() for task in done])
+    except TapedeckError as error:  # the first look
+        await _close(socket, [Close(TRY_LATER, error.code)])
     finally:
         house.broadcast.leave(listener)
         for task in tasks:
@@ -99,10 +109,27 @@ async def seen(house: House, registry: Registry) -> Seen:
 
 
 async def _close(socket: WebSocket[Any, Any, Any], ends: list[BaseException | None]) -> None:
+    """Close for the first reason there is; a client that left needs none."""
     for end in ends:
-        if isinstance(end, Close):
-            await asyncio.wait_for(socket.close(end.code, end.reason), SEND_SECONDS_MAX)
-            return
+        if isinstance(end, WebSocketDisconnect) or end is None:
+            continue
+        if not isinstance(end, Close):
+            log.error("socket_failed", path=socket.scope["path"], exc_info=end)
+            end = Close(FAILED, "internal error")
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect):
+            async with asyncio.timeout(SEND_SECONDS_MAX):
+                await socket.close(end.code, end.reason)
+        return
+
+
+async def _guard(socket: WebSocket[Any, Any, Any], house: House) -> None:
+    """Look now and then whether the client may still listen: its token expires, its user is changed or removed."""
+    while True:
+        await asyncio.sleep(GUARD_SECONDS)
+        try:
+            check_access(find_caller(socket.scope, socket.headers, house), None, house)
+        except TapedeckError as error:
+            raise Close(4000 + status_of(error), error.code) from None
 
 
 async def _hear(socket: WebSocket[Any, Any, Any], listener: Listener, house: House) -> None:
@@ -170,7 +197,7 @@ async def _tell(socket: WebSocket[Any, Any, Any], listener: Listener) -> None:
     while True:
         data = await listener.next()
         if data is None:
-            raise Close(TRY_LATER, "too slow")
+            raise Close(TRY_LATER, listener.why)
         try:
             async with asyncio.timeout(SEND_SECONDS_MAX):  # `wait_for` swallows a cancel that meets its end
                 await socket.send_data(data.decode(), mode="text")

@@ -53,6 +53,7 @@ class Listener:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue(queue_max + 1)
         self._queue_max = queue_max
         self.behind = False
+        self.why = "too slow"  # it ended
         self.subscribed: set[Subscription] = set()
         self.owner: str | None = None  # whose jobs it may hear of; None: everybody's
         self.monitors = False  # it is sent contract 003's events, and no other
@@ -67,10 +68,10 @@ class Listener:
         else:
             self._queue.put_nowait(data)
 
-    def end(self) -> None:
-        """Nothing follows."""
+    def end(self, why: str) -> None:
+        """Nothing follows; the client may come back."""
         if not self.behind:
-            self.behind = True
+            self.behind, self.why = True, why
             self._queue.put_nowait(None)
 
     async def next(self) -> bytes | None:
@@ -114,7 +115,7 @@ class Broadcast:
     def release(self) -> None:
         """End every socket, so that the server can stop."""
         for listener in self._listeners:
-            listener.end()
+            listener.end("the server stops")
 
     def join(self, *, monitors: bool = False) -> Listener:
         """A new client; of `/api/ws/monitor` where it `monitors`. Raises LimitReached."""
@@ -214,6 +215,10 @@ class Broadcast:
                     self.job_told(event)
         finally:
             jobs.leave(feed)
+        if feed.over:  # events were missed: who subscribed is told so, comes back and is told how its jobs are
+            for one in self._listeners:
+                if one.subscribed:
+                    one.end("events of jobs were missed; subscribe again")
 
     def job_told(self, event: JobEvent, only: Listener | None = None, on: str = "") -> None:
         """Send what an event of a job is on each channel, to all who subscribed to it, or to one of them on one."""

@@ -14,9 +14,9 @@ from litestar import Litestar
 class Socket:
     """One connection. `closed` is the code it was closed with, or refused before it was opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, holds: int = 0) -> None:
         self.to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue(holds)
         self.accepted = False
         self.closed: int | None = None
         self.reason = ""
@@ -41,10 +41,13 @@ class Socket:
 
 @asynccontextmanager
 async def connected(
-    app: Litestar, path: str = "/ws", query: str = "", headers: dict[str, str] | None = None
+    app: Litestar, path: str = "/ws", query: str = "", headers: dict[str, str] | None = None, holds: int = 0
 ) -> AsyncIterator[Socket]:
-    """A socket to an application; it is left when the block ends."""
-    socket = Socket()
+    """A socket to an application; it is left when the block ends.
+
+    What it has not received waits here; beyond `holds` messages the sender waits (0: it never does).
+    """
+    socket = Socket(holds)
     given = {"host": "127.0.0.1:8080", **{name.lower(): value for name, value in (headers or {}).items()}}
     scope: Any = {
         "type": "websocket",

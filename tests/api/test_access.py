@@ -333,6 +333,19 @@ async def test_socket_beyond_loopback_asks_for_a_token(beyond: World, kind: str,
         assert socket.closed == code
 
 
+async def test_a_socket_ends_with_its_user(beyond: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is removed while listening hears nothing more."""
+    monkeypatch.setattr("api.sockets.GUARD_SECONDS", 0.05)
+    await change(beyond.vault, UserCreated(name="listener", role="viewer", password_hash=password_hash()))
+    await until(lambda: beyond.house.users.find("listener") is not None)
+    async with connected(beyond.app, query=f"token={beyond.token('listener')}") as socket:
+        await socket.send({"type": "ping"})
+        assert (await socket.receive())["type"] == "pong"
+        await change(beyond.vault, UserRemoved(name="listener"))
+        assert await socket.receive() is None
+        assert (socket.closed, socket.reason) == (4401, "BAD_TOKEN")
+
+
 async def test_socket_on_loopback_needs_none(loopback: World) -> None:
     """On loopback anybody may listen, also with a token that has expired."""
     async with connected(loopback.app, query="token=junk") as socket:

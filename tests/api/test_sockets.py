@@ -1,0 +1,106 @@
+"""Sockets that end: slow clients, missed events, what fails, and tokens that are void."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from api.settings import ApiSettings
+from events.errors import ReadModelUnavailable
+from tests.api.asgi_socket import Socket, connected
+from tests.api.worlds import World, world
+from tests.fixtures.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+QUEUE, CLIENTS = 16, 3
+MONITOR = "/api/ws/monitor"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A house with short queues and few places."""
+    api = ApiSettings(stream_queue_max=QUEUE, stream_clients_max=CLIENTS)
+    async with world(tmp_path_factory.mktemp("sockets"), api=api) as found:
+        yield found
+
+
+async def greeted(socket: Socket) -> None:
+    """The socket is served."""
+    await socket.send({"type": "ping"})
+    assert (await socket.receive())["type"] == "pong"
+
+
+async def ended(socket: Socket) -> tuple[int | None, str]:
+    """How a socket was closed."""
+    while await socket.receive() is not None:
+        pass
+    return socket.closed, socket.reason
+
+
+async def test_a_slow_client_is_dropped_and_nobody_waits_for_it(made: World) -> None:
+    """Its queue is full: it is closed with 1013, and the others have heard every message."""
+    async with connected(made.app, holds=1) as slow, connected(made.app) as quick:
+        for each in (slow, quick):
+            await greeted(each)
+        for number in range(3 * QUEUE):
+            made.house.broadcast.tell("health_alert", {"number": number}, made.clock.now_ns())
+            assert (await quick.receive())["data"] == {"number": number}
+        assert await ended(slow) == (1013, "too slow")
+        await greeted(quick)
+
+
+async def test_a_client_that_takes_nothing_is_let_go(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One message that it does not take for seconds is enough; its place is free again."""
+    monkeypatch.setattr("api.sockets.SEND_SECONDS_MAX", 0.1)
+    async with connected(made.app, holds=1) as stuck:
+        await greeted(stuck)
+        for _ in range(2):
+            made.house.broadcast.tell("health_alert", {}, made.clock.now_ns())
+        await until(lambda: made.house.broadcast.clients == 0)
+
+
+async def test_places_are_bounded_and_come_free(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One client too many is refused; a first look that fails costs no place."""
+
+    async def broken() -> None:
+        raise ReadModelUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("api.sockets.seen", lambda *_: broken())
+        async with connected(made.app, MONITOR) as refused:
+            assert (await ended(refused))[0] == 1013
+    await until(lambda: made.house.broadcast.clients == 0)
+    async with connected(made.app) as one, connected(made.app) as two, connected(made.app) as three:
+        for each in (one, two, three):
+            await greeted(each)
+        async with connected(made.app) as late:
+            assert (await ended(late))[0] == 1013
+    await until(lambda: made.house.broadcast.clients == 0)
+
+
+async def test_missed_events_of_jobs_end_the_sockets_that_want_them(made: World) -> None:
+    """Who subscribed is told, and can come back; others hear on."""
+    async with connected(made.app) as subscribed, connected(made.app) as other:
+        await greeted(other)
+        await subscribed.send({"type": "subscribe", "channel": "backtest", "jobId": "some"})
+        await greeted(subscribed)
+        made.house.jobs.release()
+        assert await ended(subscribed) == (1013, "events of jobs were missed; subscribe again")
+        await greeted(other)
+
+
+async def test_what_nobody_foresaw_ends_a_socket_with_a_code(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is told that it failed here, and not why."""
+
+    async def fail(*_: Any) -> None:
+        raise ValueError("canary")
+
+    monkeypatch.setattr("api.sockets._answer", fail)
+    async with connected(made.app) as socket:
+        await socket.send({"type": "ping"})
+        assert await asyncio.wait_for(ended(socket), 5) == (1011, "internal error")
