@@ -117,7 +117,7 @@ class Runner:
     async def _recover(self) -> bool:
         """Stand where the session stood; False where other code was found and the session is suspended."""
         around, spec = self._around, self.spec
-        self._decider = around.make_decider(spec)
+        self._decider = await asyncio.to_thread(around.make_decider, spec)  # it may compile a user's kernel
         if self._decider.code_hash != self._session.code_hash:
             fact = SessionSuspended(
                 session=spec.session, code_hash=self._session.code_hash, found_hash=self._decider.code_hash

@@ -18,7 +18,7 @@ from events.facts import Place
 from events.tape import Tape
 
 MS = 1_000_000
-BACK_FIRST, BACK_FACTOR = 64, 8  # messages of the tape in which rows of the last moment are looked for
+BACK_FIRST, BACK_FACTOR = 64, 8  # messages of the tape before the last in which rows of its moment are looked for
 
 
 async def gone_on(tape: Tape, source: str, market: SimulatedMarket, now_ns: int) -> SimulatedMarket:
@@ -57,7 +57,7 @@ def _anew(market: SimulatedMarket) -> SimulatedMarket:
 
 async def _rows_at_the_end(tape: Tape, recording: Recording) -> int:
     """How many rows of a recording are of its last moment; looked for from its end, ever further back."""
-    wanted, last, back = (subjects.market(recording.opened.source),), recording.whole().last, BACK_FIRST
+    wanted, last, back = (subjects.market(recording.opened.source),), recording.whole().last, 0
     while True:
         first = max(recording.opened_at, last.sequence - back)
         times = []
@@ -67,4 +67,4 @@ async def _rows_at_the_end(tape: Tape, recording: Recording) -> int:
         same = int(np.count_nonzero(whole == whole[-1]))
         if same < len(whole) or first == recording.opened_at:
             return same
-        back *= BACK_FACTOR
+        back = back * BACK_FACTOR or BACK_FIRST

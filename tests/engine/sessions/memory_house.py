@@ -12,7 +12,7 @@ import numpy as np
 from engine import catalogue
 from engine.catalogue import InstrumentForm
 from engine.feeds.feed import Description, NumberOf
-from engine.loop.decision_loop import loop_for
+from engine.loop.decision_loop import code_hash_for
 from engine.recordings import shelf
 from engine.recordings.importing import Imported, Importer
 from engine.recordings.reading import RecordingReader
@@ -154,7 +154,7 @@ class MemoryHouse:
             await shelf.load(self.tape),
             Sources({one.id: one.symbols for one in self.known.values()}),
             lambda name, params: self.strategies[name].resolve(params),
-            lambda names: loop_for(tuple(sorted(set(names))), self.strategies).code_hash,
+            lambda names: code_hash_for(tuple(sorted(set(names))), self.strategies),
         )
 
     async def plan(self, wish: SessionWish, user: str = "ann") -> SessionSpec:
