@@ -28,10 +28,12 @@ Over = Callable[[str, BaseException | None], bool]
 class Claims:
     """What this process has claimed and works on, by name."""
 
-    def __init__(self, clock: Clock, over: Over, rest_seconds: float) -> None:
+    def __init__(self, clock: Clock, over: Over, rest_seconds: float, doublings_max: int = 0) -> None:
         self._clock = clock
         self._over = over
         self._rest_seconds = rest_seconds
+        self._doublings_max = doublings_max  # of the rest, each time that the same work breaks off again
+        self._breaks: dict[str, int] = {}  # how often in a row
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._rest_until: dict[str, int] = {}  # whose work broke off, ns of the clock's elapsed time
         self.changed = asyncio.Event()  # set when something ended
@@ -67,9 +69,13 @@ class Claims:
         if error is not None:
             log.error("claimed_work_ended", name=name, error=str(error), kind=type(error).__name__)
         if self._over(name, error):
-            self._rest_until[name] = self._clock.monotonic_ns() + round(self._rest_seconds * NS_PER_SECOND)
+            breaks = self._breaks.get(name, 0)
+            seconds = self._rest_seconds * 2 ** min(breaks, self._doublings_max)
+            self._rest_until[name] = self._clock.monotonic_ns() + round(seconds * NS_PER_SECOND)
+            self._breaks[name] = breaks + 1
         else:
             self._rest_until.pop(name, None)
+            self._breaks.pop(name, None)
         self.changed.set()
 
 

@@ -42,6 +42,7 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     alive_seconds: float = 2.0  # how often it shows a sign of life
     look_seconds: float = 1.0  # how often it looks for jobs of workers that are gone
     rest_seconds: float = 2.0  # before it tries a job again whose work broke off
+    doublings_max: int = 4  # of the rest, each time that it breaks off again
 
 
 class JobRunner:
@@ -61,7 +62,11 @@ class JobRunner:
         self._keys = keys
         self._settings = settings
         self.queue = Queue()
-        self._claims = Claims(self._clock, lambda name, error: name in self.queue.open, settings.rest_seconds)
+        self._claims = Claims(
+            self._clock, lambda name, error: name in self.queue.open, settings.rest_seconds, settings.doublings_max
+        )
+        self._broke_off: dict[str, str] = {}  # of open jobs: what their work here broke off for last
+        self._endless: set[str] = set()  # open jobs whose end the tape does not take: our bug, not to be begun again
         self._sign = SignOfLife(
             keys, self._clock, sign_key(settings.worker), describe or _nothing, settings.alive_seconds
         )
@@ -100,8 +105,14 @@ class JobRunner:
             job = self.queue.note(body, message.sequence)
             if job is None:
                 self._tools.sessions.note(body)
-            elif job.state is JobState.STOPPED:
-                self._claims.cancel(job.id)
+            elif job.state in OVER:
+                self._over(job)
+
+    def _over(self, job: Job) -> None:
+        self._broke_off.pop(job.id, None)
+        self._endless.discard(job.id)
+        if job.state is JobState.STOPPED:
+            self._claims.cancel(job.id)
 
     # --- taking part ----------------------------------------------------------------------------------------------
 
@@ -130,7 +141,7 @@ class JobRunner:
                 return
 
     async def _is_free(self, job: Job) -> bool:
-        if job.id in self._claims or self._claims.resting(job.id):
+        if job.id in self._claims or job.id in self._endless or self._claims.resting(job.id):
             return False
         settings = self._settings
         if job.worker != settings.worker and await self._keys.get(sign_key(job.worker)) is not None:
@@ -151,7 +162,7 @@ class JobRunner:
         append = codec.to_append(
             claim,
             subjects.job(job.id),
-            f"{job.id}:claim:{claim.epoch}:{claim.worker}",
+            f"job:{job.id}:{claim.epoch}:claim:{claim.worker}",
             expected=self.queue.last,
             fence=subjects.JOB_FACTS,
         )
@@ -174,11 +185,16 @@ class JobRunner:
                 await self._do(job, steps)
             except FenceLost as error:
                 log.warning("job_is_stale", error=str(error))
+            except OperatingError as error:
+                self._broke_off[job.id] = f"{error.code}: {error}"
+                raise
+            except TapedeckError as error:
+                self._endless.add(job.id)
+                log.exception("job_end_not_written", code=error.code)
 
     async def _do(self, job: Job, steps: Steps) -> None:
         if job.epoch > self._settings.claims_max:
-            times = self._settings.claims_max
-            await steps.failed("GIVEN_UP", f"It was begun {times} times, and its worker ended every time.")
+            await steps.failed("GIVEN_UP", self._why_given_up(job))
             return
         kind = self._kinds.get(job.queued.kind)
         if kind is None:
@@ -196,6 +212,12 @@ class JobRunner:
         except Exception as error:
             log.exception("job_met_a_bug", kind=kind.name)
             await steps.failed("BUG", f"{type(error).__name__}: {error}")
+
+    def _why_given_up(self, job: Job) -> str:
+        begun = f"It was begun {self._settings.claims_max} times"
+        if why := self._broke_off.get(job.id):
+            return f"{begun} and broke off each time; the last time for {why}"
+        return f"{begun}, and its worker ended every time."
 
 
 def sign_key(worker: str) -> str:

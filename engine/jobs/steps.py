@@ -42,7 +42,7 @@ class Steps:
             description=description,
             detail=detail or msgspec.Raw(b"null"),
         )
-        await self._append(fact, f"progress:{self._job.epoch}:{self._number}")
+        await self._append(fact, f"progress:{self._number}")
         self._number += 1
 
     async def completed(self, result: msgspec.Struct) -> None:
@@ -63,7 +63,10 @@ class Steps:
         await self._append(fact, "failed")
 
     async def _append(self, fact: Fact, name: str) -> None:
-        subject = subjects.job(self._job.id)
+        """`job:` tells its message ids from those of the job's session, which may have the job's own id."""
+        job, subject = self._job, subjects.job(self._job.id)
         async with self._lock:
-            append = codec.to_append(fact, subject, f"{self._job.id}:{name}", expected=self._last, fence=subject)
+            append = codec.to_append(
+                fact, subject, f"job:{job.id}:{job.epoch}:{name}", expected=self._last, fence=subject
+            )
             self._last = await self._tape.append(append)

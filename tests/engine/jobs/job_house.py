@@ -60,7 +60,7 @@ class JobHouse(MemoryHouse):
                 progress_seconds=0.0,
                 alive_seconds=0.2,
                 look_seconds=0.02,
-                rest_seconds=0.05,
+                rest_seconds=0.01,
             )
             sessions = JobSessions(tape, self.clock, retry_seconds=0.05)
             tools = Tools(around=self.around(tape), strategies=REGISTRY, library=self.library, sessions=sessions)

@@ -17,11 +17,12 @@ from engine.jobs.work import Work
 from engine.recordings.stretches import Span
 from engine.research.sweeping import SweepRow
 from engine.sessions.plan import StrategyWish
+from events import codec, subjects
 from events.errors import TapeUnavailable
-from events.facts import CommandRefused, SessionEnded
+from events.facts import CommandRefused, SessionEnded, SessionFailed
 from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
 from tests.engine.jobs.job_house import JobHouse, wish
-from tests.engine.sessions.memory_house import walk
+from tests.engine.sessions.memory_house import until, walk
 
 ROWS = 4_000
 BEGIN_NS = 1_700_000_000_000_000_000
@@ -188,7 +189,40 @@ async def test_work_that_breaks_off_is_tried_again_and_given_up_in_the_end(tmp_p
         await house.until_state("b", JobState.FAILED)
     failed = [one for _, one in await house.facts() if isinstance(one, JobFailed)]
     assert [(one.job, one.code) for one in failed] == [("b", "GIVEN_UP")]
+    assert failed[0].message.endswith("the last time for TAPE_UNAVAILABLE: not now")
     assert tries.count("b") == 10
+
+
+async def test_a_job_whose_session_fails_ends_with_the_sessions_reason(tmp_path: Path) -> None:
+    """A backtest whose session fails ends once, under its first claim, with the code and message of the session."""
+    house, recording = await house_of(tmp_path)
+    async with house.worker():
+        await house.submit("bt", BacktestBody(wish=wish(recording, acceleration=1.0)))
+        await house.until_session("bt")
+        fact = SessionFailed(session="bt", code="KERNEL_FAILED", message="row 7")
+        await house.tape.append(codec.to_append(fact, subjects.session_fact("bt", research=True), "bt:failed"))
+        await house.until_state("bt", JobState.FAILED)
+    failed = [one for _, one in await house.facts() if isinstance(one, JobFailed)]
+    assert [(one.epoch, one.code, one.message) for one in failed] == [(1, "KERNEL_FAILED", "row 7")]
+
+
+async def test_a_job_tells_of_itself_beside_its_session(tmp_path: Path) -> None:
+    """A session that has the id of its job tells of its first inputs while the job tells of its progress."""
+    house, recording = await house_of(tmp_path)
+    async with house.worker():
+        await house.submit("bt", BacktestBody(wish=wish(recording, acceleration=1.0)))
+        await house.until_session("bt")
+        told = "a session's first tellings"
+        for number in range(1, 4):
+            other = codec.to_append(JobProgressed(job="x", epoch=1, ratio=0, description=told), "tape.job.x", "x")
+            await house.tape.append(msgspec.structs.replace(other, message_id=f"bt:progress:1:{number}"))
+
+        async def went_on() -> bool:
+            mine = [one for _, one in await house.facts() if isinstance(one, JobProgressed) and one.job == "bt"]
+            return len(mine) > 3
+
+        await until(went_on)
+        assert (await house.queue()).state("bt") is JobState.RUNNING
 
 
 async def test_a_bug_ends_its_job_only(tmp_path: Path) -> None:
