@@ -12,7 +12,8 @@ from msgspec import Meta
 from api.access import caller_of
 from api.house import House
 from api.reading.reader import Moment, answered
-from api.services.portfolio import holdings_of
+from api.services.portfolio import Holding, holdings_of
+from projections.read_models.portfolio import usual
 
 
 class LoginState(msgspec.Struct, frozen=True):
@@ -26,7 +27,7 @@ class LoginState(msgspec.Struct, frozen=True):
 
 
 class HoldingRow(msgspec.Struct, frozen=True):
-    """What one session holds of a symbol. Quantity in base units, below 0 for a short one; money in quote currency."""
+    """What one session holds of a symbol. Quantity in base units, below 0 for a short one; money in `currency`."""
 
     symbol: str
     quantity: float
@@ -36,14 +37,25 @@ class HoldingRow(msgspec.Struct, frozen=True):
     pnl: Annotated[float, Meta(description="before fees")]
     session_id: str
     strategy: str
+    currency: Annotated[str, Meta(description="the instrument's quote currency")]
+
+
+class CurrencyTotal(msgspec.Struct, frozen=True):
+    """All holdings of one quote currency."""
+
+    currency: str
+    total_value: float
+    total_pnl: float
 
 
 class Holdings(msgspec.Struct, frozen=True):
-    """All holdings."""
+    """All holdings. Different currencies are never added up: the totals are of `currency`, `totals` has each."""
 
     holdings: list[HoldingRow]
+    currency: Annotated[str, Meta(description="that of most holdings; empty without one")]
     total_value: float
     total_pnl: float
+    totals: list[CurrencyTotal]
 
 
 @get("/mcp/login", opt={"public": True})
@@ -60,21 +72,30 @@ async def login(request: Request[Any, Any, Any]) -> LoginState:
 async def get_holdings(house: NamedDependency[House], at: NamedDependency[Moment]) -> Response[Holdings]:
     """What the running paper and live sessions hold, at the newest prices of their sources."""
     found = await holdings_of(house, at)
-    rows = [
-        HoldingRow(
-            symbol=one.held.symbol,
-            quantity=one.held.quantity,
-            average_price=one.held.entry_price,
-            last_price=one.price,
-            value=one.held.quantity * one.price,
-            pnl=one.pnl,
-            session_id=one.session,
-            strategy=one.held.strategy,
-        )
-        for one in found.holdings
-    ]
-    body = Holdings(rows, sum(row.value for row in rows), sum(row.pnl for row in rows))
+    rows = [_row(one) for one in found.holdings]
+    chosen = usual(row.currency for row in rows)
+    totals = [_total(name, rows) for name in dict.fromkeys([chosen, *(row.currency for row in rows)])]
+    body = Holdings(rows, chosen, totals[0].total_value, totals[0].total_pnl, totals if rows else [])
     return answered(body, found.sequence, found.epoch)
+
+
+def _row(one: Holding) -> HoldingRow:
+    return HoldingRow(
+        symbol=one.held.symbol,
+        quantity=one.held.quantity,
+        average_price=one.held.entry_price,
+        last_price=one.price,
+        value=one.value,
+        pnl=one.pnl,
+        session_id=one.session,
+        strategy=one.held.strategy,
+        currency=one.currency,
+    )
+
+
+def _total(currency: str, rows: list[HoldingRow]) -> CurrencyTotal:
+    mine = [row for row in rows if row.currency == currency]
+    return CurrencyTotal(currency, sum(row.value for row in mine), sum(row.pnl for row in mine))
 
 
 HANDLERS = [login, get_holdings]

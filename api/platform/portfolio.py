@@ -13,13 +13,20 @@ from msgspec import Meta
 from api.house import House
 from api.reading.reader import Moment, answered
 from api.reading.wording import instant, instant_of
-from api.services.portfolio import Holding, holdings_of
+from api.services.portfolio import Holding, Total, holdings_of, totals
 from projections.duckdb.store import Snapshot
-from projections.read_models.portfolio import daily_values, total
+from projections.read_models.portfolio import daily_values
 
 DAYS_MAX = 3_650
+CURRENCY_MAX = 64
 
 Days = Annotated[int, QueryParameter(ge=1, le=DAYS_MAX, description="of the last days with a value, so many")]
+Currency = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=CURRENCY_MAX, description="whose totals are told; that of most running sessions if not named"
+    ),
+]
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -37,10 +44,11 @@ class Position(msgspec.Struct, frozen=True):
     strategy: str
 
 
-class Portfolio(msgspec.Struct, frozen=True):
-    """All running paper and live sessions as one account, quote currency; percents are 0 where nothing is there."""
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """All running paper and live sessions of one currency as one account; percents are 0 where nothing is there."""
 
-    total_value: float
+    currency: Annotated[str, Meta(description="quote currency of the sessions' instruments")]
+    total_value: Annotated[float, Meta(description="cash, and the positions at their current prices")]
     cash: float
     positions: list[Position]
     daily_pnl: Annotated[float, Meta(description="since midnight UTC of each session's event time")]
@@ -49,40 +57,58 @@ class Portfolio(msgspec.Struct, frozen=True):
     total_pnl_pct: float
 
 
+class Portfolio(Sums, frozen=True, kw_only=True):
+    """What the sessions of one currency come to. Different currencies are never added up."""
+
+    others: Annotated[list[Sums], Meta(description="the same of each other currency")]
+
+
 class Worth(msgspec.Struct, frozen=True):
     """Value at the end of a day, or so far."""
 
     date: str
     value: float
+    currency: str
 
 
 @get("/portfolio")
-async def portfolio(house: NamedDependency[House], at: NamedDependency[Moment]) -> Response[Portfolio]:
-    """What all running sessions are worth, hold and earned. Marked at fills and intervals; positions priced anew."""
+async def portfolio(
+    house: NamedDependency[House], at: NamedDependency[Moment], currency: Currency = None
+) -> Response[Portfolio]:
+    """What all running sessions are worth, hold and earned, by currency. All is at the newest prices."""
     found = await holdings_of(house, at)
-    worth, cash, day, brought = total(found.accounts)
-    body = Portfolio(
-        total_value=worth,
-        cash=cash,
-        positions=[_position(one) for one in found.holdings],
-        daily_pnl=worth - day,
-        daily_pnl_pct=_percent(worth - day, day),
-        total_pnl=worth - brought,
-        total_pnl_pct=_percent(worth - brought, brought),
-    )
+    first, *others = (_sums(one) for one in totals(found.accounts, currency))
+    body = Portfolio(others=others, **msgspec.structs.asdict(first))
     return answered(body, found.sequence, found.epoch)
 
 
 @get("/portfolio/history")
 async def portfolio_history(
-    house: NamedDependency[House], at: NamedDependency[Moment], days: Days = 30
+    house: NamedDependency[House], at: NamedDependency[Moment], days: Days = 30, currency: Currency = None
 ) -> Response[list[Worth]]:
-    """Worth of all running sessions at the end of each day (UTC, event time) on which one was marked; oldest first."""
+    """Worth of all running sessions of a currency at the end of each day (UTC, event time) on which one was marked.
+
+    Oldest first.
+    """
 
     def work(snapshot: Snapshot) -> list[Worth]:
-        return [Worth(instant_of(one.day_ns), one.value) for one in daily_values(snapshot, days)]
+        chosen, values = daily_values(snapshot, days, currency)
+        return [Worth(instant_of(one.day_ns), one.value, chosen) for one in values]
 
     return await house.reader.one(work, at)
+
+
+def _sums(one: Total) -> Sums:
+    return Sums(
+        currency=one.currency,
+        total_value=one.worth,
+        cash=one.cash,
+        positions=[_position(each) for each in one.holdings],
+        daily_pnl=one.worth - one.day,
+        daily_pnl_pct=_percent(one.worth - one.day, one.day),
+        total_pnl=one.worth - one.brought,
+        total_pnl_pct=_percent(one.worth - one.brought, one.brought),
+    )
 
 
 def _position(one: Holding) -> Position:

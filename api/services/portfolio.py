@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from api.house import House
 from api.reading.reader import Moment
 from events.errors import InvalidInput, ReadModelUnavailable
-from projections.duckdb.store import Snapshot
 from projections.market_store import MarketStore
-from projections.read_models.instruments import every
-from projections.read_models.portfolio import Account, accounts
+from projections.read_models.portfolio import Account, accounts, usual
 from projections.read_models.positions import PositionRow
 from projections.read_models.sessions import SessionRow
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 SOURCES_MAX = 32  # asked for prices in one answer; positions of others have the price of their last fill
 
-Prices = dict[tuple[str, str], float]  # by session and symbol, quote currency
+Prices = dict[tuple[str, int | None], dict[int, float]]  # by source and sequence, then by instrument; quote currency
 
 
 class Holding(NamedTuple):
@@ -29,6 +29,12 @@ class Holding(NamedTuple):
     session: str
     held: PositionRow
     price: float
+    currency: str  # of its instrument
+
+    @property
+    def value(self) -> float:
+        """Below 0 for a short one."""
+        return self.held.quantity * self.price
 
     @property
     def pnl(self) -> float:
@@ -36,60 +42,93 @@ class Holding(NamedTuple):
         return self.held.quantity * (self.price - self.held.entry_price)
 
 
+class Priced(NamedTuple):
+    """A running session's account and what it holds at current prices."""
+
+    account: Account
+    holdings: list[Holding]
+
+
+class Total(msgspec.Struct, frozen=True):
+    """All accounts of one currency as one."""
+
+    currency: str
+    cash: float
+    worth: float  # cash, and positions at their current prices
+    day: float  # worth at the start of the day
+    brought: float  # the cash that they began with
+    holdings: list[Holding]
+
+
 class Held(NamedTuple):
     """All accounts and what they hold, as of a sequence."""
 
-    accounts: list[Account]
-    holdings: list[Holding]
+    accounts: list[Priced]
     sequence: int
     epoch: str
+
+    @property
+    def holdings(self) -> list[Holding]:
+        """Of all accounts."""
+        return [one for account in self.accounts for one in account.holdings]
 
 
 async def holdings_of(house: House, at: Moment) -> Held:
     """What all running sessions hold. A price that is not known is that of the position's last fill."""
-    found = await house.reader.run(_read, at)
-    made, numbers = found.value
-    prices = await prices_of(house.market, made, numbers, at.sequence)
-    holdings = [
-        Holding(name, held, prices.get((name, held.symbol), held.last_price))
-        for account in made
-        for name in [account.session.session]
-        for held in account.positions
-    ]
-    return Held(made, holdings, found.sequence, found.epoch)
+    found = await house.reader.run(accounts, at)
+    prices = await _prices(house.market, found.value, at.sequence)
+    return Held([_priced(one, prices, at.sequence) for one in found.value], found.sequence, found.epoch)
 
 
-def _read(snapshot: Snapshot) -> tuple[list[Account], dict[str, int]]:
-    made = accounts(snapshot)
-    return made, {row.symbol: row.number for row in every(snapshot)} if made else {}
+def totals(accounts: Iterable[Priced], chosen: str | None = None) -> list[Total]:
+    """Accounts by currency, one sum each: different currencies are never added up.
 
-
-async def prices_of(market: MarketStore, accounts: list[Account], numbers: dict[str, int], as_of: int | None) -> Prices:
-    """The newest price of what is held, as far as its session has read; what is not known is left out.
-
-    `numbers` are those of the instruments by symbol.
+    The first is the chosen one, also where no session has it; else that of most sessions. There is always a first.
     """
-    found: Prices = {}
-    asked: dict[tuple[str, int | None], dict[int, float]] = {}
+    found = list(accounts)
+    first = usual(one.account.currency for one in found) if chosen is None else chosen
+    names = dict.fromkeys([first, *(one.account.currency for one in found)])
+    return [_total(name, [one for one in found if one.account.currency == name]) for name in names]
+
+
+def _total(currency: str, found: list[Priced]) -> Total:
+    holdings = [one for each in found for one in each.holdings]
+    cash = sum(one.account.cash for one in found)
+    return Total(
+        currency=currency,
+        cash=cash,
+        worth=cash + sum(one.value for one in holdings),
+        day=sum(one.account.day_equity for one in found),
+        brought=sum(one.account.session.cash for one in found),
+        holdings=holdings,
+    )
+
+
+def _priced(account: Account, prices: Prices, as_of: int | None) -> Priced:
+    known = prices.get(_asking(account.session, as_of), {})
+    name = account.session.session
+    holdings = [
+        Holding(name, lot.held, known.get(lot.instrument, lot.held.last_price), account.currency)
+        for lot in account.lots
+    ]
+    return Priced(account, holdings)
+
+
+async def _prices(market: MarketStore, accounts: list[Account], as_of: int | None) -> Prices:
+    """The newest prices of the sources of what is held, as far as its session has read."""
+    asked: Prices = {}
     for account in accounts:
-        if not account.positions:
-            continue
-        asking = (account.session.source, _as_of(account.session, as_of))
-        if asking not in asked and len(asked) < SOURCES_MAX:
+        asking = _asking(account.session, as_of)
+        if account.lots and asking not in asked and len(asked) < SOURCES_MAX:
             asked[asking] = await _newest(market, *asking)
-        known = asked.get(asking, {})
-        for held in account.positions:
-            price = known.get(numbers.get(held.symbol, -1))
-            if price is not None:
-                found[account.session.session, held.symbol] = price
-    return found
+    return asked
 
 
-def _as_of(row: SessionRow, as_of: int | None) -> int | None:
+def _asking(row: SessionRow, as_of: int | None) -> tuple[str, int | None]:
     """A session over a recording is somewhere in it: what lies behind has not happened to it yet."""
     if row.recording is None:
-        return as_of
-    return row.place.sequence if as_of is None else min(row.place.sequence, as_of)
+        return row.source, as_of
+    return row.source, row.place.sequence if as_of is None else min(row.place.sequence, as_of)
 
 
 async def _newest(market: MarketStore, source: str, as_of: int | None) -> dict[int, float]:

@@ -22,7 +22,7 @@ LANES = Table(
 )
 
 
-def lane_rows(session: int, spec: SessionSpec) -> Iterator[tuple[object, ...]]:
+def lane_rows(session: int, spec: SessionSpec) -> Iterator[tuple[int, int, str, str, int]]:
     """Rows of `lanes`: for each strategy as given, for each instrument as given that the strategy runs on.
 
     Behind them one for each instrument without a strategy: that of orders by hand.

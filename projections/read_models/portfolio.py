@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
 
+from events.facts import SessionSpec
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import PAGE_ROWS_MAX, Page, Scope
+from projections.read_models.lanes import lane_rows
 from projections.read_models.positions import PositionRow, positions
-from projections.read_models.sessions import SessionFilter, SessionRow, sessions
+from projections.read_models.sessions import SessionFilter, SessionRow, sessions, spec
 
 DAY_NS = 86_400 * 1_000_000_000
 ALL = Page(limit=PAGE_ROWS_MAX)
 RUNNING = SessionFilter(modes=("paper", "live"), states=("started", "running", "suspended"))
 
 
+class Lot(msgspec.Struct, frozen=True):
+    """What an account holds of one instrument by one strategy."""
+
+    held: PositionRow
+    instrument: int  # its number
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """One running session; quote currency. Before its first mark it is worth its cash."""
+    """One running session, in its own currency. Before its first mark it is worth its cash."""
 
     session: SessionRow
-    equity: float
-    cash: float
+    currency: str  # the quote currency of its instruments
+    cash: float  # at its newest mark: nothing was filled since
     day_equity: float  # at the start of the day (UTC, event time) of its newest mark, or its first cash
-    positions: list[PositionRow]  # open ones
+    lots: list[Lot]  # open ones
 
 
 class DayValue(msgspec.Struct, frozen=True):
-    """What all accounts were worth at the end of a day, or by now."""
+    """What all accounts of one currency were worth at the end of a day, or by now."""
 
     day_ns: int  # its start, UTC
     value: float
+
+
+def currency_of(spec: SessionSpec) -> str:
+    """The quote currency of a session's instruments, of which it has one: what its cash is counted in."""
+    return spec.instruments[0].quote if spec.instruments else ""
+
+
+def usual(currencies: Iterable[str]) -> str:
+    """The currency that most have, the first among equals; empty where there is none."""
+    found = Counter(currencies).most_common(1)
+    return found[0][0] if found else ""
 
 
 def accounts(snapshot: Snapshot) -> list[Account]:
@@ -39,46 +60,48 @@ def accounts(snapshot: Snapshot) -> list[Account]:
     newest = _newest(snapshot, [row.session for row in found])
     made = []
     for row in found:
-        at_ns, equity, cash = newest.get(row.session, (0, row.cash, row.cash))
+        at_ns, cash = newest.get(row.session, (0, row.cash))
         day = _before(snapshot, row.session, at_ns - at_ns % DAY_NS)
-        held = positions(snapshot, Scope(session=row.session), ALL, open_only=True).rows
+        terms = spec(snapshot, row.session)
         made.append(
             Account(
                 session=row,
-                equity=equity,
+                currency=currency_of(terms),
                 cash=cash,
                 day_equity=row.cash if day is None else day,
-                positions=held,
+                lots=_lots(snapshot, terms),
             )
         )
     return made
 
 
-def daily_values(snapshot: Snapshot, days: int) -> list[DayValue]:
-    """Worth of all accounts at the end of each of the last days on which one of them was marked, oldest first.
+def _lots(snapshot: Snapshot, terms: SessionSpec) -> list[Lot]:
+    held = positions(snapshot, Scope(session=terms.session), ALL, open_only=True).rows
+    numbers = {lane: number for _, lane, _, _, number in lane_rows(0, terms)}
+    return [Lot(one, numbers[one.lane]) for one in held]
 
-    A session counts from the day of its first mark on, with its newest mark until then.
+
+def daily_values(snapshot: Snapshot, days: int, currency: str | None = None) -> tuple[str, list[DayValue]]:
+    """Worth of all accounts of a currency at the end of each of the last days on which one of them was marked.
+
+    Oldest first; and the currency, the usual one where none is named. A session counts from the day of its first mark
+    on, with its newest mark until then.
     """
+    names = [row.session for row in sessions(snapshot, RUNNING, ALL).rows]
+    found = {name: currency_of(spec(snapshot, name)) for name in names}
+    chosen = usual(found.values()) if currency is None else currency
+    mine = [name for name in names if found[name] == chosen]
     marks = snapshot.rows(
         f"SELECT session, ts_event_ns // {DAY_NS} AS day, arg_max(equity, ordinal) FROM equity"
         f" WHERE {snapshot.made('equity')} AND session IN (SELECT unnest(?)) GROUP BY ALL ORDER BY day",
-        [list(_names(snapshot, [row.session for row in sessions(snapshot, RUNNING, ALL).rows]))],
+        [list(_names(snapshot, mine))],
     )
     worth: dict[int, float] = {}
     values: dict[int, float] = {}
     for session, day, equity in marks:
         worth[session] = equity
         values[day] = sum(worth.values())
-    return [DayValue(day * DAY_NS, value) for day, value in list(values.items())[-days:]]
-
-
-def total(accounts: Iterable[Account]) -> tuple[float, float, float, float]:
-    """Worth, cash, worth at the start of the day, and the cash that was brought in."""
-    worth = cash = day = brought = 0.0
-    for one in accounts:
-        worth, cash = worth + one.equity, cash + one.cash
-        day, brought = day + one.day_equity, brought + one.session.cash
-    return worth, cash, day, brought
+    return chosen, [DayValue(day * DAY_NS, value) for day, value in list(values.items())[-days:]]
 
 
 def _names(snapshot: Snapshot, sessions: list[str]) -> dict[int, str]:
@@ -86,15 +109,15 @@ def _names(snapshot: Snapshot, sessions: list[str]) -> dict[int, str]:
     return dict(snapshot.rows("SELECT number, session FROM sessions WHERE session IN (SELECT unnest(?))", [sessions]))
 
 
-def _newest(snapshot: Snapshot, sessions: list[str]) -> dict[str, tuple[int, float, float]]:
-    """Event time, equity and cash of the newest mark of each session that has one."""
+def _newest(snapshot: Snapshot, sessions: list[str]) -> dict[str, tuple[int, float]]:
+    """Event time and cash of the newest mark of each session that has one."""
     names = _names(snapshot, sessions)
     rows = snapshot.rows(
-        "SELECT session, arg_max(ts_event_ns, ordinal), arg_max(equity, ordinal), arg_max(cash, ordinal) FROM equity"
+        "SELECT session, arg_max(ts_event_ns, ordinal), arg_max(cash, ordinal) FROM equity"
         f" WHERE {snapshot.made('equity')} AND session IN (SELECT unnest(?)) GROUP BY session",
         [list(names)],
     )
-    return {names[number]: (at_ns, equity, cash) for number, at_ns, equity, cash in rows}
+    return {names[number]: (at_ns, cash) for number, at_ns, cash in rows}
 
 
 def _before(snapshot: Snapshot, session: str, until_ns: int) -> float | None:

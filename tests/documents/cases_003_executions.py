@@ -33,9 +33,10 @@ def trades(prices: list[float], instrument: int, at_ns: int) -> Rows:
 class Desk:
     """A running paper session on a source of its own."""
 
-    def __init__(self, made: World, name: str) -> None:
+    def __init__(self, made: World, name: str, symbol: str = SYMBOL) -> None:
         self.made = made
-        self.source = LiveSource(made.tape, (SYMBOL,), name)
+        self.source = LiveSource(made.tape, (symbol,), name)
+        self.symbol = symbol
         self.name = name
         self.session = ""
 
@@ -43,10 +44,11 @@ class Desk:
         """Start it, with a first price of 100."""
         await self.source.open()
         await self.made.caught_up()
-        found = (await self.made.get(f"/api/instruments?symbol={SYMBOL}")).json()
+        found = (await self.made.get(f"/api/instruments?symbol={self.symbol}")).json()
         self.number = found[0]["id"]
         limits = {"cash": CASH, "global_cap": CASH}
-        body = {"mode": "paper", "source": self.name, "symbols": [SYMBOL], "strategies": [NEVER], "limits": limits}
+        body: dict[str, Any] = {"mode": "paper", "source": self.name, "symbols": [self.symbol], "strategies": [NEVER]}
+        body["limits"] = limits
         answer = await self.made.post("/api/sessions", body)
         assert answer.status_code == 200, answer.text
         self.session = answer.json()["session"]

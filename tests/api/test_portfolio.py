@@ -1,0 +1,93 @@
+"""The portfolio of sessions in several currencies, at prices that move on, of a symbol that two venues list."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from engine import catalogue
+from engine.catalogue import InstrumentForm
+from tests.api.recordings import LiveSource
+from tests.api.worlds import World, world
+from tests.documents.cases_003_executions import CASH, ORDER, START_NS, SYMBOL, Desk, submit
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+YEN = "USDJPY"
+LATER_NS = START_NS + 300 * 1_000_000_000
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A house with an engine and nothing else."""
+    async with world(tmp_path_factory.mktemp("portfolio"), engine=True) as found:
+        yield found
+
+
+async def portfolio(made: World, query: str = "") -> dict[str, Any]:
+    """The portfolio, with everything that is on the tape."""
+    await made.caught_up()
+    found: dict[str, Any] = (await made.get(f"/portfolio{query}")).json()
+    return found
+
+
+def adds_up(found: dict[str, Any]) -> bool:
+    """Whether what is there is cash and positions, and the profit theirs."""
+    signs = {"long": 1.0, "short": -1.0}
+    held = sum(signs[one["side"]] * one["quantity"] * one["current_price"] for one in found["positions"])
+    return bool(found["total_value"] == pytest.approx(found["cash"] + held))
+
+
+async def test_the_portfolio_adds_up_between_two_marks(made: World) -> None:
+    """A second after a mark the price has moved: value, both profits and positions are all of the new price."""
+    desk = Desk(made, "desk_between")
+    await desk.open()
+    assert (await submit(made, ORDER)).status_code == 200
+    (execution,) = await desk.filled(1)
+    for at, price in enumerate((150.0, 160.0)):
+        await desk.give([price], LATER_NS + at * 1_000_000_000)
+    found = await portfolio(made)
+    (held,) = found["positions"]
+    assert held["current_price"] == 160.0
+    assert adds_up(found)
+    wanted = 2 * (160.0 - execution["price"]) - execution["fee"]
+    assert (found["total_pnl"], found["daily_pnl"]) == (pytest.approx(wanted), pytest.approx(wanted))
+    await LiveSource(made.tape, (SYMBOL,), "elsewhere", "ELSEWHERE").open()
+    again = await portfolio(made)
+    assert again == found, "another venue lists the symbol: the price is still that of the session's instrument"
+    (row,) = (await made.get("/mcp/get_holdings")).json()["holdings"]
+    assert (row["last_price"], row["currency"]) == (160.0, "USDT")
+    await desk.close()
+
+
+async def test_currencies_are_not_added_up(made: World) -> None:
+    """Yen and dollars are told apart: in the portfolio, its history and the holdings, each total of one currency."""
+    form = InstrumentForm(symbol=YEN, venue="SIM", asset_type="forex", base="USD", quote="JPY")
+    await catalogue.register(made.tape, [form])
+    dollars, yen = Desk(made, "desk_dollars", "EF_USDT"), Desk(made, "desk_yen", YEN)
+    for desk in (dollars, yen):
+        await desk.open()
+        assert (await submit(made, ORDER | {"symbol": desk.symbol})).status_code == 200
+        await desk.filled(1)
+    found = await portfolio(made)
+    assert (found["currency"], [one["currency"] for one in found["others"]]) == ("USDT", ["JPY"])
+    for one in (found, *found["others"]):
+        assert adds_up(one)
+        assert one["total_value"] == pytest.approx(CASH, rel=0.01)
+        assert len(one["positions"]) == 1
+    turned = await portfolio(made, "?currency=JPY")
+    assert {name: turned[name] for name in found["others"][0]} == found["others"][0]
+    for query, currency in (("", "USDT"), ("?currency=JPY", "JPY")):
+        (day,) = (await made.get(f"/portfolio/history{query}")).json()
+        assert (day["currency"], day["value"]) == (currency, pytest.approx(CASH, rel=0.01))
+    nothing = await portfolio(made, "?currency=EUR")
+    assert (nothing["total_value"], nothing["positions"], len(nothing["others"])) == (0.0, [], 2)
+    held = (await made.get("/mcp/get_holdings")).json()
+    assert [one["currency"] for one in held["holdings"]] == ["USDT", "JPY"]
+    assert {one["currency"] for one in held["totals"]} == {"USDT", "JPY"}
+    assert (held["currency"], held["total_value"]) == ("USDT", pytest.approx(200.0))
+    for desk in (dollars, yen):
+        await desk.close()
