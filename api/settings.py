@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from engine.configuration import environment
 from events.errors import InvalidInput
+from events.misfits import misfit
 
 ENV_PREFIX = "TAPEDECK_"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -233,9 +234,10 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
-        field = str(error).rpartition("`$.")[2].rstrip("`") if "`$." in str(error) else None
-        where = f" in {path}" if path else ""
-        raise InvalidInput(f"Settings{where}: {error}.", field=field, hint="See docs/settings.md.") from None
+        found = misfit(error, Settings, tree, strict=False)
+        where = f"Settings in {path}" if path else "Settings"
+        said = f"{where}: {found.sentence('the file')}"
+        raise InvalidInput(said, field=found.field or None, hint="See docs/settings.md.") from None
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -10,9 +9,9 @@ from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 
 from events.errors import InvalidInput
+from events.misfits import misfit, refusal
 
-_PATH = re.compile(r" - at `([^`]*)`\Z")
-_NAMED = re.compile(r"field `([^`]+)`")
+NAMED_BYTES_MAX = 64 * 1024  # of a body in which the entry of a mapping that is at fault is looked for
 
 
 class StrictRequest(Request[Any, Any, Any]):
@@ -32,17 +31,15 @@ class StrictRequest(Request[Any, Any, Any]):
         try:
             return msgspec.json.decode(body, type=field.raw, strict=True)
         except msgspec.ValidationError as error:
-            raise refused(str(error)) from None
+            raise refusal(misfit(error, field.raw, _plain(body))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise InvalidInput(f"The body is no JSON: {reason[:200]}.", field="body") from None
 
 
-def refused(text: str) -> InvalidInput:
-    """An error of validation with the dotted name of its field."""
-    path = _PATH.search(text)
-    where = path.group(1).removeprefix("$").removeprefix(".") if path else ""
-    message = text[: path.start()] if path else text
-    named = _NAMED.search(message)
-    field = ".".join(part for part in (where, named.group(1) if named else "") if part)
-    return InvalidInput(f"{field or 'body'}: {message}.", field=field[:200] or "body")
+def _plain(body: bytes) -> Any:
+    """A body without types, to name what is wrong in it; None where that is not to be had."""
+    try:
+        return msgspec.json.decode(body) if len(body) <= NAMED_BYTES_MAX else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):  # behind what was refused first
+        return None

@@ -15,6 +15,7 @@ from engine.sessions.plan import GRID_MAX, StrategyWish, check_limits
 from events.clock import from_iso
 from events.errors import InvalidInput
 from events.facts import SessionLimits
+from events.misfits import misfit
 
 Value = float | int | bool
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,7 +69,8 @@ def limits_of(texts: Sequence[str]) -> SessionLimits:
     try:
         limits = msgspec.convert(given, SessionLimits)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"--limit: {error}.", field="--limit") from None
+        told = misfit(error, SessionLimits, given).sentence("it")
+        raise InvalidInput(f"--limit {told}", field="--limit") from None
     check_limits(limits)
     return limits
 

@@ -30,6 +30,7 @@ from events.facts.strategies import (
     StrategyChanges,
     Timeframe,
 )
+from events.misfits import fitted
 from projections.read_models.strategies import strategy
 
 OPEN = {"elsewhere": "trader"}
@@ -165,12 +166,7 @@ def _common(data: NewStrategy | ChangedStrategy) -> dict[str, Any]:
 
 
 def _converted(value: Any, kind: Any, field: str) -> Any:
-    if value is None:
-        return None
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(f"{field}: {error}.", field=field) from None
+    return None if value is None else fitted(value, kind, at=field)
 
 
 def _check_value(name: str, value: Any) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.configuration.sections import Configuration
 from events.errors import InvalidInput
+from events.misfits import misfit
 
 Values = dict[str, Any]  # by dotted key, as JSON holds them
 Wrong = dict[str, list[str]]  # what is wrong with each, by dotted key
@@ -18,7 +19,6 @@ DOCUMENT_BYTES_MAX = 64 * 1024
 WRONG_MAX = 200  # fields that one refusal names
 NAME_MAX = 64  # characters of a name that a refusal repeats
 _NOTHING = object()
-_BOUNDS = (("gt", "greater than"), ("ge", "at least"), ("lt", "less than"), ("le", "at most"))
 
 
 def _types() -> dict[str, Any]:
@@ -88,8 +88,11 @@ def _read_section(section: str, fields: dict[Any, Any], values: Values, wrong: W
             continue
         try:
             values[key] = _plain(msgspec.convert(value, kind))
-        except (msgspec.ValidationError, OverflowError) as error:
-            wrong[key] = [_reason(kind, value, str(error))]
+        except msgspec.ValidationError as error:
+            wrong[key] = [misfit(error, kind, value).capital()]
+            continue
+        except OverflowError as error:
+            wrong[key] = [str(error)]
             continue
         if isinstance(values[key], float) and not math.isfinite(values[key]):
             wrong[key] = ["Must be a finite number"]
@@ -98,22 +101,6 @@ def _read_section(section: str, fields: dict[Any, Any], values: Values, wrong: W
 def _name(key: Any) -> str:
     """A key as a refusal names it; one of YAML may be anything, such as a number of thousands of digits."""
     return key[:NAME_MAX] if isinstance(key, str) else f"({type(key).__name__})"
-
-
-def _reason(kind: Any, value: Any, told: str) -> str:
-    """Why a value cannot be, in words of a reader; as the codec told it where no bound says it better."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return told
-    for meta in getattr(kind, "__metadata__", ()):
-        for name, words in _BOUNDS:
-            bound = getattr(meta, name)
-            if bound is not None and not _holds(name, value, bound):
-                return f"Must be {words} {bound}"
-    return told
-
-
-def _holds(name: str, value: float, bound: float) -> bool:
-    return {"gt": value > bound, "ge": value >= bound, "lt": value < bound, "le": value <= bound}[name]
 
 
 def check_whole(values: Values) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.feeds import zones
 from engine.feeds.errors import BadMapping
+from events.misfits import misfit
 from events.rows import MarketKind
 
 TEXT_MAX = 64  # characters of an option
@@ -61,7 +62,8 @@ def mapping_of(options: dict[str, object]) -> Mapping:
         mapping = msgspec.convert(options, Mapping)
     except msgspec.ValidationError as error:
         known = ", ".join(Mapping.__struct_fields__)
-        raise BadMapping(f"The mapping is wrong: {error}.", field="mapping", hint=f"Options: {known}.") from None
+        told = misfit(error, Mapping, options).sentence("it")
+        raise BadMapping(f"The mapping is wrong: {told}", field="mapping", hint=f"Options: {known}.") from None
     return checked(mapping)
 
 

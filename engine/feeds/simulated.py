@@ -20,6 +20,7 @@ from engine.feeds.hashing import recipe_id
 from engine.feeds.pack import joined
 from engine.feeds.simulated_path import Paths
 from engine.feeds.simulated_rows import block_rows
+from events.misfits import misfit
 from events.rows import MARKET_DTYPE, Rows
 
 NS = 1_000_000_000
@@ -103,7 +104,8 @@ def checked(market: SimulatedMarket) -> SimulatedMarket:
     try:
         msgspec.convert(msgspec.to_builtins(market), SimulatedMarket)
     except msgspec.ValidationError as error:
-        raise BadMapping(f"The simulated market is wrong: {error}.", field="simulated") from None
+        told = misfit(error, SimulatedMarket).sentence("it")
+        raise BadMapping(f"The simulated market is wrong: {told}", field="simulated") from None
     symbols = [one.symbol for one in market.instruments]
     if len(set(symbols)) < len(symbols):
         raise BadMapping("Two instruments of the simulated market have one symbol.", field="simulated.instruments")

@@ -33,6 +33,7 @@ from events.facts import (
     StrategySetting,
     SubmitOrder,
 )
+from events.misfits import fitted
 
 
 class ForkWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,9 +124,6 @@ def _limits(limits: SessionLimits, changes: dict[str, Any]) -> SessionLimits:
         if name not in SessionLimits.__struct_fields__:
             known = ", ".join(SessionLimits.__struct_fields__)
             raise InvalidInput(f"There is no limit {name!r}. Limits: {known}.", field=f"limits.{name}")
-    try:
-        changed = msgspec.convert({**msgspec.to_builtins(limits), **changes}, SessionLimits)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(f"Limits: {error}.", field="limits") from None
+    changed: SessionLimits = fitted({**msgspec.to_builtins(limits), **changes}, SessionLimits, at="limits")
     check_limits(changed)
     return changed

@@ -16,6 +16,7 @@ import numpy as np
 from msgspec import inspect
 
 from events.errors import InvalidInput
+from events.misfits import misfit
 from events.rows import MarketKind, Rows
 
 TRADES = 1 << MarketKind.TRADE
@@ -90,7 +91,9 @@ class Strategy:
         try:
             params = msgspec.convert(dict(values), self.params)
         except msgspec.ValidationError as error:
-            raise InvalidInput(f"Strategy {self.id}: {error}.", field=_field_of(str(error))) from None
+            found = misfit(error, self.params)
+            told = found.sentence("what is given")
+            raise InvalidInput(f"Strategy {self.id}: {told}", field=found.field or None) from None
         return msgspec.structs.asdict(params)
 
     def params_dtype(self) -> np.dtype:
@@ -137,8 +140,3 @@ def _bound(kind: inspect.Type, *names: str) -> float | None:
         if value is not None:
             return float(value)
     return None
-
-
-def _field_of(message: str) -> str | None:
-    found = re.search(r"`\$\.([^`]+)`|field `([^`]+)`", message)
-    return (found.group(1) or found.group(2)) if found else None
