@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from api.cli.asking import grid_of, limits_of, seed_option, session_options, strategies_of, symbol_option
 from api.cli.telling import json_option, note, say, say_json, say_table
@@ -74,10 +73,8 @@ def sweep(settings: Settings, /, recording: str, grid: tuple[str, ...], as_json:
 async def _sweep(settings: Settings, wish: SessionWish) -> tuple[SessionSpec, list[SweepRow], float]:
     from api.cli.opened import opened
     from api.cli.waiting import USER, session_name, start, stopped_with_us, until_over
-    from engine.research.sweeping import SweepRow
+    from engine.research.sweep_table import table
     from engine.sessions.plan import plan
-    from events import codec, subjects
-    from events.facts import ResearchCompleted
 
     async with opened(settings, modes=("backtest",)) as tools:
         spec = plan(wish, session_name(tools.clock, "sweep"), USER, tools.lookups.library())
@@ -87,11 +84,8 @@ async def _sweep(settings: Settings, wish: SessionWish) -> tuple[SessionSpec, li
             _, sequence = await start(tools, spec)
             await until_over(tools, spec, sequence, lambda done, total: None)
         seconds = (tools.clock.monotonic_ns() - began) / 1e9
-        wanted = (subjects.session_fact(spec.session, research=True),)
-        async for message in tools.connection.tape.read(sequence, subjects=wanted):
-            fact = codec.decode(message.body, message.sequence)
-            if isinstance(fact, ResearchCompleted):
-                return spec, msgspec.json.decode(fact.body, type=list[SweepRow]), seconds
+        if rows := await table(tools.connection.tape, spec.session):
+            return spec, rows, seconds
     raise Conflict(f"Sweep {spec.session} was stopped before it had results.", code="STOPPED")
 
 

@@ -57,7 +57,7 @@ async def sweep(body: SweepBody, work: Work) -> SweepResult:
     rows: list[SweepRow] = []
     for first in range(0, len(body.grid), RUNS_HELD_MAX):
         specs.append(await _part(body, wish, work, first))
-        table = msgspec.json.decode(await work.table(specs[-1].session), type=list[SweepRow])
+        table = await work.table(specs[-1].session)
         rows += [msgspec.structs.replace(one, run=first + one.run) for one in table]
     return _result(body, found, specs, rows)
 

@@ -108,8 +108,7 @@ class _Walk:
         wish = self._over(await self._rows(fold.train_ns, fold.test_ns), {})
         spec = await self._work.plan(msgspec.structs.replace(wish, grid=self._body.grid), f"train{at}")
         await self._work.run(spec, share)
-        rows = msgspec.json.decode(await self._work.table(spec.session), type=list[SweepRow])
-        return fittest(rows, self._body.objective)
+        return fittest(await self._work.table(spec.session), self._body.objective)
 
     async def _rows(self, first_ns: int, until_ns: int) -> Stretch:
         recording = await recorded(self._wish.recording or "", "", Span(), self._work)

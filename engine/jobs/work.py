@@ -12,6 +12,8 @@ import msgspec
 from engine.jobs.life import Job
 from engine.jobs.sessions import JobSessions
 from engine.jobs.steps import Steps
+from engine.research.sweep_table import table
+from engine.research.sweeping import SweepRow
 from engine.sessions import history as histories
 from engine.sessions.history import History
 from engine.sessions.plan import Library, SessionWish, plan
@@ -20,7 +22,6 @@ from engine.strategies.strategy import Strategy
 from events import codec, decisions, subjects
 from events.errors import Bug, TapedeckError
 from events.facts import (
-    ResearchCompleted,
     SessionEnded,
     SessionFailed,
     SessionProgressed,
@@ -115,14 +116,12 @@ class Work:
             case _:
                 return isinstance(fact, SessionEnded)
 
-    async def table(self, session: str) -> msgspec.Raw:
-        """The table of an ended sweep, JSON. Raises Bug."""
-        subject = subjects.session_fact(session, research=True)
-        async for message in self.tape.read(1, subjects=(subject,)):
-            fact = codec.decode(message.body, message.sequence)
-            if isinstance(fact, ResearchCompleted):
-                return fact.body
-        raise Bug(f"Session {session} ended without a table.")
+    async def table(self, session: str) -> list[SweepRow]:
+        """The table of an ended sweep. Raises Bug."""
+        found = await table(self.tape, session)
+        if not found:
+            raise Bug(f"Session {session} ended without a table.")
+        return found
 
     async def _follow(self, spec: SessionSpec, ended: asyncio.Event, share: Share) -> None:
         """Until something of the session's life happens; tells how far it is meanwhile."""

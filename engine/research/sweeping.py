@@ -51,6 +51,7 @@ Around = Callable[[], AbstractContextManager[None]]
 Params = dict[str, float | int | bool]
 CHUNK_ROWS_MAX = 262_144
 RUNS_HELD_MAX = 128  # runs at once, some 1.4 MB each: a larger grid reads its rows once for every so many
+TABLE_ROWS_MAX = 500  # of the table in one fact, which has room for rows of 2 KB
 JOB_CORES_MAX = 4  # that a job's sweep keeps busy; one of a command line takes all
 
 
@@ -293,10 +294,10 @@ class SweepRunner:
 
     async def _end(self, sweep: Sweep, rows: list[SweepRow] | None, place: Place) -> None:
         spec = self._session.spec
-        if rows is not None:
-            body = msgspec.Raw(msgspec.json.encode(rows))
+        for first in range(0, len(rows or ()), TABLE_ROWS_MAX):
+            body = msgspec.Raw(msgspec.json.encode((rows or [])[first : first + TABLE_ROWS_MAX]))
             fact = ResearchCompleted(research=spec.session, kind="sweep", body=body)
-            await self._append(fact, f"{spec.session}:results")
+            await self._append(fact, f"{spec.session}:results:{first}")
         await self._append(self._ended(sweep, rows, place), f"{spec.session}:ended")
 
     def _ended(self, sweep: Sweep, rows: list[SweepRow] | None, place: Place) -> SessionEnded:

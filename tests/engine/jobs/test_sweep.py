@@ -16,9 +16,10 @@ from engine.research.montecarlo import MonteCarloWish, of_returns, of_trades
 from engine.research.outcome import outcome
 from engine.research.walkforward import OBJECTIVES
 from engine.sessions.plan import StrategyWish
-from events.facts.jobs import JobCompleted, JobFailed
+from events.facts.jobs import JobClaimed, JobCompleted, JobFailed
 from tests.engine.jobs.job_house import JobHouse, wish
 from tests.engine.jobs.test_walkforward import waves
+from tests.engine.sessions.memory_house import walk
 
 GRID = tuple({"fast": fast, "slow": slow} for fast in (2, 3, 5, 9) for slow in (12, 19))
 
@@ -88,3 +89,27 @@ async def test_a_simulation_draws_what_a_session_decided(tmp_path: Path) -> None
         await house.until_state("mc_none", JobState.FAILED)
     (failed,) = [one for _, one in await house.facts() if isinstance(one, JobFailed)]
     assert "nosuch" in failed.message
+
+
+async def test_a_sweep_whose_worker_ends_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker goes on with the parts that are left: the result is that of a sweep nobody interrupted, once."""
+    monkeypatch.setattr(sweep_kind, "RUNS_HELD_MAX", 2)
+    house = JobHouse(tmp_path)
+    await house.start()
+    recording = (await house.record(walk(60_000))).recording.id
+    grid = tuple({"fast": fast, "slow": 20} for fast in range(2, 10))
+    body = SweepBody(backtest=body_of(recording), grid=grid)
+    async with house.worker("w1"):
+        await house.submit("sw", body, kind="sweep")
+        await house.until_session("sw_part1")
+    assert (await house.queue()).state("sw") is JobState.RUNNING
+    async with house.worker("w2"):
+        found = await completed(house, "sw", SweepResult)
+        await house.submit("again", body, kind="sweep")
+        again = await completed(house, "again", SweepResult)
+    assert isinstance(found, SweepResult)
+    assert isinstance(again, SweepResult)
+    assert (found.best, found.runs) == (again.best, len(grid))
+    sessions = [name for name in await house.sessions() if name.startswith("sw")]
+    assert sessions == ["sw", "sw_part1", "sw_part2", "sw_part3"]
+    assert [one.epoch for _, one in await house.facts() if isinstance(one, JobClaimed) and one.job == "sw"] == [1, 2]

@@ -11,6 +11,7 @@ import pytest
 from engine.research import sweeping
 from engine.research.forking import ForkWish, fork
 from engine.research.outcome import outcome
+from engine.research.sweep_table import table
 from engine.research.verify import verify
 from engine.sessions import history as histories
 from engine.sessions.plan import SessionWish, StrategyWish
@@ -202,6 +203,7 @@ async def test_one_run_of_a_sweep_is_the_backtest_of_its_parameters(
 ) -> None:
     """Every row of a sweep has the hash that a backtest with its parameters has, however many runs are held at once."""
     monkeypatch.setattr(sweeping, "RUNS_HELD_MAX", held)
+    monkeypatch.setattr(sweeping, "TABLE_ROWS_MAX", held)
     recording = (await house.record(walk(10_000))).recording
     grid = ({"fast": 3}, {"fast": 5}, {"fast": 8})
     async with house.host():
@@ -213,15 +215,11 @@ async def test_one_run_of_a_sweep_is_the_backtest_of_its_parameters(
             SessionWish(mode="backtest", recording=recording.id, strategies=EMA, limits=LIMITS)
         )
         backtest = await house.ended(single.session)
-    fact = None
-    async for message in house.tape.read(1, subjects=(subjects.session_fact(sweep.session, research=True),)):
-        if b'"type":"ResearchCompleted"' in message.body:
-            fact = msgspec.json.decode(message.body)
-    assert fact is not None
-    assert [(row["run"], row["params"]["fast"]) for row in fact["body"]] == [(0, 3), (1, 5), (2, 8)]
+    rows = await table(house.tape, sweep.session)
+    assert [(row.run, row.params["fast"]) for row in rows] == [(0, 3), (1, 5), (2, 8)]
     assert backtest.ended is not None
-    assert fact["body"][1]["decision_hash"] == backtest.ended.decision_hash
-    assert fact["body"][1]["equity"] == pytest.approx(outcome(backtest).curve.equity[-1])
+    assert rows[1].decision_hash == backtest.ended.decision_hash
+    assert rows[1].equity == pytest.approx(outcome(backtest).curve.equity[-1])
 
 
 async def test_a_sweep_is_stopped_by_a_command(house: MemoryHouse) -> None:
@@ -242,6 +240,7 @@ async def test_a_sweep_is_stopped_by_a_command(house: MemoryHouse) -> None:
     assert (ended.reason, ended.counts["fill"]) == ("stopped", 0)
     results = subjects.session_fact(sweep.session, research=True)
     assert [one async for one in house.tape.read(1, subjects=(results,)) if b"ResearchCompleted" in one.body] == []
+    assert await table(house.tape, sweep.session) == []
 
 
 async def test_the_desk_replaces_repeats_and_refuses(house: MemoryHouse) -> None:
