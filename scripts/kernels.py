@@ -1,4 +1,4 @@
-"""Compiles the decision loops and kernels ahead of the first session, visibly."""
+"""Compiles the decision loops and archives QuestDB's classes ahead of the first session, visibly."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from scripts.cache import is_stamped, key_of, write_stamp
 from scripts.console import ROOT, Trouble, step
 from scripts.environment import LOCKS, command_path
+from scripts.questdb_jar import JAR_NAME
 
 
 def ensure_kernels(cache: Path) -> None:
@@ -19,8 +20,11 @@ def ensure_kernels(cache: Path) -> None:
     """
     if not (ROOT / "api" / "cli" / "main.py").is_file():
         return
+    market = ROOT / "projections" / "questdb"
     sources = [*(ROOT / "engine").rglob("*.py"), *(ROOT / "events").rglob("*.py"), LOCKS["run"]]
-    key = key_of(sources, platform.python_version(), platform.machine(), str(ROOT))
+    sources += [market / "archive.py", market / "java.py"]
+    has_jar = "with" if (cache / JAR_NAME).is_file() else "without"
+    key = key_of(sources, platform.python_version(), platform.machine(), str(ROOT), has_jar)
     stamp = cache / "stamps" / "kernels"
     if is_stamped(stamp, key):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import platform
@@ -12,8 +13,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from api.cli.telling import progress, say
+from api.cli.telling import note, progress, say
 from api.settings import Settings
+from events.errors import ProcessFailed
 
 PACKAGES = ("numba", "numpy", "llvmlite")
 STAMP = "warm.json"
@@ -32,8 +34,10 @@ class Stamp(msgspec.Struct, frozen=True):
 def warm_up(settings: Settings) -> None:
     """Compile every decision loop ahead of the first session.
 
-    One loop a strategy and one of all. What was compiled before is found again within a second.
+    One loop a strategy and one of all. What was compiled before is found again within a second. QuestDB's classes are
+    archived too, once for its jar and its Java: it starts in half the time from there.
     """
+    _archive(settings)
     given = settings.engine.strategies
     folder = Path(given).expanduser() if given else None
     key = key_of(folder)
@@ -44,6 +48,24 @@ def warm_up(settings: Settings) -> None:
     loops = _compile(folder)
     write_stamp(Stamp(key, loops, _compiled_files()))
     say(f"{loops} decision loops compiled and cached")
+
+
+def _archive(settings: Settings) -> None:
+    from projections.questdb import java
+
+    if settings.market.store != "questdb" or java.cached_jar() is None:
+        return
+    if java.archive_of(java.QuestDbSettings()).is_file():
+        return
+    from projections.questdb import archive
+
+    with progress("archiving QuestDB's classes", ""):
+        try:
+            asyncio.run(archive.make())
+        except ProcessFailed as error:  # it starts without one, as before
+            note(str(error))
+            return
+    say("QuestDB's classes are archived")
 
 
 def _compile(folder: Path | None) -> int:

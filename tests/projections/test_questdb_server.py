@@ -20,9 +20,10 @@ import pytest
 from events import children
 from events.errors import Bug, Conflict, ProcessFailed, ReadModelUnavailable
 from projections.batch import Checkpoint
+from projections.questdb import archive as archive_module
 from projections.questdb import server as server_module
 from projections.questdb.access import Access, Console, access_of
-from projections.questdb.java import JAR_NAME, QuestDbSettings, cached_jar, environment
+from projections.questdb.java import JAR_NAME, QuestDbSettings, archive_of, cached_jar, environment, java_of
 from projections.questdb.server import QuestDbServer, read_access
 from projections.questdb.store import QuestDbMarketStore
 from tests.conftest import ROOT
@@ -310,9 +311,11 @@ asyncio.run(main())
 """
 
 
-def test_it_dies_with_its_owner(tmp_path: Path) -> None:
-    """When the process that started it is killed, the server ends by itself."""
-    command = [sys.executable, "-c", _OWNER, str(tmp_path), settings().jar]
+def test_it_dies_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the process that started it is killed, the server ends by itself; a broken class archive does no harm."""
+    monkeypatch.setenv("TAPEDECK_CACHE_DIR", str(tmp_path))
+    archive_of(settings()).write_bytes(b"no archive" * 1_000)
+    command = [sys.executable, "-c", _OWNER, str(tmp_path / "questdb"), settings().jar]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT) as owner:
         assert owner.stdout is not None
         pid = next(int(line) for line in owner.stdout if line.strip().isdigit())
@@ -320,6 +323,24 @@ def test_it_dies_with_its_owner(tmp_path: Path) -> None:
         owner.kill()
     child.wait(15)
     assert not child.is_running()
+
+
+def test_it_starts_from_the_class_archive(running: Running) -> None:
+    """Where the set-up made the archive, the server's Java has it mapped: nothing was wrong with it."""
+    archive = archive_of(running.server.settings)
+    if not archive.is_file():
+        pytest.skip("QuestDB's classes are not archived: run `make setup`")
+    assert running.server.pid is not None
+    assert str(archive) in Path(f"/proc/{running.server.pid}/maps").read_text()
+
+
+def test_an_archive_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    """No jcmd beside Java, or no process to ask: the error says so, and no half of a file stays."""
+    found = settings()
+    for program in (str(tmp_path / "java"), java_of(found)):
+        with pytest.raises(ProcessFailed, match=r"class archive was not made: .+"):
+            archive_module._dump(program, 2**22 + 1, tmp_path / "some.jsa")
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- small things -------------------------------------------------------------------------------------------------

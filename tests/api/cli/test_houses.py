@@ -17,7 +17,8 @@ import httpx
 import msgspec
 import pytest
 
-from tests.api.cli.children import Child, left_behind
+from tests.api.cli.children import MARK, Child, left_behind
+from tests.api.cli.verbs import Desk
 
 ROOT = Path(__file__).resolve().parents[3]
 ANY_PORT = {"TAPEDECK_API_PORT": "0", "TAPEDECK_ENGINE_WORKERS": "1"}
@@ -26,12 +27,8 @@ SHELL_SECONDS_MAX = 60.0
 
 
 def verb(data: Path, *arguments: str, code: int = 0) -> str:
-    """Run a verb beside a house; its output. Raises AssertionError where it ends otherwise."""
-    child = Child(data, *arguments)
-    try:
-        ended = child.ended()
-    finally:
-        child.close()
+    """Run a verb beside a house, in this process; its output. Raises AssertionError where it ends otherwise."""
+    ended = Desk(data, {"TAPEDECK_MARKET_STORE": "duckdb", MARK: str(data)}).verb(*arguments)
     assert ended.code == code, (arguments, ended)
     return ended.out if code == 0 else ended.err
 
