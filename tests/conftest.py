@@ -15,7 +15,7 @@ QUESTDB_REQUIRED = os.environ.get("TAPEDECK_REQUIRE_QUESTDB", "") not in ("", "0
 # option, default (what CI runs), what it counts
 COUNTS: tuple[tuple[str, int, str], ...] = (
     ("kills", 25, "kills of each kind of process"),
-    ("moments", 0, "moments at which a process is killed at each named point: 0 none, 1 before or after, 2 both"),
+    ("moments", 1, "moments at which a process is killed at each named point: 0 none, 1 before or after, 2 both"),
     ("damages", 30, "cases of damage to the log's files"),
     ("orders", 10_000, "orders over a line that loses every third reply"),
     ("seeds", 50, "seeds of the whole-system simulation"),
