@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from engine.loop import module
 from engine.loop.records import INSTRUMENT_DTYPE, INTENT_DTYPE, INTENTS_MAX, LANE_DTYPE
 from engine.loop.source import inlined
 from engine.strategies.strategy import Strategy
@@ -68,44 +69,66 @@ def signals(said: NDArray[np.void]) -> list[tuple[int, str, float]]:
     ]
 
 
+kernel: Loop
+
+
+def loop(rows: Any, market: Any, lane: Any, state: Any, params: Any, intents: Any, said: Any) -> int:
+    """The kernel over rows, one after the other, on a lane whose orders fill on the next row."""
+    count = 0
+    blank = intents[len(intents) - 1]
+    wanted = lane["position"]
+    for index in range(len(rows)):
+        wrote = kernel(rows[index], market, lane, state, params, intents)  # noqa: F821 - of the module it is put into
+        if wrote < 0 or wrote >= len(intents):
+            return min(-1, -wrote)
+        for place in range(wrote):
+            kind = intents[place]["kind"]
+            if kind <= EXIT:
+                wanted = 1.0 if kind == 1 else (-1.0 if kind == 2 else 0.0)
+            said[count]["row"] = index
+            said[count]["intent"] = intents[place]
+            intents[place] = blank
+            count += 1
+        lane["position"] = wanted
+    return count
+
+
+HEADER = f"""import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+EXIT = {EXIT}
+
+
+def compiled(function):
+    return njit(nogil=True, error_model="numpy")(function)
+
+
+def kept(function):
+    return njit(nogil=True, error_model="numpy", cache=True)(function)
+
+
+"""
+
+
+def _text(strategy: Strategy) -> str:
+    """The kernel with all it calls, as a generated loop has it, and the loop above."""
+    return f"{inlined([strategy.kernel])}\n\n@kept\n{inspect.getsource(loop)}"
+
+
 @cache
 def _compiled(strategy: Strategy) -> Loop:
-    compiled = njit(nogil=True, error_model="numpy")
-    loop: Loop = compiled(_looped(_inlined(strategy, compiled)))
-    return loop
+    """From numba's cache where another process compiled it before."""
+    made: Loop = module._import("driven", HEADER + _text(strategy)).loop
+    return made
 
 
 @cache
 def _plain(strategy: Strategy) -> Loop:
-    return _looped(_inlined(strategy, lambda function: function))
-
-
-def _inlined(strategy: Strategy, compiled: Callable[[Loop], Loop]) -> Loop:
-    """The kernel with all it calls, as a generated loop has it."""
-    names: dict[str, Any] = {"math": math, "np": np, "compiled": compiled}
-    exec(compile(inlined([strategy.kernel]), f"<{strategy.id}>", "exec"), names)
-    kernel: Loop = names["kernel"]
-    return kernel
-
-
-def _looped(kernel: Loop) -> Loop:
-    def loop(rows: Any, market: Any, lane: Any, state: Any, params: Any, intents: Any, said: Any) -> int:
-        count = 0
-        blank = intents[len(intents) - 1]
-        wanted = lane["position"]
-        for index in range(len(rows)):
-            wrote = kernel(rows[index], market, lane, state, params, intents)
-            if wrote < 0 or wrote >= len(intents):
-                return min(-1, -wrote)
-            for place in range(wrote):
-                kind = intents[place]["kind"]
-                if kind <= EXIT:
-                    wanted = 1.0 if kind == 1 else (-1.0 if kind == 2 else 0.0)
-                said[count]["row"] = index
-                said[count]["intent"] = intents[place]
-                intents[place] = blank
-                count += 1
-            lane["position"] = wanted
-        return count
-
-    return loop
+    names: dict[str, Any] = {"math": math, "np": np, "Any": Any, "EXIT": EXIT}
+    names["compiled"] = names["kept"] = lambda function: function
+    exec(compile(_text(strategy), f"<{strategy.id}>", "exec"), names)
+    made: Loop = names["loop"]
+    return made
