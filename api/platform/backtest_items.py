@@ -79,6 +79,11 @@ class BacktestWhole(msgspec.Struct, frozen=True, kw_only=True):
     end_date: str | None
     created_at: str | None
     initial_capital: float
+    params: Annotated[
+        dict[str, float | int | bool],
+        Meta(description="of the strategy, those of a configured one as it was when this was asked for"),
+    ]
+    recording: str | UnsetType = UNSET
     progress: float
     description: str
     performance: WholePerformance | UnsetType = UNSET
@@ -134,10 +139,13 @@ def _item(row: JobRow) -> BacktestItem:
 
 def whole(row: JobRow) -> BacktestWhole:
     """One backtest, wherever it is in its life. Raises Undecodable."""
+    body = asked_of(row, BacktestBody)
     common = {
         **_common(row),
         "status": STATUSES.get(row.state, row.state),
-        "initial_capital": asked_of(row, BacktestBody).wish.limits.cash,
+        "initial_capital": body.wish.limits.cash,
+        "params": {name: value for one in body.wish.strategies for name, value in one.params.items()},
+        "recording": body.wish.recording or UNSET,
         "progress": row.ratio,
         "description": row.description,
     }
@@ -166,7 +174,7 @@ def _common(row: JobRow) -> dict[str, Any]:
     until = body.span.until_ns if body.span.until_ns is not None else result.last_ns if result else 0
     return {
         "id": row.job,
-        "strategy": ", ".join(one.strategy for one in body.wish.strategies),
+        "strategy": ", ".join(one.configured or one.strategy for one in body.wish.strategies),
         "symbol": ", ".join(symbols or (result.symbols if result else ())),
         "start_date": instant(first),
         "end_date": instant(until),

@@ -14,7 +14,7 @@ from api.services.acting import Done
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
 from engine.recordings.stretches import Span, covering
-from engine.sessions.plan import Library, SessionWish, StrategyWish, plan
+from engine.sessions.plan import LIMIT_BOUNDS, Library, SessionWish, StrategyWish, configured_wishes, plan
 from events.errors import InvalidInput, Unknown
 from events.facts import SessionLimits
 
@@ -51,7 +51,14 @@ ACCOUNT: dict[str, tuple[str, float]] = {
     "trailing_stop_pct": ("trailing_ratio", 1.0),
 }
 # where an error of the plan lies in this body
-FIELDS = {"strategies": "strategy", "strategy_config.strategies": "strategy", "symbols": "symbol"}
+FIELDS = {
+    "strategy_config.strategies": "strategy",
+    "symbols": "symbol",
+    "config.initial_cash": "initial_capital",
+    "config.budget.global_cap": "initial_capital",
+} | {
+    field: f"params.{name}" for name, (limit, _) in ACCOUNT.items() for own, _, _, field in LIMIT_BOUNDS if own == limit
+}
 
 
 async def run(house: House, asked: BacktestAsked, user: str, key: str | None) -> Done:
@@ -61,8 +68,7 @@ async def run(house: House, asked: BacktestAsked, user: str, key: str | None) ->
         InvalidInput: with the field at fault; of a range, what is recorded. LimitReached: too many jobs wait.
     """
     await house.lookups.current(house.tape)
-    body = body_of(asked)
-    check(body, house.lookups.library())
+    body = fixed(body_of(asked), house.lookups.library())
     title = f"Running backtest for {asked.symbol}..."
     return await submit(house, user, key, Asked(KIND, body, title))
 
@@ -81,20 +87,30 @@ def body_of(asked: BacktestAsked) -> BacktestBody:
     return BacktestBody(wish=wish, symbol=asked.symbol, span=Span(first, until))
 
 
-def check(body: BacktestBody, library: Library) -> None:
-    """Whether it can be planned as of now. Raises InvalidInput with the contract's name of the field."""
+def fixed(body: BacktestBody, library: Library) -> BacktestBody:
+    """The job with all that is looked up, as of now: what is imported or configured later does not change it.
+
+    Raises:
+        InvalidInput: it cannot be planned; with the contract's name of the field.
+    """
     recording = covering(library.shelf, body.symbol, body.span)
+    strategies = configured_wishes(body.wish.strategies, body.wish.mode, library)
+    wish = msgspec.structs.replace(body.wish, recording=recording.id, strategies=strategies)
     try:
-        plan(msgspec.structs.replace(body.wish, recording=recording.id), "check", "check", library)
+        plan(wish, "check", "check", library)
     except Unknown as error:
         raise InvalidInput(error.message, field=_field(error.field), hint=error.hint) from None
     except InvalidInput as error:
         raise InvalidInput(error.message, code=error.code, field=_field(error.field), hint=error.hint) from None
+    return msgspec.structs.replace(body, wish=wish)
 
 
 def _field(field: str | None) -> str:
+    """The name in this body of a field that the plan names."""
     known = FIELDS.get(field or "", field or "strategy")
-    return known if known in BacktestAsked.__struct_fields__ or "." in known else f"params.{known}"
+    if known in BacktestAsked.__struct_fields__ or known.startswith("params."):
+        return known
+    return "strategy" if known.split(".")[0] in ("strategies", "config", "limits") else f"params.{known}"
 
 
 def _limits(capital: float, account: dict[str, float]) -> SessionLimits:

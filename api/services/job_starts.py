@@ -10,7 +10,7 @@ from msgspec import Meta
 from api.house import House
 from api.reading.reader import Moment
 from api.services.acting import Done
-from api.services.backtests import BacktestAsked, body_of, check
+from api.services.backtests import BacktestAsked, body_of, fixed
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
 from engine.jobs.montecarlo import MonteCarloBody
@@ -70,7 +70,7 @@ def _tried(house: House, asked: SweepAsked) -> tuple[BacktestBody, tuple[Params,
     body, library = body_of(asked), house.lookups.library()
     (only,) = configured_wishes(body.wish.strategies, "backtest", library)
     if only.strategy not in house.lookups.registry:
-        check(body, library)
+        fixed(body, library)
     try:
         whole = grid(house.lookups.registry[only.strategy], only.params, asked.grid, GRID_MAX)
     except InvalidInput as error:
@@ -78,8 +78,7 @@ def _tried(house: House, asked: SweepAsked) -> tuple[BacktestBody, tuple[Params,
     rows = tuple({name: row[name] for name in asked.grid} for row in whole)
     first = msgspec.structs.replace(only, params={**only.params, **rows[0]})
     pinned = msgspec.structs.replace(body, wish=msgspec.structs.replace(body.wish, strategies=(first,)))
-    check(pinned, library)
-    return pinned, rows
+    return fixed(pinned, library), rows
 
 
 async def run_montecarlo(house: House, asked: MonteCarloAsked, user: str, key: str | None) -> Done:

@@ -12,7 +12,7 @@ from api.house import House
 from api.reading.reader import Moment
 from api.services import configuration
 from api.services.acting import Done
-from api.services.backtests import KIND, check
+from api.services.backtests import KIND, fixed
 from api.services.job_results import read
 from api.services.jobs import Asked, submit
 from api.services.learning import Symbol, Timeframe
@@ -142,7 +142,7 @@ async def run_walkforward(house: House, asked: WalkforwardAsked, user: str, key:
     windows = Windows(
         train_days=asked.train_window_days, test_days=asked.test_window_days, step_days=asked.step_size_days
     )
-    recording = covering(house.lookups.shelf, asked.symbol, Span())
+    recording = house.lookups.shelf.find(backtest.wish.recording or "")
     try:
         estimated = await _estimated(house, recording, backtest, windows)
     except InvalidInput as error:
@@ -203,8 +203,7 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
         target_distance=(config.take_profit_pips or 0.0) * pip,
         details=msgspec.Raw(msgspec.json.encode(details)),
     )
-    check(body, house.lookups.library())
-    return body
+    return fixed(body, house.lookups.library())
 
 
 def _completed(config: BacktestConfig, defaults: Configuration) -> BacktestConfig:

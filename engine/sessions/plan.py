@@ -296,6 +296,8 @@ def configured_wishes(
 ) -> tuple[StrategyWish, ...]:
     """Configured strategies as the kind that they are, with their parameters under those that the wish names.
 
+    What was resolved once stays as it is.
+
     Raises:
         Conflict: one of them is not active, and the session is to trade a market of now.
     """
@@ -303,7 +305,7 @@ def configured_wishes(
 
 
 def _configured_wish(one: StrategyWish, mode: SessionMode, found: ConfiguredStrategy | None) -> StrategyWish:
-    if found is None:
+    if found is None or one.configured:
         return one
     if mode in ("paper", "live") and not found.active:
         raise Conflict(

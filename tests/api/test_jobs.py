@@ -18,7 +18,7 @@ from events import codec, subjects
 from events.clock import iso
 from events.errors import InvalidInput
 from events.facts.jobs import JobClaimed, JobCompleted, JobQueued
-from tests.api.recordings import simulated_recording
+from tests.api.recordings import MARKET, simulated_recording
 from tests.api.sse import listening
 from tests.api.worlds import World, until_state, world
 
@@ -195,3 +195,37 @@ async def test_a_listener_that_does_not_keep_up_is_let_go(made: World) -> None:
     assert await slow.next(0.1) is None
     feed.leave(slow)
     assert feed.clients == 0
+
+
+async def test_what_a_job_runs_is_fixed_when_it_is_asked_for(made: World) -> None:
+    """A strategy that is changed and removed, and an import, while the job waits: it runs what was asked for."""
+    busy = [await begin(made, acceleration=1.0) for _ in range(2)]
+    for name in busy:
+        await until(made, name, "running")
+    form = {"name": "Fixed", "type": "ema_cross", "params": {"symbols": ["BTC_USDT"], "fast": 7, "slow": 21}}
+    configured = (await made.post("/api/strategies/", form)).json()["id"]
+    whole = made.house.lookups.shelf.find(RECORDING).whole()
+    wanted = {
+        "strategy": configured,
+        "symbol": "BTC_USDT",
+        "start_date": iso(whole.first_event_ns),
+        "end_date": iso(whole.last_event_ns + 1_000),
+    }
+    receipt = (await made.post("/api/backtests/run", wanted)).json()
+    assert (receipt["status"], receipt["queue_position"]) == ("queued", 1)
+    name = receipt["backtest_id"]
+    changed = {"params": {**form["params"], "fast": 3}}  # type: ignore[dict-item]
+    headers = {**made.bearer("trader", csrf=True), "Content-Type": "application/json"}
+    path = f"/api/strategies/{configured}"
+    assert (await made.client.put(path, content=msgspec.json.encode(changed), headers=headers)).status_code == 200
+    assert (await made.client.delete(path, headers=headers)).status_code == 200
+    newer = await simulated_recording(made.tape, msgspec.structs.replace(MARKET, seed=8), "e" * 32)
+    assert newer != RECORDING
+    for other in busy:
+        await made.post(f"/api/jobs/{other}/stop")
+    assert (await until(made, name, "completed", "failed"))["job"]["error_message"] == ""
+    shown = (await made.get(f"/api/backtests/{name}")).json()
+    assert (shown["strategy"], shown["params"], shown["recording"]) == (configured, {"fast": 7, "slow": 21}, RECORDING)
+    spec = (await made.get(f"/api/sessions/{name}")).json()["spec"]
+    assert spec["strategies"][0]["params"].items() >= shown["params"].items()
+    assert (spec["strategies"][0]["configured"], spec["input"]["recording"]) == (configured, RECORDING)
