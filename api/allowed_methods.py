@@ -1,4 +1,4 @@
-"""The `Allow` of an answer to OPTIONS: every method of the path.
+"""The `Allow` of an answer to OPTIONS: every method of the path, and HEAD where there is GET.
 
 Litestar makes its own answer when the first handler of a path is registered, and keeps it when others join.
 """
@@ -15,7 +15,7 @@ _ALLOW = b"allow"
 def methods_by_path(app: Litestar) -> dict[str, bytes]:
     """The value of `Allow` by the path of a route."""
     return {
-        route.path_format: ", ".join(sorted(route.methods)).encode()
+        route.path_format: ", ".join(sorted(route.methods | ({"HEAD"} if "GET" in route.methods else set()))).encode()
         for route in app.routes
         if isinstance(route, HTTPRoute)
     }

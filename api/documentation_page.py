@@ -25,7 +25,8 @@ INTRODUCTION = f"""# API
 One application on one port: `http://127.0.0.1:8080` unless the [settings](settings.md) say otherwise. `/docs`
 describes every route with its fields and lets you try it, `/docs/openapi.json` is the same for programs. Bodies are
 JSON in UTF-8; a request with a body says `Content-Type: application/json`. Times are ISO 8601 in UTC, numbers plain;
-a number that does not exist (the Sharpe ratio of a constant series) is null, with the reason beside it.
+a number that does not exist (the Sharpe ratio of a constant series) is null, with the reason beside it. HEAD answers
+on every route that has GET, without a body.
 
 ## Who may
 

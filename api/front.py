@@ -14,6 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import Caller, beyond_loopback, check_wall, find_caller
+from api.bare import Bare
 from api.errors import answer_scope
 from api.house import House
 from api.masking import masked_path, masked_query
@@ -91,8 +92,12 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             headers = Headers.from_scope(scope)
+            method = scope["method"]
+            if method == "HEAD":
+                bare = Bare(send, receive)
+                scope["method"], receive, send = "GET", bare.receive, bare.send
             extra = (*self._shared_with(headers.get("origin")), (_REQUEST, request_id(scope).encode()))
-            await self._http(scope, receive, Watched(send, extra), headers)
+            await self._http(scope, receive, Watched(send, extra), (method, headers))
         else:
             await self._websocket(scope, receive, send)
 
@@ -102,7 +107,8 @@ class Front:
             return ()
         return ((b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin"), _EXPOSE)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Watched, headers: Headers) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: Watched, asked: tuple[Any, Headers]) -> None:
+        method, headers = asked
         began = self._house.clock.monotonic_ns()
         try:
             caller = find_caller(scope, headers, self._house)
@@ -115,6 +121,7 @@ class Front:
         except TapedeckError as error:
             await answer_scope(error, scope, receive, send)
         finally:
+            scope["method"] = method  # type: ignore[typeddict-unknown-key]
             self._log(scope, send, began)
             self._note(scope, send, began)
             self._audit(scope, send)

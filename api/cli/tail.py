@@ -24,7 +24,13 @@ QUEUE_MAX = 1_000  # messages waiting to be printed
 @click.option("--session", help="Only this session: its facts, decisions and commands.")
 @click.option("--kind", "kinds", multiple=True, help="Only this fact type or row kind (fill, SessionEnded, market).")
 @click.option("--symbol", help="Only messages with rows of this instrument.")
-@click.option("--from", "first", type=click.IntRange(min=1), metavar="SEQUENCE", help="Begin at this sequence.")
+@click.option(
+    "--from",
+    "first",
+    type=click.IntRange(min=1),
+    metavar="SEQUENCE",
+    help="Begin here, at most at the next one.",
+)
 @click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many messages.")
 @click.option("--no-follow", is_flag=True, help="End at the end of the tape.")
 @json_option
@@ -46,7 +52,7 @@ async def _tail(
 
     async with reached(settings) as line:
         wanted = await _filter(line, options)
-        begin = first or max(1, (await line.tape.info()).last - BEFORE + 1)
+        begin = _begin(first, (await line.tape.info()).last)
         printer = _Printer(wanted, count, as_json)
         if options["no_follow"]:
             async for message in line.tape.read(begin, subjects=wanted.subjects()):
@@ -54,6 +60,16 @@ async def _tail(
                     return
             return
         await _follow(line, begin, printer)
+
+
+def _begin(first: int | None, last: int) -> int:
+    """Where to begin. Raises InvalidInput: behind the next message, where nothing may come for ever."""
+    from events.errors import InvalidInput
+
+    if first is not None and first > last + 1:
+        hint = f"Begin at {last + 1} to wait for the next message."
+        raise InvalidInput(f"The tape ends at sequence {last}; {first} is beyond it.", field="from", hint=hint)
+    return first or max(1, last - BEFORE + 1)
 
 
 async def _follow(line: Reached, begin: int, printer: _Printer) -> None:

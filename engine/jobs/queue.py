@@ -10,6 +10,8 @@ from engine.jobs.life import OVER, Job, JobState, begin, evolve
 from events.facts import Fact
 from events.facts.jobs import JobClaimed, JobQueued
 
+OVER_MAX = 50_000  # jobs that are over, of which only the state is remembered
+
 
 class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What jobs of one machine may take together."""
@@ -19,11 +21,12 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Queue:
-    """Fold of job facts. Of a job that is over, only its state is kept."""
+    """Fold of job facts. Of a job that is over, only its state is kept, of the newest `over_max`."""
 
-    def __init__(self) -> None:
+    def __init__(self, over_max: int = OVER_MAX) -> None:
+        self._over_max = over_max
         self.open: OrderedDict[str, Job] = OrderedDict()  # queued and running, in the order of the queue
-        self.over: dict[str, JobState] = {}
+        self.over: OrderedDict[str, JobState] = OrderedDict()  # the newest that are
         self.last = 0  # sequence of the last fact of any job
         self.overtaken: dict[str, int] = {}  # how many younger jobs were begun before a queued one
 
@@ -46,7 +49,10 @@ class Queue:
         self.open[name] = job
         if job.state in OVER:
             del self.open[name]
+            self.overtaken.pop(name, None)  # it may have been stopped while it waited
             self.over[name] = job.state
+            if len(self.over) > self._over_max:
+                self.over.popitem(last=False)
         return job
 
     def _begun(self, job: Job) -> None:

@@ -149,9 +149,9 @@ async def test_bodies_say_that_they_take_no_other_fields(made: World) -> None:
 async def test_options_name_every_method(made: World) -> None:
     """Also where the handlers of a path stand in several modules."""
     for path, allowed in (
-        ("/api/sessions", "GET, OPTIONS, POST"),
-        ("/api/instruments/1", "DELETE, GET, OPTIONS, PUT"),
-        ("/api/strategies/x", "DELETE, GET, OPTIONS, PUT"),
+        ("/api/sessions", "GET, HEAD, OPTIONS, POST"),
+        ("/api/instruments/1", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/api/strategies/x", "DELETE, GET, HEAD, OPTIONS, PUT"),
     ):
         answer = await made.client.options(path, headers=made.bearer("admin"))
         assert (answer.status_code, answer.headers["allow"]) == (204, allowed)

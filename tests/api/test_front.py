@@ -186,3 +186,24 @@ async def test_beyond_loopback_any_host_and_a_front_ends_origin(tmp_path_factory
         assert (await other.get("/api/health", Host="trade.example", Origin="http://evil.example")).status_code == 403
         own = await other.get("/api/health", Host="trade.example", Origin="https://trade.example")
         assert own.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/symbols", "/api/health", "/api/sessions", "/api/nothing", "/sessions/start"])
+async def test_head_is_get_without_a_body(made: World, path: str) -> None:
+    """HEAD answers what GET does, errors too, with the same headers and no body."""
+    read = await made.get(path, "admin")
+    head = await made.client.head(path, headers=made.bearer("admin"))
+    assert (head.status_code, head.content) == (read.status_code, b"")
+    for name in ("content-type", "content-length", "x-content-type-options"):
+        assert head.headers[name] == read.headers[name]
+
+
+async def test_head_of_a_stream_ends(made: World) -> None:
+    """HEAD of an endless stream tells its headers and leaves no client behind."""
+    async with asyncio.timeout(10):
+        head = await made.client.head("/api/tape/stream", headers=made.bearer("admin"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"].startswith("text/event-stream")
+    with logged() as lines:
+        await made.client.head("/symbols")
+    assert [line["method"] for line in lines if line["event"] == "request"] == ["HEAD"]

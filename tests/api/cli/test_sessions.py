@@ -196,3 +196,6 @@ def test_the_tail_shows_what_is_on_the_tape(desk: Desk) -> None:
     ).out.splitlines()
     assert len(rows) == 2
     assert all("fill" in row for row in rows)
+    beyond = desk.verb("tail", "--from", "1000000000")
+    assert beyond.code != 0
+    assert "The tape ends at sequence" in beyond.err

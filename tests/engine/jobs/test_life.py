@@ -163,3 +163,16 @@ def test_every_job_is_begun_and_no_machine_is_overfilled(
         sequence += 1
         queue.note(JobCompleted(job=ending.id, epoch=1, result=NULL), sequence)
     assert begun == {f"j{at}" for at in range(len(wanted))}
+
+
+def test_only_the_newest_jobs_that_are_over_are_remembered() -> None:
+    """A queue that has seen many jobs keeps the state of the newest; those that wait are never forgotten."""
+    queue, sequence = Queue(over_max=3), itertools.count(1)
+    queue.note(queued("waits"), next(sequence))
+    for number in range(10):
+        queue.note(queued(f"j{number}"), next(sequence))
+        queue.note(JobStopped(job=f"j{number}", user="ann"), next(sequence))
+    assert list(queue.over) == ["j7", "j8", "j9"]
+    assert queue.state("j6") is None
+    assert queue.state("waits") is JobState.QUEUED
+    assert set(queue.overtaken) <= {"waits"}
