@@ -58,6 +58,7 @@ from api.research import models as research_models
 from api.research import system as research_system
 from api.research import training as research_training
 from api.research import walkforwards as research_walkforwards
+from api.services.acting import note_asked
 from api.strict_request import StrictRequest
 from api.unknown_parameters import known_parameters, refuse_unknown
 
@@ -129,6 +130,7 @@ def create_app(house: House) -> Litestar:
         dependencies=provided,
         guards=[guard, refuse_unknown],
         exception_handlers={Exception: answer},
+        before_request=note_asked,
         before_send=[name_all_methods],
         cors_config=CORSConfig(
             allow_origins=list(api.cors_origins),

@@ -151,6 +151,7 @@ class ApiKeys:
 
         Raises:
             LimitReached: `KEYS_MAX`.
+            Conflict: `KEY_USED`, see `_again`.
         """
 
         def wanted() -> bool:
@@ -177,8 +178,18 @@ class ApiKeys:
                 return fact.id
             await asyncio.to_thread(self.sealed.destroy, fact.data_key)
         if (user, request) in self._requests:
-            return self._requests[user, request]
+            return await self._again(user, self._requests[user, request], wish)
         raise LimitReached(f"{user} has {KEYS_MAX} keys already (KEYS_MAX).")
+
+    async def _again(self, user: str, ident: str, wish: KeyWish) -> str:
+        """The id that a request had. Raises Conflict: the same idempotency key came with another key to store."""
+        held = self._keys.get(ident)
+        if held is not None:
+            same = (held.provider_id, held.environment) == (wish.provider_id, wish.environment)
+            if not same or await self.secrets_of(user, ident) != wish.secrets:
+                message = "This idempotency key was used for another request; nothing was stored."
+                raise Conflict(message, code="KEY_USED", field="Idempotency-Key")
+        return ident
 
     async def change(self, user: str, ident: str, changes: KeyChanges) -> None:
         """Change one; what is left out stays. Raises Unknown, NotAvailable, Conflict."""

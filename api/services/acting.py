@@ -6,7 +6,11 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import msgspec
+from litestar import Request
 
 from api.auth.tokens import Identity
 from api.auth.users import Role
@@ -25,6 +29,8 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_MAX = 128
 SHOWN_SECONDS_MAX = 1.0  # how long an answer waits for this process's read model to show it
 NOTHING_DECIDED = 2**62  # a history read without its decisions
+
+ASKED: ContextVar[str] = ContextVar("asked", default="")  # digest of the request with a key that is answered here
 
 _KEY = re.compile(rf"[!-~]{{1,{KEY_MAX}}}\Z")
 
@@ -50,17 +56,32 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
 
     Raises:
         InvalidInput: see `check_key`; or as `Commands.send`.
+        Conflict: the key was used for another request (`KEY_USED`); or as `Commands.send`.
     """
     if key is not None:
         check_key(key, IDEMPOTENCY_KEY)
     given = key or house.clock.new_id()
     # keys are each user's own: nobody is given the answer to somebody else's command
-    accepted, sequence = await house.commands.send(make(f"key:{user}:{given}"))
+    command = make(f"key:{user}:{given}")
+    if key is not None:
+        command = msgspec.structs.replace(command, asked=ASKED.get())
+    accepted, sequence = await house.commands.send(command)
     # what follows from a command stands behind its answer in the same append: a client that asks next finds it
     last = max(sequence, (await house.tape.info()).last)
     with contextlib.suppress(ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
     return Done(accepted.session, accepted.changed, last, given, accepted.id)
+
+
+async def note_asked(request: Request[Any, Any, Any]) -> None:
+    """Before a request is answered: what is asked under its idempotency key, however its JSON is written."""
+    if IDEMPOTENCY_KEY not in request.headers:
+        return
+    body = await request.body()
+    with contextlib.suppress(msgspec.MsgspecError, RecursionError):
+        body = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+    line = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    ASKED.set(hashlib.blake2b(line + body, digest_size=16).hexdigest())
 
 
 async def check_command(house: House, identity: Identity, session: str) -> None:

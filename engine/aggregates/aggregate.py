@@ -11,12 +11,11 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from engine.answers import Answer, Answers, accepted, refused
 from events import codec
 from events.errors import Bug, Conflict, InvalidInput, LimitReached, NotAvailable, TapedeckError, Unknown
 from events.facts import Command, CommandAccepted, CommandRefused, Fact
 from events.tape import Message
-
-Answer = CommandAccepted | CommandRefused
 
 KEYS_MAX = 10_000  # answers by idempotency key that an aggregate remembers
 # what a command may be refused for; any other error is our bug and stops the process that met it
@@ -66,9 +65,8 @@ class Folded:
 
     def __init__(self, aggregate: Aggregate, keys_max: int = KEYS_MAX) -> None:
         self.aggregate = aggregate
-        self._keys_max = keys_max
         self.open: OrderedDict[int, tuple[Command, Asked]] = OrderedDict()  # unanswered, by sequence
-        self.answers: OrderedDict[str, Answer] = OrderedDict()  # by key
+        self._answers = Answers(keys_max)
         self.last = 0  # last sequence on its own subject
 
     @property
@@ -89,31 +87,23 @@ class Folded:
             self.aggregate.evolve(body, message.sequence, message.appended_ns)
 
     def _note_answer(self, answer: Answer) -> None:
-        if self.open.pop(answer.cause, None) is None or answer.key in self.answers:
-            return
-        self.answers[answer.key] = answer
-        while len(self.answers) > self._keys_max:
-            self.answers.popitem(last=False)
+        if self.open.pop(answer.cause, None) is not None:
+            self._answers.note((answer,))
 
     def answer(self, command: Command, asked: Asked) -> tuple[Answer, tuple[Fact, ...]]:
         """The one answer to a command and what follows from it; the same answer again under a key that is known."""
-        known = self.answers.get(command.key)
-        if isinstance(known, CommandAccepted):
-            return msgspec.structs.replace(known, cause=asked.sequence, changed=False), ()
-        if known is not None:
-            return msgspec.structs.replace(known, cause=asked.sequence), ()
+        if (again := self._answers.again(command, asked.sequence)) is not None:
+            return again, ()
         try:
             outcome = self.aggregate.decide(command, asked)
         except REFUSALS as error:
             return _refused(command, asked, error), ()
         except TapedeckError as error:
             raise Bug(f"{self.aggregate.name} could not decide command {asked.sequence}: {error}") from error
-        accepted = CommandAccepted(key=command.key, cause=asked.sequence, id=outcome.id, changed=bool(outcome.facts))
-        return accepted, outcome.facts
+        answer = accepted(command, asked.sequence, changed=bool(outcome.facts))
+        return msgspec.structs.replace(answer, id=outcome.id), outcome.facts
 
 
 def _refused(command: Command, asked: Asked, error: TapedeckError) -> CommandRefused:
     kind = next(each.code for each in type(error).__mro__ if each in REFUSALS)
-    return CommandRefused(
-        key=command.key, cause=asked.sequence, code=error.code, message=str(error), field=error.field, kind=kind
-    )
+    return refused(command, asked.sequence, "", (error.code, str(error), error.field), kind)

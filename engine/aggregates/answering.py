@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from engine.aggregates.aggregate import Aggregate, Answer, Folded
+from engine.aggregates.aggregate import Aggregate, Folded
+from engine.answers import Answer
 from engine.taking_part import Part, TakingPart
 from events import codec
 from events.clock import Clock

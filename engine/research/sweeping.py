@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 import msgspec
 import structlog
 
+from engine.answers import accepted, refused
 from engine.loop.bars import ROWS_PER_BAR
 from engine.loop.decision_loop import DecisionLoop, Decisions, loop_for
 from engine.loop.spec import loop_spec
@@ -31,8 +32,6 @@ from events import codec, subjects
 from events.errors import Bug, FenceLost
 from events.facts import (
     Command,
-    CommandAccepted,
-    CommandRefused,
     Fact,
     Place,
     ResearchCompleted,
@@ -242,10 +241,10 @@ class SweepRunner:
             sequence, command = self._heard.pop(0)
             if sequence in self._answered:
                 continue
-            answer: Fact = CommandAccepted(key=command.key, cause=sequence, session=name, effective_input=inputs)
+            answer: Fact = accepted(command, sequence, name, effective_input=inputs)
             if not isinstance(command, StopSession):
                 message = "A sweep trades nothing by hand; it only takes a stop."
-                answer = CommandRefused(key=command.key, cause=sequence, session=name, code="CONFLICT", message=message)
+                answer = refused(command, sequence, name, ("CONFLICT", message, None))
             await self._append(answer, f"answer:{sequence}")
 
     # --- reading --------------------------------------------------------------------------------------------------

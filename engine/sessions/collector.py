@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from engine.answers import accepted, refused
 from engine.sessions import history as histories
 from engine.sessions.decision_hash import DecisionHash
 from engine.sessions.inputs import CommandInput, TailInputs
@@ -69,14 +70,10 @@ class Collector:
         stop = isinstance(command, StopSession)
         if item.sequence not in answered:
             name = self._session.spec.session
-            answer: Fact = CommandAccepted(
-                key=command.key, cause=item.sequence, session=name, effective_input=self._inputs
-            )
+            answer: Fact = accepted(command, item.sequence, name, effective_input=self._inputs)
             if not stop:
                 message = "A collect session trades nothing; it only takes a stop."
-                answer = CommandRefused(
-                    key=command.key, cause=item.sequence, session=name, code="CONFLICT", message=message
-                )
+                answer = refused(command, item.sequence, name, ("CONFLICT", message, None))
             await self._append(answer, f"answer:{item.sequence}")
         return stop
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from engine.sessions.answers import Answer, Answers, refused
+from engine.answers import Answer, Answers, accepted, refused
 from engine.sessions.history import History, Scheduled
 from engine.sessions.inputs import CommandInput
-from events.facts import Command, CommandAccepted, StopSession
+from events.facts import Command, StopSession
 
 Refusal = tuple[str, str, str | None]  # code, message, field
 
@@ -80,12 +80,11 @@ class CommandBook:
     def answer(self, item: CommandInput, refusal: Refusal | None, inputs: int) -> tuple[Answer, bool]:
         """Its answer before input `inputs`, and whether it is to be carried out."""
         command = item.command
-        if (known := self._keys.again(command.key, item.sequence)) is not None:
+        if (known := self._keys.again(command, item.sequence)) is not None:
             return known, False
         if refusal is not None:
             return refused(command, item.sequence, self._session, refusal), False
-        accepted = CommandAccepted(key=command.key, cause=item.sequence, session=self._session, effective_input=inputs)
-        return accepted, True
+        return accepted(command, item.sequence, self._session, effective_input=inputs), True
 
     def note(self, item: CommandInput, answer: Answer, *, acts: bool) -> None:
         """It was answered."""

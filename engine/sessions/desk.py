@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.answers import Answer, Answers, accepted, refused
 from engine.sessions.endings import REPLACING
 from engine.sessions.life import OVER, Session, SessionState, begin, evolve
 from engine.sessions.suspension import Release, release
@@ -26,8 +27,6 @@ from events.facts import (
     StartSession,
     StopSession,
 )
-
-Answer = CommandAccepted | CommandRefused
 
 
 class DeskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +63,7 @@ class Desk:
         self.sessions: dict[str, Session] = {}  # that are not over
         self.ended: OrderedDict[str, Ended] = OrderedDict()  # the newest that are
         self.running: dict[str, None] = {}  # ids in order of start
-        self.answers: OrderedDict[str, Answer] = OrderedDict()  # by key
+        self.answers = Answers(self.limits.keys_max)
         self.open: OrderedDict[int, Command] = OrderedDict()  # unanswered, by sequence
         self.last_answer = 0  # last sequence on the desk's own subject
         self._coming: dict[str, None] = {}  # sessions whose start was accepted and whose first fact is not folded yet
@@ -94,10 +93,7 @@ class Desk:
         begins = isinstance(command, StartSession) and isinstance(answer, CommandAccepted) and answer.changed
         if begins and answer.session and answer.session not in self.sessions:
             self._coming[answer.session] = None
-        if answer.key not in self.answers:
-            self.answers[answer.key] = answer
-            while len(self.answers) > self.limits.keys_max:
-                self.answers.popitem(last=False)
+        self.answers.note((answer,))
 
     def _note_life(self, fact: Fact, sequence: int) -> None:
         session = self.sessions.get(getattr(fact, "session", ""))
@@ -140,9 +136,7 @@ class Desk:
     def decide(self, command: Command, sequence: int) -> Outcome:
         """The one answer to a command, and what follows from it."""
         session = self._suspended(command)
-        known = self.answers.get(command.key)
-        if known is not None:
-            again = msgspec.structs.replace(known, cause=sequence, **_unchanged(known))
+        if (again := self.answers.again(command, sequence)) is not None:
             return Outcome(again, suspended=session)
         if isinstance(command, StartSession):
             return self._start(command, sequence)
@@ -158,7 +152,7 @@ class Desk:
     def _start(self, command: StartSession, sequence: int) -> Outcome:
         spec = command.spec
         if command.idempotent and (same := self._same(command)):
-            return Outcome(CommandAccepted(key=command.key, cause=sequence, session=same, changed=False))
+            return Outcome(accepted(command, sequence, same, changed=False))
         if self._has(spec.session):
             return Outcome(_refused(command, sequence, "CONFLICT", f"Session {spec.session} exists.", "session"))
         replaced = tuple(self._replaced(command, sequence))
@@ -167,7 +161,7 @@ class Desk:
             message = f"{running} sessions run; sessions_max is {self.limits.sessions_max}. Stop one first."
             return Outcome(_refused(command, sequence, "LIMIT_REACHED", message, None))
         return Outcome(
-            CommandAccepted(key=command.key, cause=sequence, session=spec.session),
+            accepted(command, sequence, spec.session),
             SessionStarted(spec=spec),
             replaced,
         )
@@ -207,17 +201,15 @@ class Desk:
         if ended is None:
             return Outcome(_refused(command, sequence, "NOT_FOUND", f"There is no session {name!r}.", "session"))
         if isinstance(command, StopSession):
-            return Outcome(CommandAccepted(key=command.key, cause=sequence, session=name, changed=False))
+            return Outcome(accepted(command, sequence, name, changed=False))
         if isinstance(command, NoteVerification):
-            accepted = CommandAccepted(key=command.key, cause=sequence, session=name)
-            return Outcome(accepted, verified=_verified(command))
+            return Outcome(accepted(command, sequence, name), verified=_verified(command))
         message = f"Session {name} is {ended.state}; it takes no more commands."
         return Outcome(_refused(command, sequence, "CONFLICT", message, "session"))
 
 
 def _refused(command: Command, sequence: int, code: str, message: str, field: str | None) -> CommandRefused:
-    name = getattr(command, "session", "")
-    return CommandRefused(key=command.key, cause=sequence, code=code, message=message, field=field, session=name)
+    return refused(command, sequence, getattr(command, "session", ""), (code, message, field))
 
 
 def _verified(command: NoteVerification) -> SessionVerified:
@@ -228,7 +220,3 @@ def _verified(command: NoteVerification) -> SessionVerified:
         rows=command.rows,
         detail=command.detail,
     )
-
-
-def _unchanged(answer: Answer) -> dict[str, bool]:
-    return {"changed": False} if isinstance(answer, CommandAccepted) else {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.answers import accepted, refused
 from engine.sessions.life import Session
 from events.facts import ChangeCode, CodeChanged, Command, CommandAccepted, CommandRefused, StopSession
 
@@ -24,23 +25,15 @@ class Release(msgspec.Struct, frozen=True):
 def release(command: Command, session: Session, sequence: int) -> Release:
     """What a command to a suspended session leads to. Pure."""
     name = session.spec.session
-    accepted = CommandAccepted(key=command.key, cause=sequence, session=name)
+    yes = accepted(command, sequence, name)
     if isinstance(command, StopSession):
-        return Release(accepted, ends=True)
+        return Release(yes, ends=True)
     if isinstance(command, ChangeCode) and command.code_hash == session.found_hash:
         fact = CodeChanged(session=name, code_hash=command.code_hash, inputs=session.inputs, user=command.user)
-        return Release(accepted, changed=fact)
+        return Release(yes, changed=fact)
     message = (
         f"Session {name} is suspended: it ran under code {session.code_hash}, and {session.found_hash} was found. "
         "Let it go on under that, or stop it."
     )
-    return Release(
-        CommandRefused(
-            key=command.key,
-            cause=sequence,
-            session=name,
-            code="CONFLICT",
-            message=message,
-            field="code_hash" if isinstance(command, ChangeCode) else "session",
-        )
-    )
+    field = "code_hash" if isinstance(command, ChangeCode) else "session"
+    return Release(refused(command, sequence, name, ("CONFLICT", message, field)))

@@ -22,6 +22,7 @@ class Command(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
 
     key: str
     user: str
+    asked: str = ""  # digest of the request that it was made of; "": it is not known
 
 
 class Place(msgspec.Struct, frozen=True, order=True):
@@ -40,6 +41,7 @@ class CommandAccepted(Fact, frozen=True, tag="CommandAccepted"):
     id: str = ""  # of what it made or changed, where that is no session
     effective_input: int | None = None  # acts before the session input of this ordinal
     changed: bool = True
+    asked: str = ""  # the command's
 
 
 class CommandRefused(Fact, frozen=True, tag="CommandRefused"):
@@ -52,6 +54,7 @@ class CommandRefused(Fact, frozen=True, tag="CommandRefused"):
     field: str | None = None
     session: str = ""
     kind: str = ""  # class of the refusal where `code` is a word of its own: NOT_FOUND, CONFLICT, ...
+    asked: str = ""  # the command's
 
 
 FACTS: tuple[type[Fact], ...] = (CommandAccepted, CommandRefused)

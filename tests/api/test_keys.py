@@ -90,6 +90,8 @@ async def test_a_request_stores_one_key_however_often_it_comes_and_never_again_o
         await each.start()
     idents = await asyncio.gather(*(each.store("ann", "once", WISH) for each in (one, other, one, other, one)))
     assert len(set(idents)) == 1 == len(names(tmp_path))
+    with pytest.raises(Conflict, match="used for another request"):
+        await one.store("ann", "once", KeyWish("binance", "testnet", Secrets("another key", "another secret")))
     await one.remove("ann", idents[0])
     assert await one.store("ann", "once", WISH) == idents[0]
     assert (one.of("ann"), names(tmp_path)) == ([], [])

@@ -1,0 +1,60 @@
+"""An idempotency key stands for one request: the same again is answered the same, another one is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.recordings import LIVE
+from tests.api.worlds import World, until_state
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_a_repeat_is_the_same_request_however_its_json_is_written(running: World) -> None:
+    """Order of names and blanks make no other request; another value does, and changes nothing."""
+    key = {"Idempotency-Key": "configured", "Content-Type": "application/json"}
+    path = "/api/v1/config"
+    first = await running.client.put(path, content=b'{"ppo": {"gamma": 0.4, "clipEpsilon": 0.3}}', headers=key)
+    again = await running.client.put(path, content=b'{"ppo":{"clipEpsilon":0.3,"gamma":0.4}}', headers=key)
+    assert (first.status_code, again.status_code) == (200, 200), again.text
+    last = (await running.tape.info()).last
+    other = await running.client.put(path, content=b'{"ppo": {"gamma": 0.5}}', headers=key)
+    assert (other.status_code, list(other.json()["error"]["details"])) == (409, ["Idempotency-Key"])
+    ppo = (await running.client.get("/api/config/ppo")).json()
+    assert (ppo["gamma"], ppo["clipEpsilon"]) == (0.4, 0.3)
+    assert (await running.tape.info()).last == last + 2  # the command and its refusal
+
+
+async def test_a_key_of_a_creation_removes_nothing(running: World) -> None:
+    """A DELETE under the key of a POST is refused, and what it would have removed is there."""
+    made = [await _strategy(running, name, f"key-{name}") for name in ("One", "Other")]
+    headers = running.bearer("trader", csrf=True) | {"Idempotency-Key": "key-One"}
+    refused = await running.client.delete(f"/api/strategies/{made[1]}", headers=headers)
+    assert (refused.status_code, refused.json()["error_code"]) == (409, "KEY_USED")
+    await running.caught_up()
+    listed = (await running.get("/api/strategies/", "trader")).json()
+    assert set(made) <= {one["id"] for one in listed}
+
+
+async def _strategy(running: World, name: str, key: str) -> str:
+    body = {"name": name, "type": "ema_cross", "params": {"symbols": ["BTC_USDT"], "fast": 5, "slow": 9}}
+    answer = await running.post("/api/strategies/", body, **{"Idempotency-Key": key})
+    assert answer.is_success, answer.text
+    found: str = answer.json()["id"]
+    return found
+
+
+async def test_a_session_takes_one_order_under_a_key(running: World) -> None:
+    """The same order again changes nothing; another quantity under its key is refused by the session."""
+    wish: dict[str, Any] = {"mode": "paper", "source": LIVE, "strategies": [{"strategy": "breakout"}]}
+    session = (await running.post("/api/sessions", wish)).json()["session"]
+    await until_state(running, session, "running")
+    path, key = f"/api/sessions/{session}/orders", {"Idempotency-Key": "bought"}
+    order = {"symbol": "BTC_USDT", "side": "buy", "quantity": 0.01}
+    assert (await running.post(path, order, **key)).json()["changed"] is True
+    assert (await running.post(path, order, **key)).json()["changed"] is False
+    other = await running.post(path, order | {"quantity": 0.02}, **key)
+    assert (other.status_code, other.json()["error_code"]) == (409, "KEY_USED")
+    await running.post(f"/api/sessions/{session}/stop", {})
