@@ -65,13 +65,14 @@ async def candles(
     ],
     timeframe: Annotated[Literal["1m", "5m", "15m", "1h", "4h", "1d"], QueryParameter(description="of a candle")],
     source: Annotated[
-        str | None, QueryParameter(description="another than the symbol's primary one", max_length=TEXT_MAX)
+        str | None, QueryParameter(description="this one alone; else all that the symbol has", max_length=TEXT_MAX)
     ] = None,
 ) -> Response[list[Candle]]:
     """Candles of a symbol, oldest first; without `start` the newest 1,000. Empty intervals have none.
 
-    They are of one source: the symbol's primary one, or the next that has any in the range. `BTCUSDT`, `BTC/USDT` and
-    `btc-usdt` are taken for `BTC_USDT` where nothing has that very symbol.
+    They are joined of all sources that the symbol has in the range; where several have a candle whole, it is that of
+    the primary one, else of the newest. `source` names one alone. `BTCUSDT`, `BTC/USDT` and `btc-usdt` are taken for
+    `BTC_USDT` where nothing has that very symbol.
     """
     found = await find_candles(house, at, Wanted(symbol, Interval(timeframe), span, source))
     return answered(_worded(found.rows), found.sequence, house.reader.epoch)

@@ -32,6 +32,7 @@ from projections.market_store import (
     Span,
     Trouble,
     check_span,
+    whole_intervals,
     whole_minutes,
 )
 
@@ -230,7 +231,8 @@ class DuckMarketStore:
     async def candles(self, query: MarketQuery, interval: Interval) -> Answer:
         """Computed from the rows of the span."""
         check_span(query.span, self.limits)
-        return await self._answer(lambda ask: queries.candles(ask, query, interval), query.as_of)
+        whole = msgspec.structs.replace(query, span=whole_intervals(query.span, interval.ns))
+        return await self._answer(lambda ask: queries.candles(ask, whole, interval), query.as_of)
 
     async def prices(self, source: str, as_of: int | None = None) -> Answer:
         """The newest price of each instrument."""

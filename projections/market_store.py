@@ -179,6 +179,12 @@ def whole_minutes(first_ns: int, until_ns: int) -> tuple[int, int]:
     return first_ns // _MINUTE_NS * _MINUTE_NS, min(-(-until_ns // _MINUTE_NS) * _MINUTE_NS, NS_MAX)
 
 
+def whole_intervals(span: Span, length_ns: int) -> Span:
+    """The span of the intervals that start within it, whole: its rows make whole candles at both ends."""
+    first, until = (-(-ns // length_ns) * length_ns for ns in (max(span.first_ns, 0), span.until_ns))
+    return msgspec.structs.replace(span, first_ns=min(first, NS_MAX), until_ns=min(until, NS_MAX))
+
+
 def check_span(span: Span, limits: Limits) -> None:
     """Bounds of what one answer may hold.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import msgspec
 import structlog
 
 from events.clock import NS_PER_SECOND, Clock, SystemClock
@@ -27,6 +28,7 @@ from projections.market_store import (
     Span,
     Trouble,
     check_span,
+    whole_intervals,
     whole_minutes,
 )
 from projections.questdb import candles, reads
@@ -218,8 +220,9 @@ class QuestDbMarketStore:
     async def candles(self, query: MarketQuery, interval: Interval) -> Answer:
         """From the views, or from bars."""
         check_span(query.span, self.limits)
+        whole = msgspec.structs.replace(query, span=whole_intervals(query.span, interval.ns))
         return await self._answer(
-            lambda: candles.candles(self._console, self.limits, query, interval), query.as_of, candles=True
+            lambda: candles.candles(self._console, self.limits, whole, interval), query.as_of, candles=True
         )
 
     async def prices(self, source: str, as_of: int | None = None) -> Answer:

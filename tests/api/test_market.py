@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from engine import catalogue
 from engine.catalogue import InstrumentForm
-from engine.feeds.simulated import SimulatedFeed
+from engine.feeds.simulated import SimulatedFeed, SimulatedInstrument, SimulatedMarket
 from events import frames, subjects
 from events.clock import iso
 from events.errors import ReadModelUnavailable
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MINUTE_NS = 60 * 1_000_000_000
 HOUR_NS = 60 * MINUTE_NS
+DAY_NS = 24 * HOUR_NS
 FIRST_MINUTE = (MARKET.start_ns // MINUTE_NS + 1) * MINUTE_NS
 
 
@@ -114,6 +115,49 @@ async def test_too_many_candles_are_refused_by_name(made: World, monkeypatch: py
     start = iso(FIRST_MINUTE)
     answer = await made.get(f"/api/market/data?symbol=BTC_USDT&timeframe=1m&start={start}")
     assert (answer.status_code, answer.json()["field"]) == (400, "start")
+
+
+async def test_a_range_over_many_files_is_one_series(made: World) -> None:
+    """Six imported months are read as one: each alone, all together, and an error lists them all."""
+    month_ns = 30 * DAY_NS
+    for month in range(6):
+        market = monthly("MONTHS_USDT", MARKET.start_ns + month * month_ns)
+        await simulated_recording(made.tape, market, format(month + 1, "x") * 32)
+    await made.caught_up()
+    path = "/api/market/data?symbol=MONTHS_USDT"
+    days = (await made.get(f"{path}&timeframe=1d&start=2023-01-01")).json()
+    assert len(days) == 6
+    assert (await made.get(f"{path}&timeframe=1d")).json() == days
+    first = (await made.get(f"{path}&timeframe=1d&start=2023-11-14&end=2023-11-15")).json()
+    assert first == days[:1]
+    nothing = (await made.get(f"{path}&timeframe=1h&start=2030-01-01")).json()["error_message"]
+    assert nothing.count("source import-") == 6
+
+
+async def test_a_candle_that_lies_in_two_files_is_one(made: World) -> None:
+    """Files that follow each other within a day make one candle of it; the same rows twice do not count twice."""
+    for half, content in enumerate(("e" * 32, "f" * 32)):
+        market = monthly("HALF_USDT", MARKET.start_ns - 8 * HOUR_NS + half * 2 * HOUR_NS)
+        await simulated_recording(made.tape, market, content)
+    await made.caught_up()
+    path = "/api/market/data?symbol=HALF_USDT&timeframe=1d"
+    halves = [(await made.get(f"{path}&source=import-{letter * 16}")).json()[0] for letter in "ef"]
+    [day] = (await made.get(path)).json()
+    assert (day["open"], day["close"]) == (halves[0]["open"], halves[1]["close"])
+    assert (day["high"], day["low"]) == (max(one["high"] for one in halves), min(one["low"] for one in halves))
+    assert day["volume"] == pytest.approx(sum(one["volume"] for one in halves))
+    again = monthly("HALF_USDT", MARKET.start_ns - 6 * HOUR_NS, seed=9)
+    await simulated_recording(made.tape, again, "d" * 32)
+    await made.caught_up()
+    [other] = (await made.get(f"{path}&source=import-{'d' * 16}")).json()
+    [day] = (await made.get(path)).json()
+    assert day["volume"] == pytest.approx(halves[0]["volume"] + other["volume"]), "the newer of two of one hour"
+
+
+def monthly(symbol: str, start_ns: int, seed: int = 5) -> SimulatedMarket:
+    """A quiet hour."""
+    only = SimulatedInstrument(symbol=symbol, price=10.0, trades_per_second=0.05)
+    return SimulatedMarket(instruments=(only,), seed=seed, duration_s=3_600, start_ns=start_ns)
 
 
 @pytest.mark.parametrize(

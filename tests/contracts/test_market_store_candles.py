@@ -66,6 +66,25 @@ async def test_candles_are_cut_by_span(world: World) -> None:
         assert_same(found, within[max(end - limit, 0) : end] if newest else within[offset : offset + limit])
 
 
+@pytest.mark.parametrize("of_bars", [True, False])
+async def test_candles_are_whole_at_both_ends(world: World, of_bars: bool) -> None:
+    """A span that begins and ends within candles has those that start within it, each of all of its rows."""
+    frames = world.framed(bar_rows(29, 200, Interval.M5.ns) if of_bars else market_rows(29, 500))
+    await world.put(frames)
+    interval = Interval.H1 if of_bars else Interval.M5
+    rows = (
+        bar_candles_of(placed(frames, BAR_ROW), interval.ns)
+        if of_bars
+        else candles_of(ticks_of(frames), 1, interval.ns)
+    )
+    first, until = int(rows["ts_open_ns"][1]) + 1, int(rows["ts_open_ns"][-2]) + interval.ns // 2
+    for newest in (True, False):
+        span = Span(first, until, ALL, newest)
+        assert_same((await world.store.candles(MarketQuery(world.source, 1, span), interval)).rows, rows[2:-1])
+    within = Span(first, first + 1, ALL)
+    assert not len((await world.store.candles(MarketQuery(world.source, 1, within), interval)).rows)
+
+
 async def test_candles_of_bars(world: World) -> None:
     """A source of bars has candles of every interval its bars divide; a bar given twice counts once, the later."""
     bars = bar_rows(18, 200, Interval.M5.ns)
