@@ -16,30 +16,13 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import Receive, Scope, Send
 
+from api.outcomes import STATUS
 from api.requests import request_id
 from events import errors
 from events.clock import SystemClock, iso
 
 log = structlog.get_logger(__name__)
 
-# The first class that fits gives (HTTP status, exit code). Exit codes are documented in docs/cli.md.
-STATUS: tuple[tuple[type[BaseException], int, int], ...] = (
-    (errors.TooMany, 429, 2),
-    (errors.TooLarge, 413, 2),
-    (errors.LimitReached, 409, 2),
-    (errors.InvalidInput, 400, 2),
-    (errors.Unknown, 404, 3),
-    (errors.Conflict, 409, 4),
-    (errors.Unauthenticated, 401, 5),
-    (errors.Forbidden, 403, 5),
-    (errors.UnsupportedMedia, 415, 2),
-    (errors.NotAvailable, 501, 6),
-    (errors.FenceLost, 503, 7),
-    (errors.OperatingError, 503, 7),
-    (errors.TapeRefused, 503, 8),
-    (errors.Undecodable, 503, 8),
-    (errors.TapedeckError, 500, 1),
-)
 RETRY_AFTER_SECONDS = 2
 INTERNAL = "Something went wrong on our side; the log has the details under this moment."
 CODES = {400: "INVALID_INPUT", 401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
@@ -94,11 +77,6 @@ def status_of(error: BaseException) -> int:
     if isinstance(error, HTTPException):
         return 400 if error.status_code == 422 else error.status_code
     return next((status for kind, status, _ in STATUS if isinstance(error, kind)), 500)
-
-
-def exit_code_of(error: BaseException) -> int:
-    """Exit code of the command line for an error."""
-    return next((code for kind, _, code in STATUS if isinstance(error, kind)), 1)
 
 
 def words_of(error: BaseException) -> tuple[str, str, str | None]:

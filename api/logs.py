@@ -1,4 +1,7 @@
-"""The log: one line of JSON per entry on standard error, or a readable line on a terminal. No values of locals."""
+"""The log: one line of JSON per entry on standard error, or a readable line on a terminal. No values of locals.
+
+That is the log of the processes that run on; a verb has `configure_verb`.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,24 @@ def configure(level: str, stream: BinaryIO | None = None, *, readable: bool | No
         logger_factory=structlog.BytesLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
+
+
+def configure_verb(level: str, stream: BinaryIO | None = None) -> None:
+    """A verb speaks to people: what is logged is a plain line on standard error, wherever that goes."""
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _plain],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.BytesLoggerFactory(stream or sys.stderr.buffer),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _plain(logger: WrappedLogger, name: str, event: EventDict) -> Any:
+    """`tapedeck: warning: nats disconnected (role admin).`; a traceback on the lines behind it."""
+    what, level = str(event.pop("event", "")).replace("_", " "), event.pop("level", "")
+    traceback = structlog.processors.format_exc_info(logger, name, event).pop("exception", "")
+    values = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in event.items() if key != "exc_info")
+    return "\n".join(filter(None, (f"tapedeck: {level}: {what}{values and f' ({values})'}.", traceback))).encode()
 
 
 def _json(logger: WrappedLogger, name: str, event: EventDict) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
 
 import structlog
 
@@ -14,18 +13,21 @@ from api.sealing import Sealing, seal_folder
 from api.settings import Settings
 from events import seal
 from events.clock import Clock
-from events.errors import ProcessFailed
+from events.errors import ProcessFailed, ReadModelUnavailable, TapedeckError
 from events.jetstream import streams
 from events.jetstream.configuration import NatsSettings
-from events.jetstream.link import Link
+from events.jetstream.link import Link, LinkLimits
 from events.jetstream.server import NatsServer
 from events.jetstream.streams import StreamSettings
 from events.seal import CheckReport
 from events.seal.check import Progress
+from projections.questdb.access import Access, Console, access_of
 from projections.questdb.java import QuestDbSettings, cached_jar
 from projections.questdb.server import QuestDbServer
 
 log = structlog.get_logger(__name__)
+
+ASK_SECONDS = 3.0  # until a server at an address of the settings has answered
 
 NO_JAR = (
     "The market read model lives in DuckDB: QuestDB's jar is not in the cache folder. "
@@ -49,6 +51,18 @@ def market_store_of(settings: Settings) -> str:
     return settings.market.store
 
 
+def _asked(access: Access) -> None:
+    console = Console(access, pool_max=1, seconds_max=ASK_SECONDS)
+    try:
+        console.ask("SELECT 1")
+    except ReadModelUnavailable as error:
+        raise ReadModelUnavailable(
+            error.message, hint="Start it, or set TAPEDECK_QUESTDB_URL to one that runs."
+        ) from None
+    finally:
+        console.close()
+
+
 class Servers:
     """Started by one process of the house, which keeps them up until `stop`."""
 
@@ -59,22 +73,24 @@ class Servers:
         self.nats: NatsServer | None = None
         self.questdb: QuestDbServer | None = None
         self._watches: list[asyncio.Task[None]] = []
+        self._market: asyncio.Task[None] | None = None  # its server's start
         self._sealing: Sealing | None = None
 
     async def start(self, *, market: bool = True) -> None:
-        """Start what the settings do not name by address.
+        """Start what the settings do not name by address; what they name must answer. The market store comes up
+        beside what follows, until `market_started`.
 
         Raises:
             ProcessFailed, Conflict: with what is wrong and what to do.
+            TapeUnavailable, ReadModelUnavailable, Forbidden: nobody answers at an address, or not to us.
         """
+        await self.reached(market=market)
         self._places.make()
         often, seconds = self._settings.processes.restarts_max, self._settings.processes.window_seconds
-        waits: list[Coroutine[object, object, object]] = []
         if not self._settings.tape.url:
             self.nats = NatsServer(
                 self._places.nats, NatsSettings(restarts_max=often, window_seconds=seconds), self._clock
             )
-            waits.append(self.nats.start())
         if market and market_store_of(self._settings) == "questdb" and not self._settings.market.url:
             market_settings = self._settings.market
             limits = QuestDbSettings(
@@ -84,15 +100,32 @@ class Servers:
                 window_seconds=seconds,
             )
             self.questdb = QuestDbServer(self._places.questdb, limits, self._clock)
-            waits.append(self.questdb.start())
+            self._market = asyncio.create_task(self._start_market(self.questdb))
         try:
-            await asyncio.gather(*waits)
+            if self.nats is not None:
+                await self.nats.start()
         except BaseException:
             await self.stop()
             raise
-        self._watches = [
-            asyncio.create_task(server.watch()) for server in (self.nats, self.questdb) if server is not None
-        ]
+        if self.nats is not None:
+            self._watches.append(asyncio.create_task(self.nats.watch()))
+
+    async def reached(self, *, market: bool = True) -> None:
+        """What the settings name by address answers: said within seconds, before anything starts. Raises as `start`."""
+        if self._settings.tape.url:
+            link = await Link.open(tape_endpoint(self._settings, "admin"), LinkLimits(connect_seconds_max=ASK_SECONDS))
+            await link.close()
+        if market and self._settings.market.store == "questdb" and self._settings.market.url:
+            await asyncio.to_thread(_asked, access_of(self._settings.market.url))
+
+    async def _start_market(self, server: QuestDbServer) -> None:
+        await server.start()
+        self._watches.append(asyncio.create_task(server.watch()))
+
+    async def market_started(self) -> None:
+        """Wait until the market store's server answers, where it is a child of ours. Raises as `start`."""
+        if self._market is not None:
+            await self._market
 
     async def init(self) -> str:
         """Make the streams where this folder has none yet; returns the epoch.
@@ -147,6 +180,10 @@ class Servers:
         """Write the seals' heads, then stop both, each by pid. Returns when neither runs."""
         if self._sealing is not None:
             await self._sealing.close()
+        if self._market is not None:
+            self._market.cancel()
+            with contextlib.suppress(asyncio.CancelledError, TapedeckError):
+                await self._market
         for watch in self._watches:
             watch.cancel()
         for server in (self.questdb, self.nats):

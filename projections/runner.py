@@ -32,7 +32,7 @@ class RunnerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     batch_bytes_max: int = 8_388_608
     linger_seconds: float = 0.02  # how long a lone event waits for company
     queue_messages_max: int = 40_000
-    queue_bytes_max: int = 33_554_432
+    queue_bytes_max: int = 16_777_216
     refresh_seconds: float = 1.0  # how often an idle runner asks the tape how long it is
     poll_seconds: float = 0.05  # how often a waiting reader asks the same
     retry_pause_seconds: float = 0.5

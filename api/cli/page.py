@@ -13,7 +13,7 @@ from api.cli.main import main
 from api.cli.running import TERMINATED
 from api.cli.verbs import BROKEN_PIPE, INTERRUPTED, SECTIONS
 from api.cli.verify import NOT_EQUAL
-from api.errors import STATUS
+from api.outcomes import STATUS
 from engine.sessions.watchdog import EXIT_CODE
 
 INTRODUCTION = """# Command line

@@ -60,12 +60,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def _log_little() -> None:
     """Warnings only, unless `--verbose`: a verb says itself what it does."""
-    from api.logs import configure
+    from api.logs import configure_verb
 
     context = click.get_current_context(silent=True)
     verbose = bool(context and context.find_root().params.get("verbose"))
     settings = context.obj if context else None
-    configure(settings.log_level if verbose and isinstance(settings, Settings) else "warning")
+    configure_verb(settings.log_level if verbose and isinstance(settings, Settings) else "warning")
 
 
 @asynccontextmanager
@@ -92,6 +92,7 @@ async def tape_server(
     servers = Servers(settings, SystemClock())
     try:
         await servers.start(market=market)
+        await servers.market_started()
         if guarded:
             await servers.guard()
         yield None

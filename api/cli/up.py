@@ -80,7 +80,11 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
         store = market_store_of(settings)
         await _sealed(places, supervisor)
         await _introduced(settings, clock)
-        for child in children(settings, store):
+        processes = children(settings, store)
+        for child in [child for child in processes if not child.reads_market]:
+            supervisor.start(child)
+        await servers.market_started()
+        for child in [child for child in processes if child.reads_market]:
             supervisor.start(child)
         async with attended(settings, supervisor, clock):
             running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store)
@@ -90,7 +94,7 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
             yield running
     finally:
         forget_house(places)
-        supervisor.stop()
+        await supervisor.stop()
         await servers.stop()
 
 
@@ -100,7 +104,10 @@ def children(settings: Settings, market_store: str) -> list[ChildSpec]:
     roles = {"api": "api", "engine": "engine", **{f"worker-{number}": "worker" for number in range(workers)}}
     if market_store == "questdb":
         roles["projector"] = "projector"
-    return [ChildSpec(name, ("run", role, "--name", name)) for name, role in roles.items()]
+    return [
+        ChildSpec(name, ("run", role, "--name", name), reads_market=role in ("api", "projector"))
+        for name, role in roles.items()
+    ]
 
 
 async def _sealed(places: Places, supervisor: Supervisor) -> None:
@@ -223,6 +230,7 @@ async def initialised(settings: Settings) -> None:
     from api.services.founding import found
 
     servers = Servers(settings, SystemClock())
+    await servers.reached()  # the market store too: nothing is begun that cannot be gone on with
     await servers.start(market=False)
     try:
         await found(settings, SystemClock())

@@ -118,7 +118,7 @@ def _told(error: BaseException, args: Sequence[str]) -> int:
 
 
 def _failed(error: BaseException, verbose: bool) -> int:
-    from api.errors import exit_code_of
+    from api.outcomes import exit_code_of
     from events.errors import Bug, ProcessFailed, TapedeckError
 
     if isinstance(error, OSError):  # a full disk, a folder that may not be written

@@ -1,7 +1,8 @@
 """A small supervisor: starts our own processes, starts one again that ended by itself, stops all by pid.
 
 A child dies with the thread that started it (the kernel's parent-death signal), so nothing is left behind when the
-parent is killed. So `start` and `watch` are called from the main thread only.
+parent is killed. So `start` and `watch` are called from the main thread only, which is that of the parent's loop: none
+of them waits for a process, and `stop` lets the loop go on meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from api.errors import exit_code_of
+from api.outcomes import exit_code_of
 from events.children import die_with_parent
 from events.clock import NS_PER_SECOND, Clock
 from events.errors import ProcessFailed, TapeRefused
@@ -25,6 +26,7 @@ from events.errors import ProcessFailed, TapeRefused
 log = structlog.get_logger(__name__)
 
 LOG_TAIL_LINES = 20
+LOOK_SECONDS = 0.02  # between two looks whether a child that was told to stop has ended
 # glibc gives each thread a heap of its own and none back; what a worker thread decoded once would stay.
 LEAN_ENV = {"MALLOC_ARENA_MAX": "2"}
 TAPE_REFUSED = exit_code_of(TapeRefused(""))
@@ -35,6 +37,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
 
     name: str
     arguments: tuple[str, ...]  # behind `python -m api.cli`
+    reads_market: bool = False  # started when the market store answers
     outlives: bool = False  # stopped when the others have ended: it sees what they did last
 
 
@@ -61,6 +64,7 @@ class Supervisor:
         self._specs: dict[str, ChildSpec] = {}
         self._restarts: dict[str, deque[int]] = {}
         self._asked: dict[str, int] = {}  # to be started again when it has ended; killed at this time, ns
+        self._due: dict[str, int] = {}  # ended by itself; started again at this time, ns
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._settled = False
@@ -104,8 +108,9 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             self._asked_again()
+            self._due_again()
             for name, child in list(self._children.items()):
-                if child.poll() is not None:
+                if child.poll() is not None and name not in self._due:
                     self._again(name, child.returncode)
 
     def _again(self, name: str, code: int) -> None:
@@ -122,8 +127,13 @@ class Supervisor:
             return
         times.append(now)
         log.warning("process_ended", process=name, exit_code=code, restarts=len(times))
-        self._stopping.wait(self._settings.pause_seconds)
-        self._spawn(self._specs[name])
+        self._due[name] = now + round(self._settings.pause_seconds * NS_PER_SECOND)
+
+    def _due_again(self) -> None:
+        now = self._clock.monotonic_ns()
+        for name in [name for name, due_ns in self._due.items() if now >= due_ns]:
+            del self._due[name]
+            self._spawn(self._specs[name])
 
     def settled(self) -> None:
         """Everything has started: from now on a child is started again more often."""
@@ -148,31 +158,33 @@ class Supervisor:
             child = self._children[name]
             if child.poll() is not None:
                 del self._asked[name]
+                self._due.pop(name, None)
                 self._spawn(self._specs[name])
             elif now >= bound_ns:
                 log.warning("process_killed", process=name, pid=child.pid)
                 child.kill()
 
-    def stop(self) -> None:
-        """Stop all: SIGTERM, and after the limit SIGKILL. Returns when none runs."""
+    async def stop(self) -> None:
+        """Stop all: SIGTERM, and after the limit, or when this is cancelled, SIGKILL. Returns when none runs."""
         self._stopping.set()
-        with self._lock:
+        try:
             for last in (False, True):
-                self._end([child for name, child in self._children.items() if self._specs[name].outlives is last])
+                await self._end([child for name, child in self._children.items() if self._specs[name].outlives is last])
+        finally:
+            for name, child in self._children.items():
+                if child.poll() is None:
+                    log.warning("process_killed", process=name, pid=child.pid)
+                    child.kill()
+                    child.wait()
 
-    def _end(self, children: list[subprocess.Popen[bytes]]) -> None:
+    async def _end(self, children: list[subprocess.Popen[bytes]]) -> None:
+        """Tell them to stop, and wait for it, bounded."""
         for child in children:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
-        deadline = self._clock.monotonic_ns() + round(self._settings.stop_seconds_max * NS_PER_SECOND)
-        for child in children:
-            left = max(0.05, (deadline - self._clock.monotonic_ns()) / NS_PER_SECOND)
-            try:
-                child.wait(left)
-            except subprocess.TimeoutExpired:
-                log.warning("process_killed", pid=child.pid)
-                child.kill()
-                child.wait()
+        bound_ns = self._clock.monotonic_ns() + round(self._settings.stop_seconds_max * NS_PER_SECOND)
+        while any(child.poll() is None for child in children) and self._clock.monotonic_ns() < bound_ns:
+            await self._clock.sleep(LOOK_SECONDS)
 
     def log_tail(self, name: str) -> str:
         """The last lines a child wrote."""

@@ -18,6 +18,7 @@ class NatsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     max_payload_bytes: int = 1_048_576 + 65_536  # a body of the largest size and its headers
     connections_max: int = 512
+    soft_memory_bytes: int = 134_217_728  # beyond it Go collects its garbage more often; no bound on what is in use
     memory_store_bytes_max: int = 268_435_456
     file_store_bytes_max: int = 0  # 0: three quarters of the free disk, as the server decides
     log_bytes_max: int = 16_777_216

@@ -247,7 +247,7 @@ class Link:
 
     async def _on_disconnected(self) -> None:
         self._drop("the connection broke")
-        if not self._closing:
+        if self._inbox and not self._closing:
             _log.warning("nats_disconnected", role=self.endpoint.role)
 
     async def _on_reconnected(self) -> None:
@@ -257,7 +257,7 @@ class Link:
 
     async def _on_closed(self) -> None:
         self._drop("the connection was closed")
-        if not self._closing:
+        if self._inbox and not self._closing:  # while opening, `open` raises what is wrong
             _log.error("nats_closed", role=self.endpoint.role, error=str(self._client.last_error or ""))
 
 

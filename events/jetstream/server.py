@@ -165,7 +165,7 @@ class NatsServer:
             self._child = subprocess.Popen(
                 [str(configuration.program()), "-c", str(self.folder / CONFIGURATION)],
                 cwd=self.folder,
-                env={name: value for name, value in os.environ.items() if not name.startswith("TAPEDECK_")},
+                env={"GOMEMLIMIT": str(self.settings.soft_memory_bytes), **_outer_environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -303,6 +303,11 @@ def endpoint(folder: Path, role: str) -> Endpoint:
             f"No nats-server with a role {role} was started on {folder}.", hint="Start it with `tapedeck up`."
         )
     return Endpoint(access.url, role, str(seed))
+
+
+def _outer_environment() -> dict[str, str]:
+    """What the child gets of ours: nothing of Tapedeck's own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TAPEDECK_")}
 
 
 def read_access(folder: Path) -> NatsAccess | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from api import documentation_page
 from api.documentation_page import access_of, page, routes
-from api.errors import STATUS
+from api.outcomes import STATUS
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -200,7 +200,7 @@ async def all_is_as_without(killing: Killing, folder: Path) -> Load:
         reader = RecordingReader(connection.tape)
         await the_session_is_verified(connection.tape, reader, registry, live)
         if running.servers.questdb is not None:
-            running.supervisor.stop()
+            await running.supervisor.stop()
             await the_market_store_is_that_of_the_tape(settings, connection.tape, folder)
     async with reached(settings) as again:  # compared with its seal first
         await checkers.every_command_has_one_answer(again.tape)

@@ -44,7 +44,7 @@ async def workers(settings: Settings, count: int) -> AsyncIterator[Supervisor]:
             supervisor.start(ChildSpec(f"worker-{number}", ("run", "worker")))
         yield supervisor
     finally:
-        supervisor.stop()
+        await supervisor.stop()
 
 
 async def submit(tape: Tape, name: str, recording: str) -> None:

@@ -154,7 +154,7 @@ async def house(folder: Path, role: str) -> AsyncIterator[House]:
             supervisor.start(ChildSpec(role, ("run", role, "--name", role)))
             yield House(settings, tools, recording, supervisor)
     finally:
-        supervisor.stop()
+        await supervisor.stop()
         await server.stop()
 
 

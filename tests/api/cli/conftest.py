@@ -14,7 +14,7 @@ from tests.api.cli.verbs import Desk, coinbase_file
 @pytest.fixture(autouse=True)
 def _logs_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """A verb says where its process logs to; here the process is that of all tests."""
-    monkeypatch.setattr("api.logs.configure", lambda level: None)
+    monkeypatch.setattr("api.logs.configure_verb", lambda level: None)
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     found = Desk(tmp_path_factory.mktemp("data"), env)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("api.logs.configure", lambda level: None)
+            patch.setattr("api.logs.configure_verb", lambda level: None)
             found.good("init")
             file = coinbase_file(tmp_path_factory.mktemp("files") / "trades.csv")
             found.recording = found.good("import", str(file), "--json").json()[0]["recording"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -17,8 +18,10 @@ import httpx
 import msgspec
 import pytest
 
+from projections.questdb.server import QuestDbServer
 from tests.api.cli.children import MARK, Child, left_behind
 from tests.api.cli.verbs import Desk
+from tests.projections.questdb_servers import settings
 
 ROOT = Path(__file__).resolve().parents[3]
 ANY_PORT = {"TAPEDECK_API_PORT": "0", "TAPEDECK_ENGINE_WORKERS": "1"}
@@ -112,7 +115,7 @@ def test_a_house_that_still_starts_can_be_stopped(tmp_path: Path, children: list
     verb(data, "init")
     house = Child(data, "-v", "up", env=ANY_PORT)
     children.append(house)
-    house.wait_for("process_started")
+    house.wait_for("process started")
     ended = house.interrupt(number)
     assert ended.code == 128 + number
     assert "Traceback" not in ended.err
@@ -189,6 +192,48 @@ def test_the_demo_can_be_stopped_in_its_story(tmp_path: Path, children: list[Chi
     assert ended.code == 130, ended
     assert "Traceback" not in ended.err
     assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["TAPEDECK_QUESTDB_URL", "TAPEDECK_NATS_URL"])
+@pytest.mark.parametrize("arguments", [("up", "--init"), ("demo",)], ids=["up", "demo"])
+def test_an_address_where_nobody_answers(
+    tmp_path: Path, children: list[Child], name: str, arguments: tuple[str]
+) -> None:
+    """A server that the settings name and that is not there: its address in one line, exit code 7, nothing made."""
+    scheme = "nats" if "NATS" in name else "http"
+    env = {**ANY_PORT, "TAPEDECK_MARKET_STORE": "questdb", name: f"{scheme}://127.0.0.1:1"}
+    child = Child(tmp_path / "house", *arguments, env=env)
+    children.append(child)
+    ended = child.ended()
+    assert ended.code == 7, ended
+    told = ended.err.splitlines()
+    assert len(told) == 1, told
+    assert f"{scheme}://127.0.0.1:1" in told[0]
+    assert name in told[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.timeout(200)
+async def test_a_house_on_a_questdb_that_runs(tmp_path: Path, children: list[Child]) -> None:
+    """With TAPEDECK_QUESTDB_URL the house writes to that server, starts none, and leaves it running."""
+    server = QuestDbServer(tmp_path / "questdb", settings())
+    access = await server.start()
+    try:
+        address = access.url.replace("://", f"://{access.user}:{access.password}@")
+        env = {**ANY_PORT, "TAPEDECK_MARKET_STORE": "questdb", "TAPEDECK_QUESTDB_URL": address}
+        house = Child(tmp_path / "house", "up", "--init", env=env)
+        children.append(house)
+        line = await asyncio.to_thread(house.wait_for, "Tapedeck runs: ")
+        async with httpx.AsyncClient(base_url=line.split()[2], timeout=10) as client:
+            components = (await client.get("/api/health")).json()["components"]
+        assert components["market"]["status"] == "ok", components
+        assert not [one for one in left_behind(tmp_path / "house") if "io.questdb" in one]
+        ended = await asyncio.to_thread(house.interrupt)
+        assert ended.code == 130, ended
+        assert server.pid is not None
+        assert access.password not in ended.out + ended.err
+    finally:
+        await server.stop()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this machine has no /dev/full")

@@ -82,7 +82,7 @@ def test_an_interrupted_verb_leaves_nothing(
     arguments = [names.get(one, one).replace("OUT", str(tmp_path)) for one in verb]
     child = Child(folder.data, "-v", *arguments)
     started.append(child)
-    child.wait_for("nats_started")
+    child.wait_for("nats started")
     time.sleep(seconds)
     ended = child.interrupt()
     assert ended.code in (0, 130, -signal.SIGINT), ended

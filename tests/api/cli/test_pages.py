@@ -17,7 +17,7 @@ from api.cli.main import main
 from api.cli.page import cli_page, exit_codes
 from api.cli.settings_page import OTHER_VARIABLES, settings_page
 from api.cli.verbs import VERBS
-from api.errors import STATUS
+from api.outcomes import STATUS
 from api.settings import ENV_OTHER
 from engine.configuration import environment
 
