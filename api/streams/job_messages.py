@@ -66,14 +66,14 @@ def _figures(event: JobEvent) -> dict[str, Any]:
 
 
 def _bars(event: JobEvent) -> tuple[int, int]:
-    """Read, and to be read: of the bars that were asked for, else of rows, as its session last told."""
+    """Read, and to be read: of the bars that were asked for, else of rows, else as its session last told."""
     ratio, inputs = event.job.ratio, event.session.inputs if event.session else 0
     try:
         detail = msgspec.json.decode(event.job.detail, type=BacktestDetail | None)
     except msgspec.MsgspecError:
         detail = None
-    if detail is not None and detail.bars:
-        return round(detail.bars * ratio), detail.bars
+    if detail is not None and (total := detail.bars or detail.rows):
+        return round(total * ratio), total
     return inputs, round(inputs / ratio) if ratio else inputs
 
 

@@ -36,9 +36,10 @@ class BacktestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class BacktestDetail(msgspec.Struct, frozen=True):
-    """Figures of one that runs, where bars were asked for."""
+    """Figures of one that runs: how much it replays, 0 where it is not known before."""
 
-    bars: int = 0  # that it replays
+    bars: int = 0  # where bars were asked for
+    rows: int = 0  # of a whole recording
 
 
 class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +77,8 @@ async def planned(body: BacktestBody, work: Work) -> tuple[SessionWish, Stretch]
     recording = await recorded(wish.recording or "", symbol, body.span, work)
     found = await stretch(work.tape, recording, await _span(body, recording, symbol, work))
     symbols = wish.symbols or ((body.symbol,) if body.symbol else ())
+    if work.detail is None and _is_whole(recording, found, symbols):
+        work.detail = msgspec.Raw(msgspec.json.encode(BacktestDetail(rows=recording.whole().rows)))
     if body.stop_distance or body.target_distance:
         price = await first_price(work.tape, recording, number_of(recording, symbol), found.first)
         wish = with_exits(wish, body, price)
@@ -83,6 +86,13 @@ async def planned(body: BacktestBody, work: Work) -> tuple[SessionWish, Stretch]
         wish, mode="backtest", recording=recording.id, symbols=symbols, first=found.first, last=found.last
     )
     return changed, found
+
+
+def _is_whole(recording: Recording, found: Stretch, symbols: tuple[str, ...]) -> bool:
+    """Whether every row of a recording is replayed."""
+    whole = recording.whole()
+    every = not symbols or set(symbols) == set(recording.opened.symbols)
+    return every and (found.first, found.last) == (whole.first, whole.last)
 
 
 async def _span(body: BacktestBody, recording: Recording, symbol: str, work: Work) -> Span:

@@ -12,6 +12,7 @@ import msgspec
 from engine.jobs.life import Job
 from engine.jobs.sessions import JobSessions
 from engine.jobs.steps import Steps
+from engine.recordings.reading import rows_of_message
 from engine.research.sweep_table import table
 from engine.research.sweeping import SweepRow
 from engine.sessions import history as histories
@@ -22,6 +23,7 @@ from engine.strategies.strategy import Strategy
 from events import codec, decisions, subjects
 from events.errors import Bug, TapedeckError
 from events.facts import (
+    Place,
     SessionEnded,
     SessionFailed,
     SessionProgressed,
@@ -135,17 +137,27 @@ class Work:
     async def _done(self, spec: SessionSpec) -> float:
         """Share of the window that it has told to have read, or that its newest decision lies behind."""
         window, at = spec.input, await self._read_to(spec)
-        if not at or window.first is None or window.last is None:
+        if window.first is None or window.last is None or at < window.first:
             return 0.0
-        whole = window.last.sequence - window.first.sequence
-        return (at - window.first.sequence) / whole if whole else 0.5
+        if window.first.sequence == window.last.sequence:
+            return (at.index - window.first.index + 1) / (window.last.index - window.first.index + 1)
+        read = at.sequence - window.first.sequence + (at.index + 1) / await self._rows_in(spec, at.sequence)
+        return read / (window.last.sequence - window.first.sequence + 1)
 
-    async def _read_to(self, spec: SessionSpec) -> int:
-        """Sequence of the newest row that is known to be read; 0 where none is."""
+    async def _rows_in(self, spec: SessionSpec, sequence: int) -> int:
+        """How many rows a message of the window holds, up to the window's end."""
+        window = spec.input
+        if window.last is not None and sequence == window.last.sequence:
+            return window.last.index + 1
+        page = await self.tape.page(sequence, subjects=(subjects.market(window.source),), limit=1)
+        return sum(len(one.rows) for message in page.messages for one in rows_of_message(message, Place())) or 1
+
+    async def _read_to(self, spec: SessionSpec) -> Place:
+        """The newest row that is known to be read; before all where none is."""
         decided = await self.tape.last(subjects.session_decision(spec.session, research=spec.research))
         told = await self.tape.last(subjects.session_fact(spec.session, research=spec.research))
         fact = codec.decode(told.body, told.sequence) if told else None
         return max(
-            decisions.from_message(decided).cause.sequence if decided else 0,
-            fact.place.sequence if isinstance(fact, SessionProgressed) else 0,
+            decisions.from_message(decided).cause if decided else Place(),
+            fact.place if isinstance(fact, SessionProgressed) else Place(),
         )

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from engine.jobs.backtest import BacktestBody, BacktestResult
+from engine.jobs.backtest import BacktestBody, BacktestDetail, BacktestResult
 from engine.jobs.kind import Kind
 from engine.jobs.kinds import KINDS
 from engine.jobs.life import JobState
@@ -223,6 +224,23 @@ async def test_a_job_tells_of_itself_beside_its_session(tmp_path: Path) -> None:
 
         await until(went_on)
         assert (await house.queue()).state("bt") is JobState.RUNNING
+
+
+async def test_progress_is_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backtest tells how many of its rows are read, also where few messages hold them all: the share grows."""
+    monkeypatch.setattr("engine.jobs.work.FOLLOW_SECONDS", 0.02)
+    house, _ = await house_of(tmp_path)
+    rows = walk(ROWS)[walk(ROWS)["instrument"] == 0]
+    alone = await house.record(rows, "a10e")
+    async with house.worker():
+        await house.submit("bt", BacktestBody(wish=wish(alone.recording.id, acceleration=200.0)))
+        await house.until_state("bt", JobState.COMPLETED)
+    told = [one for _, one in await house.facts() if isinstance(one, JobProgressed)]
+    ratios = [one.ratio for one in told if 0.0 < one.ratio < 1.0]
+    assert ratios == sorted(ratios)
+    assert len(set(ratios)) > 3
+    details = {msgspec.json.decode(one.detail, type=BacktestDetail) for one in told}
+    assert details == {BacktestDetail(rows=len(rows))}
 
 
 async def test_a_bug_ends_its_job_only(tmp_path: Path) -> None:
