@@ -112,14 +112,15 @@ class Catalogue:
             raise Unknown(f"There is no instrument number {number}.", field="instrument")
         return self.instruments[number - 1]
 
-    def missing(self, forms: list[InstrumentForm]) -> list[InstrumentRegistered]:
+    def missing(self, forms: list[InstrumentForm], source: str = "") -> list[InstrumentRegistered]:
         """Facts that would give numbers to the forms that have none, in the order of the forms."""
         fresh: dict[tuple[str, str], InstrumentRegistered] = {}
         for form in forms:
             key = (form.symbol, form.venue)
             if key not in self._by_key and key not in fresh:
                 fields = msgspec.structs.asdict(form)
-                fresh[key] = InstrumentRegistered(number=len(self.instruments) + len(fresh) + 1, **fields)
+                number = len(self.instruments) + len(fresh) + 1
+                fresh[key] = InstrumentRegistered(number=number, primary_source=source, **fields)
         return list(fresh.values())
 
     def numbers(self, forms: list[InstrumentForm]) -> list[int]:
@@ -137,14 +138,15 @@ async def load(tape: Tape, catalogue: Catalogue | None = None) -> Catalogue:
     return catalogue
 
 
-async def register(tape: Tape, forms: list[InstrumentForm]) -> tuple[Catalogue, list[int]]:
+async def register(tape: Tape, forms: list[InstrumentForm], source: str = "") -> tuple[Catalogue, list[int]]:
     """Numbers of instruments, registering those that have none. Any number of processes may do so at once.
 
+    `source` is the primary one of those that it registers; an import, whose rows end, is nobody's.
     More than a batch of the tape holds are registered in parts; whoever goes on after a part asks again.
     """
     catalogue = await load(tape)
     tries = 0
-    while facts := catalogue.missing(forms):
+    while facts := catalogue.missing(forms, source):
         part = facts[: tape.limits.batch_messages_max]
         try:
             await tape.append_atomic(_appends(part, catalogue.last))

@@ -8,7 +8,7 @@ import numpy as np
 import structlog
 
 from engine.feeds.hashing import ContentHash
-from engine.recordings.segments import Full, SegmentWriter
+from engine.recordings.segments import Full, SegmentWriter, warm_up
 from events import codec, frames, subjects
 from events.clock import Clock
 from events.facts import Place, RecordingAbandoned, RecordingCompleted, RecordingOpened
@@ -56,6 +56,8 @@ class Recorder:
         """
         subject = subjects.recording(self.opened.recording)
         last = await self._tape.last(subjects.market(self.opened.source))
+        if self._segments is not None:
+            await asyncio.to_thread(warm_up)  # machine code takes longer to load than a row may wait
         self._ordinal = 0
         if last is not None:
             section = frames.decode(last.body, last.sequence)[0]

@@ -247,6 +247,11 @@ def checksum(rows: Rows, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
     return int(first), int(second)
 
 
+def warm_up() -> None:
+    """Load the machine code of `checksum`, for a thread beside whoever waits for rows."""
+    _compiled()
+
+
 @functools.cache
 def _compiled() -> Callable[[NDArray[np.uint64], int, int], tuple[int, int]]:
     """`_fletcher` as machine code. Not at import: numba's types alone take 30 MB, and who reads no segment has none."""

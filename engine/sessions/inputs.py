@@ -61,6 +61,8 @@ class TailInputs:
         self._room = asyncio.Event()
         self._closed = False
         self._tail: Tail | None = None
+        self._arrived = asyncio.Event()  # a message, or the end of the tail
+        self._ending: asyncio.Future[None] | None = None
 
     async def read(self) -> AsyncIterator[Input]:
         """See `Inputs.read`."""
@@ -70,6 +72,8 @@ class TailInputs:
             async for message in self._tape.read(self._commands_after + 1, subjects=wanted, end=place):
                 yield _command_input(message)
         self._tail = await self._tape.tail(max(1, place), self._put, subjects=self._subjects)
+        self._ending = asyncio.ensure_future(self._tail.ended())
+        self._ending.add_done_callback(lambda _: self._arrived.set())
         behind = max(self._commands_after, place)
         while True:
             message = await self._next()
@@ -88,23 +92,17 @@ class TailInputs:
         if not self._closed:
             self._bytes += len(message.body)
             self._queue.put_nowait(message)
+            self._arrived.set()
 
     async def _next(self) -> Message:
-        assert self._tail is not None
-        if not self._queue.empty():
-            return self._queue.get_nowait()
-        getting = asyncio.ensure_future(self._queue.get())
-        ended = asyncio.ensure_future(self._tail.ended())
-        try:
-            done, _ = await asyncio.wait({getting, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if getting in done:
-                return getting.result()
-            ended.result()  # raises what ended the tail
-            raise asyncio.CancelledError
-        finally:
-            for task in (getting, ended):
-                if not task.done():
-                    task.cancel()
+        assert self._ending is not None, "the tail is read"
+        while self._queue.empty():
+            if self._ending.done():
+                self._ending.result()  # raises what ended the tail
+                raise asyncio.CancelledError
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._queue.get_nowait()
 
     def waiting(self) -> bool:
         """See `Inputs.waiting`."""
@@ -114,6 +112,9 @@ class TailInputs:
         """See `Inputs.close`."""
         self._closed = True
         self._room.set()  # a tail that waits for room would hold up its own end
+        if self._ending is not None:
+            self._ending.cancel()
+            await asyncio.wait({self._ending})
         if self._tail is not None:
             await self._tail.close()
 

@@ -18,4 +18,4 @@ async def introduce(tape: Tape, clock: Clock, sources: Iterable[Source]) -> None
     for source in sources:
         if source.kind == "simulated":
             told = feed_of(source, clock.now_ns()).survey()
-            await catalogue.register(tape, list(told.instruments))
+            await catalogue.register(tape, list(told.instruments), source.id)

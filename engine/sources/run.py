@@ -95,7 +95,7 @@ class SourceRun:
 
     async def _open(self, feed: Feed) -> Recorder:
         told = await asyncio.to_thread(feed.survey)
-        _, self._numbers = await catalogue.register(self._tape, list(told.instruments))
+        _, self._numbers = await catalogue.register(self._tape, list(told.instruments), self.source.id)
         opened = RecordingOpened(
             recording=self.recording,
             source=self.source.id,

@@ -39,6 +39,16 @@ async def test_names_are_no_part_of_an_id() -> None:
     assert numbers == [1]
 
 
+async def test_who_registers_an_instrument_first_is_its_primary_source() -> None:
+    """Who brought an instrument is read where no source is named; an import is not, and a second takes nothing over."""
+    tape = MemoryTape()
+    forms = [InstrumentForm(symbol=symbol, venue="V") for symbol in ("FILED", "LIVE")]
+    await catalogue.register(tape, forms[:1])
+    await catalogue.register(tape, forms, "first")
+    known, _ = await catalogue.register(tape, forms, "second")
+    assert [one.primary_source for one in known.instruments] == ["", "first"]
+
+
 @pytest.mark.parametrize("symbol", ["AST BTC", "ÄST/BTC", "-x", "S" * 65])
 def test_symbols_that_cannot_be_used_are_refused(symbol: str, tmp_path: Path) -> None:
     """A symbol with a blank or a letter outside ASCII is refused by name, before anything is appended."""
