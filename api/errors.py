@@ -15,6 +15,7 @@ from litestar import MediaType, Request, Response
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import Receive, Scope, Send
+from msgspec import UNSET, UnsetType
 
 from api.outcomes import STATUS
 from api.requests import request_id
@@ -48,6 +49,7 @@ class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=False):
     timestamp: str
     field: str | None = None
     type: str = "error"
+    fields: dict[str, list[str]] | UnsetType = UNSET  # where several are wrong: by dotted name
 
 
 class ErrorWords(msgspec.Struct, frozen=True):
@@ -99,7 +101,9 @@ def body_of(error: BaseException, scope: Scope, now_ns: int) -> ErrorBody | Erro
         details = getattr(error, "fields", None) or ({field: [message]} if field else {})
         words = ErrorWords(V1_CODES.get(status, code), message, details)
         return ErrorEnvelope(words, ErrorMeta(now, request_id(scope)))
-    return ErrorBody(code, message, message, code, message, status_of(error), now, field)
+    fields = getattr(error, "fields", None) or {}
+    body = ErrorBody(code, message, message, code, message, status_of(error), now, field)
+    return msgspec.structs.replace(body, fields=fields) if len(fields) > 1 else body
 
 
 def is_v1(path: str) -> bool:

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 import msgspec
+import structlog
 
 from api.house import House
 from api.reading.reader import Moment
@@ -28,6 +29,8 @@ from projections.read_models.configuration import ChangeRow, TemplateRow
 
 SLUG_MAX = 80
 NOBODY = ""  # who made what is there from the start
+
+log = structlog.get_logger(__name__)
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 
@@ -67,8 +70,19 @@ async def check(house: House, changes: Any, at: Moment) -> Values:
         raise InvalidInput(f"The configuration must be at most {DOCUMENT_BYTES_MAX} bytes.", field="config")
     now = (await current(house, at)).value
     check_whole(now.configured | given)
-    check_whole(now.configured | given | house.overrides)
+    if _stands(now.configured | house.overrides):
+        check_whole(now.configured | given | house.overrides)
     return given
+
+
+def _stands(values: Values) -> bool:
+    """Whether the environment goes with what is configured; where it does not, no change is to blame for that."""
+    try:
+        check_whole(values)
+    except InvalidInput as error:
+        log.error("configuration_overridden_badly", error=str(error))
+        return False
+    return True
 
 
 async def change(house: House, user: str, key: str | None, changes: Any, origin: Origin = "request") -> Done:

@@ -8,12 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import structlog
+
 from api.house import House
 from api.request_counts import Sample
 from api.services.components import Figures, Part, Registry
+from engine.jobs.life import JobState
+from engine.sessions.life import SessionState
+from events.errors import ReadModelUnavailable
 from events.tape import TapeInfo
 from projections.duckdb.store import Snapshot
 
+log = structlog.get_logger(__name__)
+
+# a sample of each state, also of those that nothing is in: a series that comes and goes cannot be watched
+STATES = (("tapedeck_sessions", "session_states", SessionState), ("tapedeck_jobs", "job_states", JobState))
 DECISION_TABLES = {"signal": "signals", "order": "orders", "fill": "fills", "denial": "denials", "mark": "equity"}
 
 
@@ -49,9 +58,11 @@ METRICS = {
 
 async def samples(house: House, registry: Registry) -> list[Sample]:
     """Every sample, now."""
-    moment = await house.reader.moment(None, None)
-    counted = await house.reader.run(_counted, moment)
-    found = [*_of_tape(await house.tape.info()), *counted.value]
+    found = list(_of_tape(await house.tape.info()))
+    try:
+        found += (await house.reader.run(_counted, await house.reader.moment(None, None))).value
+    except ReadModelUnavailable as error:  # it is behind, halted or rebuilt: that is what the other figures are for
+        log.warning("metrics_without_read_model", error=str(error))
     for part in await registry.parts():
         found += _of_part(part)
     for each in await registry.figures():  # once a process: several components may be in one
@@ -117,11 +128,11 @@ def _counted(snapshot: Snapshot) -> list[Sample]:
         column = "sequence_from" if table == "orders" else "sequence"
         count = snapshot.count(f"SELECT count(*) FROM {table} WHERE {column} <= {snapshot.sequence}")
         found.append(Sample("tapedeck_decisions_total", count, (("kind", kind),)))
-    for name, table in (("tapedeck_sessions", "session_states"), ("tapedeck_jobs", "job_states")):
-        states = snapshot.rows(
-            f"SELECT state, count(*) FROM {table} WHERE {snapshot.current(table)} GROUP BY state ORDER BY state"
+    for name, table, known in STATES:
+        counted = dict(
+            snapshot.rows(f"SELECT state, count(*) FROM {table} WHERE {snapshot.current(table)} GROUP BY state")
         )
-        found += [Sample(name, count, (("state", state),)) for state, count in states]
+        found += [Sample(name, counted.get(state, 0), (("state", state),)) for state in known]
     rows = snapshot.count(f"SELECT sum(inputs) FROM session_states WHERE {snapshot.current('session_states')}")
     found.append(Sample("tapedeck_session_rows_total", rows))
     return found

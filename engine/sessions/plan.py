@@ -97,13 +97,6 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         NotAvailable: a live session; no venue is configured.
     """
     wish = msgspec.structs.replace(wish, strategies=configured_wishes(wish.strategies, wish.mode, library))
-    if wish.mode == "live":
-        raise NotAvailable(
-            "Live sessions need a venue, and none is configured.",
-            code="NO_VENUE",
-            field="session_type",
-            hint="Run the same configuration as a paper session.",
-        )
     _check(wish)
     recording = _recording(wish, library)
     source = recording.opened.source if recording else _source(wish, library)
@@ -116,6 +109,13 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         )
     strategies = settings_of(wish.strategies, symbols, library)
     grid = tuple(_grid_row(row, at, strategies, library) for at, row in enumerate(wish.grid))
+    if wish.mode == "live":  # behind all that would be refused of a paper session too
+        raise NotAvailable(
+            "Live sessions need a venue, and none is configured.",
+            code="NO_VENUE",
+            field="session_type",
+            hint="Run the same configuration as a paper session.",
+        )
     return SessionSpec(
         session=session,
         mode=wish.mode,

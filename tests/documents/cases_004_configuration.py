@@ -69,6 +69,8 @@ async def changes_a_section(made: World) -> None:
     wrong = await put(made, "risk", {"maxDailyLoss": 2, "defaultStopLossPips": -1})
     assert wrong.status_code == 400
     assert all(name in wrong.json()["detail"] for name in ("risk.maxDailyLoss", "risk.defaultStopLossPips"))
+    many = await put(made, "risk", dict.fromkeys(before, -1) | {"bogus": 1})
+    assert set(many.json()["fields"]) == {f"risk.{name}" for name in [*before, "bogus"]}
     assert (await put(made, "broker", {})).status_code == 404
     assert (await made.client.put(f"{PATH}/risk", json={})).status_code == 401
     assert await made.last() == last

@@ -209,6 +209,8 @@ async def starts_every_type(made: World) -> None:
     live = await made.post("/sessions/start", START | {"session_type": "live"})
     assert (live.status_code, live.json()["error_code"]) == (501, "NO_VENUE")
     assert "venue" in live.json()["error_message"]
+    nothing = await made.post("/sessions/start", START | {"session_type": "live", "symbols": ["NOSUCH_USDT"]})
+    assert (nothing.status_code, nothing.json()["field"]) == (400, "symbols")  # as of a paper session
 
 
 async def replaces_on_restart(made: World) -> None:
