@@ -42,6 +42,7 @@ _NO_STORE = (b"cache-control", b"no-store")
 EXPOSED = ("Tape-Sequence", "Tape-Epoch", "Retry-After", "Idempotency-Key", "X-Request-Id")
 _EXPOSE = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _BOUND = "tapedeck_bound"
+ACCEPTED, OURS = 101, 4000  # of a socket: the status once it is open; its close codes behind are statuses
 
 
 def extend(scope: Scope, seconds: float | None) -> None:
@@ -61,7 +62,11 @@ class Watched:
         self.sequence: int | None = None
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] == "websocket.accept":
+            self.status = ACCEPTED
+        elif message["type"] == "websocket.close" and OURS <= message["code"] < OURS + 600:
+            self.status = message["code"] - OURS  # 4401 is refused as a request's 401 is
+        elif message["type"] == "http.response.start":
             self.status = message["status"]
             headers = list(message["headers"])
             names = {name.lower() for name, _ in headers}
@@ -140,7 +145,7 @@ class Front:
         caller: Caller | None = scope["state"].get("tapedeck_caller")
         user = caller.identity.user if caller and caller.identity else ""
         address = caller.address if caller else ""
-        self._house.auditing.note_request(str(scope.get("method", "")), path, user, address, send.status)
+        self._house.auditing.note_request(str(scope.get("method", "SOCKET")), path, user, address, send.status)
 
     async def _check(self, scope: Scope, headers: Headers, caller: Caller) -> None:
         await self._pass(scope, headers, caller)
@@ -206,27 +211,28 @@ class Front:
     # --- sockets and the log --------------------------------------------------------------------------------------
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = self._house.clock.monotonic_ns()
+        began, watched = self._house.clock.monotonic_ns(), Watched(send, ())
         try:
             headers = Headers.from_scope(scope)
             caller = find_caller(scope, headers, self._house)
             await self._pass(scope, headers, caller)
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, watched)
         except TapedeckError as error:
-            await answer_scope(error, scope, receive, send)
+            await answer_scope(error, scope, receive, watched)
         finally:
-            self._log(scope, None, began)
+            self._log(scope, watched, began)
+            self._audit(scope, watched)
 
-    def _log(self, scope: Scope, send: Watched | None, began: int) -> None:
+    def _log(self, scope: Scope, send: Watched, began: int) -> None:
         caller: Caller | None = scope["state"].get("tapedeck_caller")
         log.info(
             "request",
             method=scope.get("method", "WEBSOCKET"),
             path=masked_path(scope["path"]),
             query=masked_query(scope["query_string"]),
-            status=send.status if send else None,
+            status=send.status or None,
             elapsed_ms=round((self._house.clock.monotonic_ns() - began) / 1e6, 3),
             user=caller.identity.user if caller and caller.identity else None,
-            tape_sequence=send.sequence if send else None,
+            tape_sequence=send.sequence,
             request=request_id(scope),
         )

@@ -26,6 +26,7 @@ SWAP_TRIES_MAX = 8
 KEYS_MAX = 10_000  # counts that one process holds; the longest unused is forgotten, with what was leased of it
 READ_LEASE = 10
 CEILING_LEASE = 100
+MESSAGE_LEASE = 10
 
 V1 = "/api/v1/"
 MINUTE, SECOND = 60, 1
@@ -43,11 +44,13 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """The table. Those of contract 002 hold below `/api/v1`, the ceiling beyond loopback, the login everywhere."""
+    """The table. Those of contract 002 hold below `/api/v1` and on `/ws`, the ceiling beyond loopback, the login
+    everywhere."""
 
     login: Limit
     ceiling: Limit
     read: Limit
+    message: Limit  # of a client to `/ws`
     starts: dict[tuple[str, str], Limit]  # by method and path
 
     def of(self, method: str, path: str) -> Limit | None:
@@ -67,6 +70,7 @@ def limits_of(settings: LimitsSettings) -> Limits:
         login=Limit("login", settings.logins_per_minute, MINUTE, guards=True),
         ceiling=Limit("ceiling", ceiling, SECOND, lease=CEILING_LEASE, free=min(CEILING_LEASE, ceiling)),
         read=Limit("read", reads, MINUTE, lease=READ_LEASE),
+        message=Limit("socket_messages", settings.socket_messages_per_second, SECOND, lease=MESSAGE_LEASE),
         starts={
             ("POST", "/api/v1/training/start"): training,
             ("POST", "/api/v1/backtest/run"): backtest,

@@ -141,7 +141,9 @@ class LimitsSettings(Section, frozen=True):
     audits_per_minute: Annotated[
         int, Meta(ge=0, description="actions that one API process audits on the tape per minute; 0: none")
     ] = 600
-    socket_messages_per_second: Annotated[int, Meta(ge=1, description="messages of one client to /ws per second")] = 50
+    socket_messages_per_second: Annotated[
+        int, Meta(ge=1, description="messages of one client to /ws per second, its sockets together")
+    ] = 50
 
 
 class LogSettings(Section, frozen=True):

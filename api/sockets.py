@@ -22,7 +22,7 @@ from api.services.jobs import owner_of
 from api.streams.broadcast import Listener, Seen
 from api.streams.job_messages import CHANNELS
 from events.clock import iso
-from events.errors import LimitReached, TapedeckError
+from events.errors import LimitReached, TapedeckError, TooMany
 
 MESSAGE_BYTES_MAX = 16_384
 SEND_SECONDS_MAX = 10.0
@@ -133,9 +133,8 @@ async def _guard(socket: WebSocket[Any, Any, Any], house: House) -> None:
 
 
 async def _hear(socket: WebSocket[Any, Any, Any], listener: Listener, house: House) -> None:
-    """Read what the client sends, bounded in size and rate, until it leaves."""
-    loop = asyncio.get_running_loop()
-    since, count, most = loop.time(), 0, house.settings.limits.socket_messages_per_second
+    """Read what the client sends, bounded in size and, for all its sockets together, in rate, until it leaves."""
+    limit, key = house.limits.message, caller_of(socket).key
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
@@ -143,11 +142,10 @@ async def _hear(socket: WebSocket[Any, Any, Any], listener: Listener, house: Hou
         data: Any = message.get("text") or message.get("bytes") or b""
         if len(data) > MESSAGE_BYTES_MAX:
             raise Close(TOO_BIG, f"a message has at most {MESSAGE_BYTES_MAX} bytes")
-        if loop.time() - since >= 1.0:
-            since, count = loop.time(), 0
-        count += 1
-        if count > most:
-            raise Close(POLICY, f"at most {most} messages a second")
+        try:
+            await house.counters.use(limit, key)
+        except TooMany:
+            raise Close(POLICY, f"at most {limit.count} messages a second") from None
         answer = await _answer(data, listener, house)
         if answer is not None:
             listener.offer(answer)

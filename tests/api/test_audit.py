@@ -15,6 +15,7 @@ from events import codec, subjects
 from events.clock import ManualClock
 from events.facts.audit import ActionAudited
 from events.memory_tape import MemoryTape
+from tests.api.asgi_socket import connected
 from tests.api.worlds import PASSWORD, TEST_LIMITS, World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,6 +33,7 @@ async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]
 async def rows(made: World, query: str = "") -> list[dict[str, Any]]:
     """What an admin is shown, once all is written."""
     await made.house.auditing._write()
+    await made.caught_up()
     last = await made.last()
     answer = await made.get(f"/api/audit{query}", "admin", **{"Tape-Min-Sequence": str(last)})
     assert answer.status_code == 200, answer.text
@@ -60,6 +62,26 @@ async def test_logins_and_refusals(made: World) -> None:
     assert "secret" not in str(found)
     assert [one["action"] for one in await rows(made, "?user=trader&action=login&limit=1")] == ["login"]
     assert await rows(made, "?as_of=0") == []
+
+
+async def test_refused_sockets(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket from another site, or without a token where one is due, is kept as a refused request is; others not."""
+    async with connected(made.app) as good:
+        await good.send({"type": "ping"})
+        assert (await good.receive())["type"] == "pong"
+    async with connected(made.app, headers={"Origin": "http://evil.example"}) as socket:
+        assert await socket.receive() is None
+    monkeypatch.setattr("api.access.beyond_loopback", lambda _: True)
+    async with connected(made.app, "/api/ws/monitor", query="token=junk") as socket:
+        assert await socket.receive() is None
+        assert socket.closed == 4401
+    found = {(one["action"], one["what"], one["status"], one["count"]) for one in await rows(made)}
+    sockets = {one for one in found if one[1].startswith("SOCKET")}
+    assert sockets == {
+        ("access_refused", "SOCKET /ws", 403, 1),
+        ("access_refused", "SOCKET /api/ws/monitor", 401, 1),
+    }
+    assert "junk" not in str(found)
 
 
 async def test_changes_of_what_runs_the_house(made: World) -> None:

@@ -82,15 +82,22 @@ async def test_what_has_no_limit_on_loopback(made: World) -> None:
         assert {(await made.get(path)).status_code for _ in range(150)} == {200}
 
 
-async def test_messages_of_a_socket_are_limited(made: World) -> None:
-    """Fifty in a second are answered; a socket that sends on is closed, and another is served."""
-    async with connected(made.app) as socket:
-        for _ in range(DOCUMENTED.socket_messages_per_second + 1):
+async def test_messages_of_a_client_are_limited(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty in a second over two sockets of one client are answered; then they are closed, and others are served."""
+    clock = ManualClock()
+    monkeypatch.setattr(made.house.counters, "_clock", clock)
+    async with connected(made.app) as first, connected(made.app) as second:
+        for socket in [first, second] * (DOCUMENTED.socket_messages_per_second // 2):
             await socket.send({"type": "ping"})
-        while await socket.receive() is not None:
-            pass
-        assert socket.closed == 1008
-    async with connected(made.app) as again:
+            assert (await socket.receive())["type"] == "pong"
+        for socket in (first, second):
+            await socket.send({"type": "ping"})
+            assert await socket.receive() is None
+            assert socket.closed == 1008
+    async with connected(made.app, query=f"token={made.token('viewer')}") as other, connected(made.app) as again:
+        await other.send({"type": "ping"})
+        assert (await other.receive())["type"] == "pong"
+        clock.advance(1)
         await again.send({"type": "ping"})
         assert (await again.receive())["type"] == "pong"
 
