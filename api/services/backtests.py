@@ -13,7 +13,7 @@ from api.reading.asking import ns_of
 from api.services.acting import Done
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
-from engine.recordings.stretches import Span, covering
+from engine.recordings.stretches import Span, chosen
 from engine.sessions.plan import LIMIT_BOUNDS, Library, SessionWish, StrategyWish, configured_wishes, plan
 from events.errors import InvalidInput, Unknown
 from events.facts import SessionLimits
@@ -41,6 +41,7 @@ class BacktestAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = {}
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    recording: Annotated[Name | None, Meta(description="id of what to replay; else the newest that covers")] = None
 
 
 # parameters that are the account's, not the strategy's: (field of the limits, largest)
@@ -79,6 +80,7 @@ def body_of(asked: BacktestAsked) -> BacktestBody:
     account = {name: _share(name, asked.params[name]) for name in ACCOUNT if name in asked.params}
     wish = SessionWish(
         mode="backtest",
+        recording=asked.recording,
         symbols=(asked.symbol,),
         strategies=(StrategyWish(strategy=asked.strategy, params=_params(asked.params)),),
         limits=_limits(asked.initial_capital, account),
@@ -93,7 +95,7 @@ def fixed(body: BacktestBody, library: Library) -> BacktestBody:
     Raises:
         InvalidInput: it cannot be planned; with the contract's name of the field.
     """
-    recording = covering(library.shelf, body.symbol, body.span)
+    recording = chosen(library.shelf, body.wish.recording or "", body.symbol, body.span)
     strategies = configured_wishes(body.wish.strategies, body.wish.mode, library)
     wish = msgspec.structs.replace(body.wish, recording=recording.id, strategies=strategies)
     try:

@@ -22,7 +22,7 @@ from engine.jobs.walkforward import WalkforwardBody
 from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.reading import RecordingReader
 from engine.recordings.shelf import Recording
-from engine.recordings.stretches import Span, covering
+from engine.recordings.stretches import Span, chosen
 from engine.research.montecarlo import BLOCK_MAX, SIMULATIONS_MAX, Method, MonteCarloWish
 from engine.research.walkforward import Days, Objective, Params, Windows, folds, grid, usual_grid
 from engine.sessions.plan import SessionWish, StrategyWish
@@ -81,6 +81,12 @@ class ReplayAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
         STRATEGY
     )
     params: Annotated[Params, Meta(max_length=64)] = {}
+    recording: (
+        Annotated[
+            str, Meta(min_length=1, max_length=128, description="id of what to replay; else the newest of the symbol")
+        ]
+        | None
+    ) = None
 
 
 class BacktestAsked(ReplayAsked, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
@@ -182,11 +188,12 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
     """The job, checked as of now. Raises InvalidInput with the contract's name of the field."""
     await house.lookups.current(house.tape)
     defaults = (await configuration.current(house, Moment())).value.whole
-    recording = covering(house.lookups.shelf, asked.symbol, Span())
+    recording = chosen(house.lookups.shelf, asked.recording or "", asked.symbol, Span())
     instrument = house.lookups.catalogue.number(number_of(recording, asked.symbol))
     config, lot = _completed(asked.config, defaults), _lot(instrument)
     wish = SessionWish(
         mode="backtest",
+        recording=asked.recording,
         symbols=(asked.symbol,),
         strategies=(StrategyWish(strategy=asked.strategy, params=asked.params),),
         limits=_limits(asked, config, instrument),

@@ -11,7 +11,7 @@ from engine.jobs.montecarlo import drawn_from, simulated
 from engine.jobs.work import Work
 from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.shelf import Recording
-from engine.recordings.stretches import Span, Stretch, covering, first_price, stretch
+from engine.recordings.stretches import Span, Stretch, chosen, first_price, stretch
 from engine.research.metrics.measure import Measurements
 from engine.research.montecarlo import MonteCarlo, MonteCarloWish
 from engine.research.outcome import Outcome, outcome
@@ -123,9 +123,8 @@ def with_exits(wish: SessionWish, body: BacktestBody, price: float) -> SessionWi
 
 
 async def recorded(name: str, symbol: str, span: Span, work: Work) -> Recording:
-    """The recording of an id, else the one that covers a span of a symbol. Raises InvalidInput, Unknown."""
-    shelf = (await work.tools.library()).shelf
-    return shelf.find(name) if name else covering(shelf, symbol, span)
+    """The recording of an id, else the one that covers a span of a symbol. Raises InvalidInput."""
+    return chosen((await work.tools.library()).shelf, name, symbol, span)
 
 
 def result_of(history: History, found: Stretch, wish: MonteCarloWish | None = None) -> BacktestResult:

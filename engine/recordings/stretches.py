@@ -9,7 +9,7 @@ from engine.recordings.reading import RowsInput, rows_of_message
 from engine.recordings.shelf import Recording, RecordingState, Shelf
 from events import subjects
 from events.clock import iso
-from events.errors import InvalidInput, TapeRefused
+from events.errors import Conflict, InvalidInput, TapeRefused, Unknown
 from events.facts import Place
 from events.rows import MarketKind
 from events.tape import Message, Tape
@@ -57,14 +57,39 @@ def covering(shelf: Shelf, symbol: str, span: Span) -> Recording:
     raise InvalidInput(f"{symbol} is not recorded over the whole range. There is {has}.", field="start_date")
 
 
+def chosen(shelf: Shelf, name: str, symbol: str, span: Span) -> Recording:
+    """The complete recording of an id, if it has a symbol at that time; without an id the one that covers a span.
+
+    Raises:
+        InvalidInput: with the field at fault; the message says what there is.
+    """
+    if not name:
+        return covering(shelf, symbol, span)
+    try:
+        recording = shelf.find(name)
+        recording.whole()
+    except (Unknown, Conflict) as error:
+        raise InvalidInput(error.message, field="recording", hint=error.hint) from None
+    if symbol and symbol not in recording.opened.symbols:
+        has = ", ".join(recording.opened.symbols)
+        raise InvalidInput(f"Recording {recording.id} has no {symbol[:64]!r}; it has {has}.", field="symbol")
+    if not _touches(recording, span):
+        raise InvalidInput(f"There is no row in this range. There is {_range(recording)}.", field="start_date")
+    return recording
+
+
 def _covers(recording: Recording, span: Span) -> bool:
     whole = recording.whole()
     begins = span.first_ns is None or whole.first_event_ns <= span.first_ns + SLACK_NS
     ends = span.until_ns is None or whole.last_event_ns >= span.until_ns - SLACK_NS
-    touches = (span.until_ns is None or whole.first_event_ns < span.until_ns) and (
+    return begins and ends and _touches(recording, span)
+
+
+def _touches(recording: Recording, span: Span) -> bool:
+    whole = recording.whole()
+    return (span.until_ns is None or whole.first_event_ns < span.until_ns) and (
         span.first_ns is None or whole.last_event_ns >= span.first_ns
     )
-    return begins and ends and touches
 
 
 def _range(recording: Recording) -> str:

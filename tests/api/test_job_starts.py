@@ -120,6 +120,7 @@ async def test_simulations_of_a_session(made: World) -> None:
     [
         ({"strategy": "nosuch"}, "strategy"),
         ({"symbol": "DOGE_USDT"}, "symbol"),
+        ({"recording": "nosuch"}, "recording"),
         ({"start_date": "soon"}, "start_date"),
         ({"grid": {}}, "grid"),
         ({"grid": {"nosuch": [1]}}, "grid"),

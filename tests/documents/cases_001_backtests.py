@@ -91,6 +91,7 @@ async def runs_in_background(made: World) -> None:
         ({"params": {"model_path": "x"}}, "params.model_path"),
         ({"params": {"position_size": 2}}, "params.position_size"),
         ({"params": []}, "params"),
+        ({"recording": "nosuch"}, "recording"),
         ({"surely_unknown": 1}, "surely_unknown"),
     ):
         answer = await made.post("/api/backtests/run", await asked(made, **change))

@@ -73,9 +73,11 @@ async def result(made: World, name: str, kind: str = "backtest", seconds: float 
 
 async def runs_backtests(made: World) -> None:
     """The documented request is taken without a token; every wrong field is named, and nothing is appended then."""
-    name = await queue_one(made)
+    name = await queue_one(made, recording="rec_" + "c" * 16)
     assert name.startswith("backtest_")
-    assert (await result(made, name))["metrics"]["trade"]["totalTrades"] > 10
+    whole = await result(made, name)
+    assert whole["metrics"]["trade"]["totalTrades"] > 10
+    assert whole["config"]["recording"] == "rec_" + "c" * 16
     last = await made.last()
     for change, field in (
         ({"symbol": "DOGEUSD"}, "symbol"),
@@ -86,6 +88,7 @@ async def runs_backtests(made: World) -> None:
         ({"config": {"riskPerTrade": 2}}, "config.riskPerTrade"),
         ({"config": {"monteCarloMethod": "luck"}}, "config.monteCarloMethod"),
         ({"strategy": "nosuch"}, "strategy"),
+        ({"recording": "nosuch"}, "recording"),
         ({"params": {"fast": 1}}, "params.fast"),
         ({"surely": 1}, "surely"),
     ):

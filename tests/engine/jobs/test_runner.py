@@ -16,7 +16,6 @@ from engine.jobs.queue import Room
 from engine.jobs.runner import sign_key
 from engine.jobs.work import Work
 from engine.recordings.stretches import Span
-from engine.research.sweeping import SweepRow
 from engine.sessions.plan import StrategyWish
 from events import codec, subjects
 from events.errors import TapeUnavailable
@@ -294,7 +293,7 @@ async def test_a_job_runs_several_sessions_and_sweeps(tmp_path: Path) -> None:
         grid = tuple({"fast": fast} for fast in (3, 5, 9))
         swept = await work.plan(wish(body.text, grid=grid), "sweep")
         await work.run(swept, (0.0, 0.5))
-        rows = msgspec.json.decode(await work.table(swept.session), type=list[SweepRow])
+        rows = await work.table(swept.session)
         chosen = max(rows, key=lambda row: row.equity).params["fast"]
         params = {"fast": int(chosen), "slow": 20}
         strategies = (StrategyWish(strategy="ema_cross", params=params),)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from engine.recordings.reading import RecordingReader, Window
 from engine.recordings.shelf import Recording, Shelf
-from engine.recordings.stretches import SLACK_NS, Span, covering, stretch
+from engine.recordings.stretches import SLACK_NS, Span, chosen, covering, stretch
 from events import frames, subjects
 from events.clock import SystemClock, iso
 from events.errors import InvalidInput
@@ -150,3 +150,24 @@ def test_the_newest_recording_that_covers_is_taken() -> None:
     with pytest.raises(InvalidInput, match="ends before it begins"):
         covering(shelf, "AAA", Span(2, 1))
     assert SLACK_NS == 4 * DAY_NS
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol", "span", "field"),
+    [
+        ("nosuch", "AAA", Span(), "recording"),
+        ("open", "AAA", Span(), "recording"),
+        ("rec", "CCC", Span(), "symbol"),
+        ("rec", "AAA", Span(BEGIN_NS + 3 * DAY_NS), "start_date"),
+    ],
+)
+def test_a_recording_that_does_not_have_it_is_refused(name: str, symbol: str, span: Span, field: str) -> None:
+    """One that is not there, not complete, without the symbol or out of the range: with the field at fault."""
+    shelf = Shelf()
+    shelf.evolve(opened("rec"), 1)
+    shelf.evolve(completed("rec", (Place(1, 0), Place(2, 0)), (BEGIN_NS, BEGIN_NS + DAY_NS)), 2)
+    shelf.evolve(opened("open"), 3)
+    assert chosen(shelf, "rec", "AAA", Span(BEGIN_NS + 1)).id == chosen(shelf, "", "AAA", Span()).id == "rec"
+    with pytest.raises(InvalidInput) as caught:
+        chosen(shelf, name, symbol, span)
+    assert caught.value.field == field
