@@ -98,6 +98,8 @@ def body_of(error: BaseException, scope: Scope, now_ns: int) -> ErrorBody | Erro
     now = iso(now_ns)
     if is_v1(scope["path"]):
         status = status_of(error)
+        if field and isinstance(error, HTTPException):  # the framework's name of a parameter is not the contract's
+            field, message = camel(field), message.replace(field, camel(field), 1)
         details = getattr(error, "fields", None) or ({field: [message]} if field else {})
         words = ErrorWords(V1_CODES.get(status, code), message, details)
         return ErrorEnvelope(words, ErrorMeta(now, request_id(scope)))
@@ -109,6 +111,12 @@ def body_of(error: BaseException, scope: Scope, now_ns: int) -> ErrorBody | Erro
 def is_v1(path: str) -> bool:
     """Whether contract 002's envelope holds for a path."""
     return path == V1 or path.startswith(f"{V1}/")
+
+
+def camel(name: str) -> str:
+    """A name as contract 002 has it."""
+    first, *others = name.split("_")
+    return first + "".join(one.title() for one in others)
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

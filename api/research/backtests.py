@@ -16,7 +16,6 @@ from api.reading.asking import TEXT_MAX
 from api.reading.reader import Moment
 from api.reading.wording import instant_of
 from api.research.backtest_bodies import (
-    BacktestItem,
     Backtests,
     BacktestWhole,
     Compares,
@@ -29,14 +28,13 @@ from api.research.envelope import Data, DataPage, enveloped, pagination
 from api.research.paging import PART
 from api.services.acting import IDEMPOTENCY_KEY
 from api.services.job_results import result_of
-from api.services.research import BACKTEST, SCANNED_MAX, BacktestAsked, finished, run_backtest
+from api.services.research import BACKTEST, BacktestAsked, finished, run_backtest
 from api.services.results import figures
 from api.session_control import Key
 from engine.jobs.backtest import BacktestResult
 from engine.research.compare import best
-from events.errors import LimitReached
 from projections.duckdb.store import Snapshot
-from projections.read_models.answers import PAGE_ROWS_MAX, Page
+from projections.read_models.answers import Page
 from projections.read_models.jobs import JobFilter, job, jobs
 
 OPEN = {"elsewhere": "trader"}
@@ -86,36 +84,14 @@ async def results(
     ] = None,
 ) -> Response[DataPage[Backtests]]:
     """Backtests that are over, newest first, those of other contracts included."""
-    plain = symbol is None and min_sharpe is None
+    wanted = msgspec.structs.replace(OVER, symbol=symbol, sharpe_min=min_sharpe)
 
     def work(snapshot: Snapshot) -> Backtests:
-        return _page(snapshot, part) if plain else _filtered(snapshot, part, symbol, min_sharpe)
+        found = jobs(snapshot, wanted, part)
+        return Backtests([item(row) for row in found.rows], found.total)
 
     found = await house.reader.run(work, at)
     return enveloped(request, found.value, sequence=found.sequence, of=pagination(part, found.value.total))
-
-
-def _page(snapshot: Snapshot, part: Page) -> Backtests:
-    found = jobs(snapshot, OVER, part)
-    return Backtests([item(row) for row in found.rows], found.total)
-
-
-def _filtered(snapshot: Snapshot, part: Page, symbol: str | None, min_sharpe: float | None) -> Backtests:
-    """Raises LimitReached: too many to look through."""
-    fitting: list[BacktestItem] = []
-    for offset in range(0, SCANNED_MAX, PAGE_ROWS_MAX):
-        found = jobs(snapshot, OVER, Page(limit=PAGE_ROWS_MAX, offset=offset, newest_first=True))
-        if found.total > SCANNED_MAX:
-            raise LimitReached(f"{found.total:,} backtests are over; at most {SCANNED_MAX:,} are looked through.")
-        fitting += [one for one in map(item, found.rows) if _fits(one, symbol, min_sharpe)]
-        if found.next is None:
-            break
-    return Backtests(fitting[part.offset : part.offset + part.limit], len(fitting))
-
-
-def _fits(one: BacktestItem, symbol: str | None, min_sharpe: float | None) -> bool:
-    sharpe = one.summary.sharpe_ratio
-    return symbol in (None, one.symbol) and (min_sharpe is None or (sharpe is not None and sharpe >= min_sharpe))
 
 
 @get("/api/v1/backtest/results/{result_id:str}")

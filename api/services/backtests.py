@@ -51,6 +51,7 @@ ACCOUNT: dict[str, tuple[str, float]] = {
     "take_profit_pct": ("take_profit_ratio", 100.0),
     "trailing_stop_pct": ("trailing_ratio", 1.0),
 }
+ABOVE_ZERO = ("position_size",)  # of the others, 0 is without
 # where an error of the plan lies in this body
 FIELDS = {
     "strategy_config.strategies": "strategy",
@@ -126,6 +127,8 @@ def _share(name: str, value: Any) -> float:
     most = ACCOUNT[name][1]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         raise InvalidInput(f"params.{name} must be a number from 0 to {most:g}.", field=f"params.{name}")
+    if not value and name in ABOVE_ZERO:
+        raise InvalidInput(f"params.{name} must be above 0, and at most {most:g}.", field=f"params.{name}")
     return float(value)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from api.errors import camel
 from api.house import House
 from api.reading.reader import Moment
 from api.services import configuration
@@ -152,7 +153,7 @@ async def run_walkforward(house: House, asked: WalkforwardAsked, user: str, key:
     try:
         estimated = await _estimated(house, recording, backtest, windows)
     except InvalidInput as error:
-        raise _at(error, _camel(error.field or "")) from None
+        raise _at(error, camel(error.field or "")) from None
     body = WalkforwardBody(
         backtest=backtest, windows=windows, objective=asked.objective, grid=_grid(house, asked, backtest)
     )
@@ -259,14 +260,7 @@ def _at(error: InvalidInput, field: str) -> InvalidInput:
     return InvalidInput(error.message, code=error.code, field=field, hint=error.hint)
 
 
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(one.title() for one in others)
-
-
 # --- what is over -------------------------------------------------------------------------------------------------
-
-SCANNED_MAX = 10_000  # jobs that a filter looks through
 
 
 def finished(snapshot: Snapshot, name: str, kind: str) -> JobRow:

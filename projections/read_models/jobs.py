@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 import msgspec
 
 from events.errors import Unknown
@@ -44,8 +47,13 @@ _STATE_VALUES = (
     ("error_message", "VARCHAR"),
     ("claimed_ns", "BIGINT"),
     ("ended_ns", "BIGINT"),
+    ("symbol", "VARCHAR"),  # of its result, where that is about symbols; only to look for
+    ("sharpe_ratio", "DOUBLE"),  # of its result, `UNDEFINED` where it has none; only to look for
 )
+SOUGHT = ("symbol", "sharpe_ratio")
+UNDEFINED = -math.inf  # below any ratio that is asked for
 STATES_OVER = ("completed", "failed", "stopped")
+QUEUED = "state = 'queued'"
 _NOT_OVER = f"state NOT IN {STATES_OVER}"
 
 
@@ -64,6 +72,34 @@ class JobLife(msgspec.Struct, kw_only=True):
     error_message: str = ""
     claimed_ns: int = 0
     ended_ns: int = 0
+    symbol: str = ""
+    sharpe_ratio: float = UNDEFINED
+
+
+class _Metric(msgspec.Struct, frozen=True):
+    name: str
+    value: float | None = None
+
+
+class _Measurements(msgspec.Struct, frozen=True):
+    metrics: tuple[_Metric, ...] = ()
+
+
+class _Result(msgspec.Struct, frozen=True):
+    """What of a result is looked for; kinds write more, or nothing of it."""
+
+    symbols: tuple[str, ...] = ()
+    measurements: _Measurements = _Measurements()
+
+
+def sought(result: msgspec.Raw) -> tuple[str, float]:
+    """Symbol and Sharpe ratio of a result, JSON; never fails."""
+    try:
+        found = msgspec.json.decode(result, type=_Result)
+    except msgspec.MsgspecError:
+        return "", UNDEFINED
+    ratios = [one.value for one in found.measurements.metrics if one.name == "sharpe_ratio" and one.value is not None]
+    return ", ".join(found.symbols), ratios[0] if ratios else UNDEFINED
 
 
 def evolve(life: JobLife, fact: Fact) -> None:
@@ -76,6 +112,7 @@ def evolve(life: JobLife, fact: Fact) -> None:
             life.ratio, life.description, life.detail = fact.ratio, fact.description, bytes(fact.detail).decode()
         case JobCompleted():
             life.state, life.ratio, life.result = "completed", 1.0, bytes(fact.result).decode()
+            life.symbol, life.sharpe_ratio = sought(fact.result)
             life.ended_ns = fact.completed_ns
         case JobFailed():
             life.state, life.error_code, life.error_message = "failed", fact.code, fact.message
@@ -175,7 +212,7 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     claimed_ns: int
     ended_ns: int
     changed_at: int  # sequence of the last fact of its life
-    position: int  # in the queue, 1 is the next; 0 where it does not wait
+    position: int = 0  # in the queue, 1 is the next; 0 where it does not wait
 
 
 class JobFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -184,21 +221,18 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     kinds: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     user: str | None = None
+    symbol: str | None = None  # of the result
+    sharpe_min: float | None = None  # of the result
 
 
 _HEAD = ("job", "kind", "username", "title", "cores", "memory_mb", "body", "queued_ns", "sequence")
-_LIFE = JobLife.__struct_fields__
-_WAITING = "sum(CASE WHEN state = 'queued' THEN 1 ELSE 0 END) OVER (ORDER BY sequence)"
+_LIFE = tuple(name for name in JobLife.__struct_fields__ if name not in SOUGHT)
+_COLUMNS = ", ".join((*(f"jobs.{name}" for name in _HEAD), *(f"job_states.{name}" for name in _LIFE), "sequence_from"))
 
 
-def _whole(snapshot: Snapshot) -> str:
-    """All jobs as of the snapshot, each with its place in the queue."""
-    columns = ", ".join((*(f"jobs.{name}" for name in _HEAD), *(f"job_states.{name}" for name in _LIFE)))
-    return (
-        f"SELECT *, CASE WHEN state = 'queued' THEN CAST({_WAITING} AS BIGINT) ELSE 0 END AS position FROM"
-        f" (SELECT {columns}, sequence_from FROM jobs JOIN job_states USING (job)"
-        f" WHERE {snapshot.current('job_states')})"
-    )
+def _from(snapshot: Snapshot, where: object) -> str:
+    """Jobs as of the snapshot, each with its state. The conditions reach both tables before they are joined."""
+    return f"FROM jobs JOIN job_states USING (job) WHERE {snapshot.current('job_states')} AND {where}"
 
 
 def jobs(snapshot: Snapshot, filter: JobFilter | None = None, page: Page | None = None) -> Listed[JobRow]:
@@ -208,24 +242,39 @@ def jobs(snapshot: Snapshot, filter: JobFilter | None = None, page: Page | None 
     for column, words in (("kind", filter.kinds), ("state", filter.states)):
         if words:
             where.add(f"{column} IN (SELECT unnest(?))", list(words))
-    if filter.user is not None:
-        where.add("username = ?", filter.user)
-    whole = _whole(snapshot)
-    total = snapshot.count(f"SELECT count(*) FROM ({whole}) WHERE {where}", where.values)
-    rows = snapshot.rows(f"SELECT * FROM ({whole}) WHERE {where} {page.sql('sequence')}", where.values)
-    return listed([_row(row) for row in rows], total, page)
+    for condition, value in (
+        ("username = ?", filter.user),
+        ("symbol = ?", filter.symbol),
+        ("sharpe_ratio >= ?", filter.sharpe_min),
+    ):
+        if value is not None:
+            where.add(condition, value)
+    found = _from(snapshot, where)
+    total = snapshot.count(f"SELECT count(*) {found}", where.values)
+    rows = snapshot.rows(f"SELECT {_COLUMNS} {found} {page.sql('sequence')}", where.values)
+    return listed(_rows(snapshot, rows), total, page)
 
 
 def job(snapshot: Snapshot, name: str) -> JobRow:
     """One job. Raises Unknown."""
-    rows = snapshot.rows(f"SELECT * FROM ({_whole(snapshot)}) WHERE job = ?", [name])
+    rows = snapshot.rows(f"SELECT {_COLUMNS} {_from(snapshot, 'job = ?')}", [name])
     if not rows:
         raise Unknown(f"There is no job {name[:64]!r} as of sequence {snapshot.sequence}.", field="job")
-    return _row(rows[0])
+    return _rows(snapshot, rows)[0]
+
+
+def _rows(snapshot: Snapshot, rows: Iterable[tuple]) -> list[JobRow]:
+    """Rows with their places in the queue, which is read only where one of them waits."""
+    found = [_row(row) for row in rows]
+    if not any(row.state == "queued" for row in found):
+        return found
+    waiting = snapshot.rows(f"SELECT job {_from(snapshot, QUEUED)} ORDER BY sequence")
+    places = {name: at for at, (name,) in enumerate(waiting, 1)}
+    return [msgspec.structs.replace(row, position=places.get(row.job, 0)) for row in found]
 
 
 def _row(row: tuple) -> JobRow:
-    values = dict(zip((*_HEAD, *_LIFE, "changed_at", "position"), row, strict=True))
+    values = dict(zip((*_HEAD, *_LIFE, "changed_at"), row, strict=True))
     values["user"] = values.pop("username")
     for name in ("body", "detail"):
         values[name] = msgspec.Raw(values[name].encode())

@@ -90,6 +90,7 @@ async def runs_in_background(made: World) -> None:
         ({"params": {"fast": 1}}, "params.fast"),
         ({"params": {"model_path": "x"}}, "params.model_path"),
         ({"params": {"position_size": 2}}, "params.position_size"),
+        ({"params": {"position_size": 0}}, "params.position_size"),
         ({"params": []}, "params"),
         ({"recording": "nosuch"}, "recording"),
         ({"surely_unknown": 1}, "surely_unknown"),

@@ -114,7 +114,8 @@ async def lists_backtests(made: World) -> None:
     assert {row["summary"]["sharpeRatio"] for row in good["results"]} == {ratios[-1]}
     none = (await made.get("/api/v1/backtest/results?symbol=DOGEUSD")).json()
     assert (none["data"]["results"], none["pagination"]["hasMore"]) == ([], False)
-    assert (await made.get("/api/v1/backtest/results?minSharpe=x")).status_code == 400
+    wrong = await made.get("/api/v1/backtest/results?minSharpe=x")
+    assert (wrong.status_code, list(wrong.json()["error"]["details"])) == (400, ["minSharpe"])
 
 
 async def gives_the_whole_result(made: World) -> None:

@@ -108,6 +108,7 @@ def every_query(names: list[str]) -> dict[str, Query]:
         "trade sums": lambda at: trades.trade_sums(at, research),
         "jobs": jobs.jobs,
         "waiting jobs": lambda at: jobs.jobs(at, jobs.JobFilter(states=("queued",), kinds=("backtest",))),
+        "jobs by result": lambda at: jobs.jobs(at, jobs.JobFilter(symbol="A", sharpe_min=0.5), newest),
         "jobs of ann": lambda at: jobs.jobs(at, jobs.JobFilter(user="ann"), newest),
         "job": lambda at: jobs.job(at, "j1"),
     }

@@ -47,6 +47,13 @@ class RandomJobs:
         if self._rng.random() < 0.1:  # asked for twice at once, and answered by two processes
             await self._append(name, fact)
 
+    def _result(self) -> msgspec.Raw:
+        """Of a kind with figures, of one without, of none that can be read."""
+        ratio = self._rng.choice(["1.5", "-0.5", "null"])
+        metric = f'{{"name":"sharpe_ratio","value":{ratio}}}'
+        figures = f'{{"symbols":["A"],"measurements":{{"metrics":[{metric}]}}}}'
+        return msgspec.Raw(str(self._rng.choice([figures, '{"b":3}', "[1]"])).encode())
+
     def _next(self, name: str) -> Fact:
         epoch, draw = self._epochs[name], self._rng.random()
         if draw < 0.1:
@@ -57,7 +64,7 @@ class RandomJobs:
         if draw < 0.5:
             return JobProgressed(job=name, epoch=epoch, ratio=draw, description="half", detail=msgspec.Raw(b'{"a":2}'))
         if draw < 0.75:
-            return JobCompleted(job=name, epoch=epoch, result=msgspec.Raw(b'{"b":3}'), completed_ns=self._count)
+            return JobCompleted(job=name, epoch=epoch, result=self._result(), completed_ns=self._count)
         return JobFailed(job=name, epoch=epoch, code="BUG", message="it broke", failed_ns=self._count)
 
     async def _append(self, name: str, fact: Fact) -> None:
