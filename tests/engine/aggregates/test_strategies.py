@@ -125,7 +125,7 @@ def test_what_is_left_out_of_a_change_stays() -> None:
     [
         ({"kind": "nosuch"}, "type", "ema_cross"),
         ({"params": {"fast": 0}}, "params.fast", "2"),
-        ({"params": {"fast": 5.5}}, "params.fast", "int"),
+        ({"params": {"fast": 5.5}}, "params.fast", "whole number"),
         ({"params": {"quick": 5}}, "params.quick", "fast, slow"),
         ({"params": {"fast": 50, "slow": 5}}, "params", "below"),
         ({"kind": "pump_v2", "direction": "short"}, "direction", "long"),
