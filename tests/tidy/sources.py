@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,13 @@ class Source(NamedTuple):
 def sources(folders: tuple[str, ...] = FOLDERS) -> tuple[Source, ...]:
     """Every Python file under the folders, sorted by path."""
     paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return tuple(_source(path) for path in paths)
+    gc.disable()  # all trees stay: looking for garbage among them took four fifths of the time
+    try:
+        found = tuple(_source(path) for path in paths)
+        gc.freeze()
+    finally:
+        gc.enable()
+    return found
 
 
 def _source(path: Path) -> Source:
