@@ -145,7 +145,7 @@ class LineReading:
         """The entry of a line."""
         try:
             entry = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             entry = None
         if not isinstance(entry, dict) or "event" not in entry:
             text = raw.decode(errors="replace").rstrip("\n")

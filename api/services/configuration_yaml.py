@@ -12,7 +12,17 @@ from events.errors import InvalidInput
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and takes `1e-4` for the number that its writer meant."""
+    """Safe, takes `1e-4` for the number that its writer meant, and no name twice in one mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As every loader, but that a later value does not silently replace an earlier one."""
+        met: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in met:
+                raise yaml.MarkedYAMLError(problem=f"{key.value[:64]!r} stands twice", problem_mark=key.start_mark)
+            met.add(str(key.value) if isinstance(key, yaml.ScalarNode) else "")
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
 
 
 _Loader.add_implicit_resolver(

@@ -44,7 +44,7 @@ class LogFeed(Listeners[LogLine]):
     def join(self) -> Listener[LogLine]:
         """A new client, who hears what is written from now on, or since the look before. Raises LimitReached."""
         listener = super().join()
-        if self._looking is None:
+        if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(_FollowedFiles(self._folder, self._clock)))
         return listener
 
@@ -63,6 +63,9 @@ class LogFeed(Listeners[LogLine]):
                 await asyncio.sleep(LOOK_SECONDS)
         except OSError as error:  # of a disk
             log.warning("logs_not_followed", error=str(error))
+            self.release()
+        except Exception:  # whatever it is: clients are told, and come back to a new look
+            log.exception("logs_not_followed")
             self.release()
         finally:
             followed.close()

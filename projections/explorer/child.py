@@ -46,9 +46,11 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 FUNCTIONS = re.compile(
     r"pg_(?!typeof\Z)|has_\w*privilege|duckdb_|pragma_|parse_duckdb_|json_(de)?serialize|current_(?!date|time|local)|"
     r"(session_user|user|getvariable|getenv|nextval|currval|txid_current|write_log|sleep_ms|in_search_path|version|"
-    r"query|query_table|which_secret|stats|get_block_size|format_pg_type|map_to_pg_oid|setseed|read_\w+|glob)\Z",
+    r"inet_\w+|setval|query|query_table|which_secret|stats|get_block_size|format_pg_type|map_to_pg_oid|setseed|read_\w+|glob)\Z",
     re.IGNORECASE,
 )
+# words without parentheses that the binder takes for such functions
+WORDS = re.compile(r"(current_(catalog|database|schema|user|role)|session_user)\Z", re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -111,6 +113,8 @@ def _check_part(part: Mapping[str, Any], names: frozenset[str]) -> None:
             raise Refused(f"The table function {name[:64]!r} is not part of the explorer.")
     elif part.get("class") == "FUNCTION" and FUNCTIONS.match(str(part["function_name"])):
         raise Refused(f"The function {part['function_name'][:64]!r} is not part of the explorer.")
+    elif part.get("class") == "COLUMN_REF" and WORDS.match(str(part["column_names"][-1])):
+        raise Refused(f"The function {part['column_names'][-1][:64]!r} is not part of the explorer.")
 
 
 def _check_table(part: Mapping[str, Any], names: frozenset[str]) -> None:

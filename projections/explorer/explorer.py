@@ -19,6 +19,8 @@ from projections.explorer import child
 from projections.explorer.copies import Copy, copy_path, forget, publish
 from projections.explorer.views import VIEWS
 
+START_SECONDS_MAX = 20.0  # of a child, on a busy machine
+
 log = structlog.get_logger(__name__)
 
 _NAMES = [view.name for view in VIEWS]
@@ -68,7 +70,7 @@ class Child:
 
     @classmethod
     async def start(cls, copy: Copy) -> Child:
-        """A child that has opened a copy."""
+        """A child that has opened a copy. Raises EOFError or OSError (a TimeoutError too): it did not come up."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", str(Path(child.__file__)), str(copy.path)),
             stdin=asyncio.subprocess.PIPE,
@@ -79,7 +81,8 @@ class Child:
         )
         started = cls(process, copy)
         try:
-            await started._heard()
+            async with asyncio.timeout(START_SECONDS_MAX):
+                await started._heard()
         except BaseException:
             await started.end()
             raise

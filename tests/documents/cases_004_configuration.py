@@ -124,6 +124,8 @@ async def imports(made: World) -> None:
         ("- a\n- b", "config"),
         ("just text", "config"),
         ("a: [", "content"),
+        ("ppo: {gamma: 0.5, gamma: 0.6}", "content"),
+        ("ppo: {gamma: 0.5}\nppo: {gamma: 0.6}", "content"),
         ("a: !!python/object/apply:os.getpid []", "content"),
         ("[" * 5_000, "content"),
         ("x" * 70_000, "content"),
