@@ -66,6 +66,7 @@ class TapeInfo(msgspec.Struct, frozen=True):
     messages: int
     size_bytes: int
     created_ns: int
+    server: str = ""  # version of the server that keeps it; "": it is in memory
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from api.processes.signs import Sign, all_signs, host_name
 from api.servers import market_store_of
 from api.services.acting import key_of_part
 from api.services.checkup import VERSION, Checkup, Health
+from api.services.child_servers import ChildServer, child_servers
 from api.services.upkeep import restart
 from events.clock import NS_PER_SECOND
 from events.errors import Conflict, NotAvailable, TapedeckError, Unknown
@@ -78,6 +79,8 @@ class Registry:
         health = await self._checkup.find()
         signs = await self._signs()
         parts = [self._measured("tape", "Tape", health, ()), *self._stores(health, signs)]
+        servers = await child_servers(self._house)
+        parts = [self._as_server(part, servers[part.id]) for part in parts]
         parts += [self._of_role(name, title, role, signs, health) for name, (title, role) in self._roles().items()]
         own = [sign for sign in signs if sign.role == "api"]
         return [*parts, self._api(health, own), self._measured("streams", STREAMS, health, own)]
@@ -154,6 +157,13 @@ class Registry:
             lag_seconds=one.lag_seconds,
             processes=tuple(sign.name for sign in signs),
         )
+
+    def _as_server(self, part: Part, server: ChildServer) -> Part:
+        """With the server's own version, and how long it runs itself where that is known."""
+        since = part.uptime_seconds
+        if server.started_ns is not None:
+            since = round(max(0, self._house.clock.now_ns() - server.started_ns) / NS_PER_SECOND, 3)
+        return msgspec.structs.replace(part, version=server.version, uptime_seconds=since)
 
     def _of_role(self, name: str, title: str, role: str, signs: list[Sign], health: Health) -> Part:
         """A component that is one or more processes."""

@@ -189,6 +189,11 @@ class Link:
     # --- the state of the line ------------------------------------------------------------------------------------
 
     @property
+    def server_version(self) -> str:
+        """Of the server that is connected now, such as `2.11.4`."""
+        return str(self._client.connected_server_version)
+
+    @property
     def client(self) -> Client:
         """The nats-py client, for what it does well: keys and blobs."""
         return self._client

@@ -254,6 +254,7 @@ class JetStreamTape:
             state.messages,
             state.bytes,
             wire.stamp_ns(found.created),
+            self._link.server_version,
         )
 
     async def close(self) -> None:

@@ -184,6 +184,14 @@ async def under_kills(running: Running, load: Load, connection: Connection, kill
     return live
 
 
+async def the_servers_tell_themselves(client: Client) -> None:
+    """Their own versions, and how long they run."""
+    found = (await client.get("/api/status"))["components"]
+    for name, word in (("tape", "nats-server "), ("market", "QuestDB " if cached_jar() else "DuckDB ")):
+        assert found[name]["version"].startswith(word), found[name]
+        assert found[name]["uptime"] != "unknown", found[name]
+
+
 async def all_is_as_without(killing: Killing, folder: Path) -> Load:
     """Kill while a house works, then compare: sessions, backtests, orders and read models are those of no kill."""
     settings = settings_of(folder / "data", "questdb" if cached_jar() else "duckdb")
@@ -195,6 +203,7 @@ async def all_is_as_without(killing: Killing, folder: Path) -> Load:
         load = Load(client, await simulated_recording(connection.tape))
         undisturbed = {await load.replay("paper", 0), await load.replay("backtest", 0)}
         assert len(undisturbed) == 1
+        await the_servers_tell_themselves(client)
         live = await under_kills(running, load, connection, killing)
         assert set(load.hashes["paper"]) | set(load.hashes["backtest"]) == undisturbed, load.hashes
         reader = RecordingReader(connection.tape)
