@@ -17,6 +17,7 @@ from litestar.routes import HTTPRoute
 
 from api.documented_examples import EXAMPLES, RESPONSES
 from api.errors import ErrorBody, ErrorEnvelope, is_v1
+from api.made_examples import example_of
 from api.services.checkup import VERSION
 
 Schema = dict[str, Any]
@@ -141,7 +142,7 @@ def complete(app: Litestar) -> Schema:
     options = dict(_options(app))
     for path, item in schema["paths"].items():
         for method, operation in item.items():
-            _finish(operation, path, method, options.get((path, method), {}))
+            _finish(operation, path, method, options.get((path, method), {}), schema["components"]["schemas"])
     return schema
 
 
@@ -197,7 +198,7 @@ def _options(app: Litestar) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
                 yield (route.path_format, method.lower()), dict(handler.opt)
 
 
-def _finish(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> None:
+def _finish(operation: Schema, path: str, method: str, opt: dict[str, Any], schemas: dict[str, Schema]) -> None:
     operation["tags"] = [next(tag for prefix, tag in TAG_BY_PATH if path.startswith(prefix))]
     role = opt.get("role")
     if role:
@@ -218,9 +219,10 @@ def _finish(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> N
             **good.get("headers", {}),
             **{name: {"schema": {"type": "string"}, "description": text} for name, text in HEADERS.items()},
         }
-    _put_examples(operation, good, f"{method.upper()} {path}")
+    _put_examples(operation, f"{method.upper()} {path}", schemas)
 
 
+GOOD = ("200", "201")
 # reads that name a thing in their query
 NAMED_IN_QUERY = ("/api/market/data", "/api/executions", "/api/tape/events", "/api/tape/stream")
 
@@ -244,12 +246,13 @@ def _errors(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> l
     return sorted(found)
 
 
-def _put_examples(operation: Schema, good: Schema | None, route: str) -> None:
+def _put_examples(operation: Schema, route: str, schemas: dict[str, Schema]) -> None:
+    """Every body and every good answer in JSON has an example: the one that is written down, else a made one."""
     body = EXAMPLES.get(route)
     if body is not None and "requestBody" in operation:
         for content in operation["requestBody"]["content"].values():
             content["example"] = body
-    answer = RESPONSES.get(route)
-    if answer is not None and good is not None:
-        for content in good.get("content", {}).values():
-            content["example"] = answer
+    for status in GOOD:
+        content = operation["responses"].get(status, {}).get("content", {}).get("application/json")
+        if content is not None:
+            content["example"] = RESPONSES.get(route) or example_of(content["schema"], schemas)

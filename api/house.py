@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from api.auth.encryption import Sealed
+from api.auth.key_rights import Venues
 from api.auth.keys import ApiKeys
 from api.auth.tokens import Tokens
 from api.auth.users import Users
@@ -45,7 +46,8 @@ class Ground:
     """What a house stands on. `api.bootstrap` lays it on the real servers, tests in memory.
 
     `read_model` is open; `beside` are projections that this process keeps as well (the market store in DuckDB);
-    `verify` decides a session again; `overrides` are values of the configuration that the environment sets.
+    `verify` decides a session again; `overrides` are values of the configuration that the environment sets; `venues`
+    are asked what a key may do, by provider: there is none yet.
     """
 
     settings: Settings
@@ -63,6 +65,7 @@ class Ground:
     verify: Verify
     beside: Sequence[Projection] = ()
     overrides: Values = field(default_factory=dict)
+    venues: Venues = field(default_factory=dict)
 
 
 class Follower(Protocol):
@@ -188,7 +191,9 @@ def build(ground: Ground) -> House:
         auditing=Auditing(ground.tape, ground.clock, settings.limits.audits_per_minute),
         liveness=ground.liveness,
         users=Users(),
-        keys=ApiKeys(ground.vault, Sealed(ground.master_key, Places(settings.folder).data_keys), ground.clock),
+        keys=ApiKeys(
+            ground.vault, Sealed(ground.master_key, Places(settings.folder).data_keys), ground.clock, ground.venues
+        ),
         tokens=Tokens(ground.token_secret, ground.clock),
         hub=Hub(ground.tape, hub),
         broadcast=Broadcast(ground.tape, api.stream_clients_max, api.stream_queue_max),

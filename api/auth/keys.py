@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from api.auth.encryption import Sealed
+from api.auth.key_rights import Venues, check_rights
 from events import codec
 from events.clock import Clock
 from events.errors import Conflict, FenceLost, LimitReached, ReadModelUnavailable, Unknown
@@ -64,10 +65,11 @@ def hint(secret: str) -> str:
 class ApiKeys:
     """Fold of the facts of keys, and changes of them. A user who is removed loses theirs with their name."""
 
-    def __init__(self, vault: Tape, sealed: Sealed, clock: Clock) -> None:
+    def __init__(self, vault: Tape, sealed: Sealed, clock: Clock, venues: Venues) -> None:
         self._vault = vault
         self.sealed = sealed
         self._clock = clock
+        self._venues = venues
         self._keys: dict[str, ApiKeyStored] = {}
         self._requests: dict[tuple[str, str], str] = {}  # id of a key by user and idempotency key
         self._removed: set[str] = set()  # users
@@ -152,6 +154,7 @@ class ApiKeys:
         Raises:
             LimitReached: `KEYS_MAX`.
             Conflict: `KEY_USED`, see `_again`.
+            InvalidInput, VenueUnavailable: see `check_rights`.
         """
 
         def wanted() -> bool:
@@ -192,7 +195,7 @@ class ApiKeys:
         return ident
 
     async def change(self, user: str, ident: str, changes: KeyChanges) -> None:
-        """Change one; what is left out stays. Raises Unknown, NotAvailable, Conflict."""
+        """Change one; what is left out stays. Raises Unknown, NotAvailable, Conflict, and as `check_rights`."""
         held = self.find(user, ident)
         fact = held if changes.label is msgspec.UNSET else msgspec.structs.replace(held, label=changes.label)
         if changes.api_key is not None or changes.api_secret is not None:
@@ -217,6 +220,8 @@ class ApiKeys:
         await asyncio.to_thread(self.sealed.destroy, held.data_key)
 
     async def _sealing(self, fact: ApiKeyStored, secrets: Secrets) -> ApiKeyStored:
+        """The fact with secrets that their venue has nothing against. Raises as `check_rights`."""
+        await check_rights(self._venues, fact.provider_id, fact.environment, secrets.api_key, secrets.api_secret)
         name, content = self._clock.new_id(), msgspec.json.encode(secrets)
         changes: dict[str, Any] = {
             "data_key": name,

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from api.outcomes import exit_code_of
-from events.children import die_with_parent
+from events.children import die_with_parent, open_private
 from events.clock import NS_PER_SECOND, Clock
 from events.errors import ProcessFailed, TapeRefused
 
@@ -78,7 +78,7 @@ class Supervisor:
 
     def _spawn(self, spec: ChildSpec) -> int:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f"{spec.name}.log").open("ab") as output:
+        with open_private(self._folder / f"{spec.name}.log", "ab") as output:
             child = subprocess.Popen(
                 [sys.executable, "-m", "api.cli", *spec.arguments],
                 env=self._env,

@@ -2,11 +2,13 @@
 
 A trade runs from the entry of a flat lane to its exit. Fills that add are averaged into the entry, fills that reduce
 into the exit; a fill that crosses zero is split by quantity, with its share of the fee: one part ends a trade, the
-rest begins the next. Sums are of float64; a test compares them with exact decimals.
+rest begins the next. Sums of money are of float64, those of quantities exact in decimals; a test compares
+them with exact decimals.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
@@ -74,6 +76,11 @@ class Holding(msgspec.Struct):
     entry_code: int = 0
 
 
+def summed(one: float, other: float) -> float:
+    """Two quantities together as they are written, so that 0.1 and 0.2 are 0.3."""
+    return one + other if not one or not other else float(Decimal(repr(one)) + Decimal(repr(other)))
+
+
 def apply_fill(holding: Holding, fill: Fill) -> Trade | None:
     """Change the holding by one fill; the trade that it ended, if any."""
     holding.fills += 1
@@ -85,7 +92,7 @@ def apply_fill(holding: Holding, fill: Fill) -> Trade | None:
         _enter(holding, fill, fill.quantity, fill.fee)
         return None
     held = abs(holding.quantity)
-    over = fill.quantity - held
+    over = summed(fill.quantity, -held)
     if over <= FLAT_RATIO * holding.peak:
         return _end(holding, fill) if _leave(holding, fill, fill.quantity, fill.fee) else None
     closing_fee = fill.fee * (held / fill.quantity)
@@ -107,7 +114,7 @@ def _enter(holding: Holding, fill: Fill, quantity: float, fee: float) -> None:
     holding.entry_price = (holding.entry_price * before + fill.price * quantity) / after
     holding.quantity = holding.side * after
     holding.peak = max(holding.peak, after)
-    holding.entered += quantity
+    holding.entered = summed(holding.entered, quantity)
     holding.paid += fill.price * quantity
     holding.trade_fees += fee
     holding.trade_fills += 1
@@ -117,7 +124,7 @@ def _leave(holding: Holding, fill: Fill, quantity: float, fee: float) -> bool:
     """Take `quantity` out; whether the lane is flat then."""
     after = abs(holding.quantity) - quantity
     holding.quantity = holding.side * after
-    holding.exited += quantity
+    holding.exited = summed(holding.exited, quantity)
     holding.got += fill.price * quantity
     holding.trade_fees += fee
     holding.trade_fills += 1

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
 import httpx
+import jsonschema_rs
 import msgspec
 import pytest
 import pytest_asyncio
@@ -144,6 +145,26 @@ async def test_bodies_say_that_they_take_no_other_fields(made: World) -> None:
     schemas = msgspec.json.decode(text)["components"]["schemas"]
     assert schemas["Credentials"]["additionalProperties"] is False
     assert b'"oneOf"' not in text
+
+
+async def test_every_body_and_every_good_answer_has_an_example(made: World) -> None:
+    """Each is there and fits its own schema, so that a client can be written from the page alone."""
+    description = (await made.get("/docs/openapi.json")).json()
+    wrong = []
+    for path, item in description["paths"].items():
+        for method, operation in item.items():
+            answers = [operation["responses"].get(status, {}) for status in ("200", "201")]
+            for part in (operation.get("requestBody", {}), *answers):
+                content = part.get("content", {}).get("application/json")
+                if content is not None and not fits(content, description["components"]):
+                    wrong.append((method, path))
+    assert wrong == []
+
+
+def fits(content: dict[str, Any], components: dict[str, Any]) -> bool:
+    """Whether the example of a body is there and is what its schema says."""
+    schema = {**content["schema"], "components": components}
+    return "example" in content and jsonschema_rs.is_valid(schema, content["example"])
 
 
 async def test_options_name_every_method(made: World) -> None:

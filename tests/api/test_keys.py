@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from api.auth.encryption import KEY_BYTES, MASTER_KEY, Sealed, master_key
+from api.auth.key_rights import Rights, Venues
 from api.auth.keys import ApiKeys, KeyChanges, KeyWish, Secrets, hint
 from api.auth.tokens import secret_file
 from events import codec
 from events.clock import SystemClock
-from events.errors import Conflict, InvalidInput, LimitReached, NotAvailable, Unknown
+from events.errors import Conflict, InvalidInput, LimitReached, NotAvailable, Unknown, VenueUnavailable
 from events.facts.users import UserCreated, UserRemoved
 from events.memory_tape import MemoryTape
 
@@ -23,9 +24,9 @@ MASTER = b"m" * KEY_BYTES
 WISH = KeyWish("binance", "testnet", Secrets("the key that is kept", "the secret that is kept"))
 
 
-def keys_of(vault: MemoryTape, folder: Path, master: bytes = MASTER) -> ApiKeys:
+def keys_of(vault: MemoryTape, folder: Path, master: bytes = MASTER, venues: Venues | None = None) -> ApiKeys:
     """The keys of one process."""
-    return ApiKeys(vault, Sealed(master, folder), SystemClock())
+    return ApiKeys(vault, Sealed(master, folder), SystemClock(), venues or {})
 
 
 def names(folder: Path) -> list[str]:
@@ -185,3 +186,41 @@ def test_the_master_key_is_made_once_or_given(tmp_path: Path) -> None:
 def test_hints_leave_most_of_a_short_secret_hidden(secret: str, shown: str) -> None:
     """At most a quarter at each end."""
     assert hint(secret) == shown
+
+
+class Exchange:
+    """A venue in memory: what is called `rich` can withdraw, what is called `slow` is never answered."""
+
+    async def rights(self, environment: str, api_key: str, api_secret: str) -> Rights:
+        """See `KeyVenue.rights`."""
+        await asyncio.sleep(60 if "slow" in api_key else 0)
+        return Rights(trade=True, withdraw="rich" in api_key)
+
+
+async def test_a_key_that_can_withdraw_is_refused_for_live_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its venue is asked when it is stored and when it is changed; what is refused, or unasked, is not kept."""
+    monkeypatch.setattr("api.auth.key_rights.RIGHTS_SECONDS_MAX", 0.05)
+    keys = keys_of(MemoryTape(clock=SystemClock()), tmp_path, venues={"binance": Exchange()})
+    await keys.start()
+
+    async def store(provider: str, environment: str, api_key: str) -> str:
+        return await keys.store("ann", "", KeyWish(provider, environment, Secrets(api_key, "the secret")))
+
+    for api_key, error, code in (
+        ("rich key", InvalidInput, "KEY_CAN_WITHDRAW"),
+        ("slow key", VenueUnavailable, "VENUE_UNAVAILABLE"),
+    ):
+        with pytest.raises(error) as told:
+            await store("Binance", "live", api_key)
+        assert told.value.code == code
+        assert api_key not in str(told.value)
+    assert (keys.of("ann"), names(tmp_path)) == ([], [])
+    good = await store("binance", "live", "plain key")
+    with pytest.raises(InvalidInput, match="can withdraw"):
+        await keys.change("ann", good, KeyChanges(api_key="rich key"))
+    assert await keys.secrets_of("ann", good) == Secrets("plain key", "the secret")
+    await keys.change("ann", good, KeyChanges(label="mine"))  # the same secrets are not asked about
+    for provider, environment in (("binance", "testnet"), ("okx", "live")):  # no money; no venue here
+        await store(provider, environment, "rich key")
+    assert len(keys.of("ann")) == 3
+    await keys.close()

@@ -166,3 +166,12 @@ def test_average_cost_stays_while_a_position_shrinks() -> None:
     """The entry price of what is held changes by adding only."""
     _, holding = paired([Execution(-1, 2.0, 100.0, 0.0), Execution(1, 1.0, 80.0, 0.0), Execution(-1, 1.0, 90.0, 0.0)])
     assert (holding.quantity, holding.entry_price) == (-2.0, 95.0)
+
+
+def test_quantities_add_up_as_they_are_written() -> None:
+    """Bought 0.1 and 0.2 and sold 0.3 is a trade of 0.3, and what a flip leaves over is 0.1 of 0.4."""
+    at = iter(range(1, 9))
+    sent = ((0.1, 1), (0.2, 1), (0.3, -1), (0.3, 1), (0.4, -1), (0.1, 1))
+    holding = Holding()
+    ended = [apply_fill(holding, Fill(next(at), 0, 1, 10.0, size, 0.0, 0.0, side, 1)) for size, side in sent]
+    assert [one.quantity for one in ended if one is not None] == [0.3, 0.3, 0.1]

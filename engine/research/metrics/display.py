@@ -18,7 +18,8 @@ def shown(unit: str, value: float | None) -> str:
     if unit == "quote":
         return f"{value:,.2f}" if abs(value) >= 0.01 or value == 0 else f"{value:.4g}"
     if unit in ("count", "periods"):
-        return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+        number = f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+        return number if unit == "count" else f"{number} periods"
     if unit == "seconds":
         return duration(value)
     return f"{value:,.2f}"

@@ -26,6 +26,7 @@ async def test_the_pause_before_a_restart_is_no_wait_of_the_loop(tmp_path: Path)
     watched = Supervisor(tmp_path, SystemClock(), os.environ, SupervisorSettings(pause_seconds=3600))
     try:
         first = watched.start(ChildSpec("short", ("--version",)))
+        assert (tmp_path / "short.log").stat().st_mode & 0o777 == 0o600  # nobody else reads what it logs
         await asyncio.to_thread(watched.children()[0].wait, 60)
         watched.watch()
         watched.watch()

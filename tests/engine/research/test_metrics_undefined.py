@@ -203,7 +203,7 @@ def test_any_curve_gives_numbers_or_reasons(equity: list[float], step_ns: int) -
         ("quote", 12345.678, "12,345.68"),
         ("quote", 0.0000012, "1.2e-06"),
         ("count", 156.0, "156"),
-        ("periods", 2.5, "2.5"),
+        ("periods", 2.5, "2.5 periods"),
         ("ratio", 1.8549, "1.85"),
         ("seconds", 9000.0, "2.5 h"),
         ("seconds", 0.25, "0.25 s"),
