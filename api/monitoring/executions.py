@@ -17,10 +17,10 @@ from api.orders import NUMBER_MAX, OrderAsked, Price, check
 from api.reading.asking import TEXT_MAX, Symbol, ns_of
 from api.reading.reader import Moment
 from api.reading.wording import instant
-from api.services.acting import act, check_command
+from api.services.acting import act, check_command, key_of_part
 from api.session_control import Key, done
 from events.errors import Conflict
-from events.facts import SubmitOrder
+from events.facts import ChooseSession, SubmitOrder
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Cursor, Page, Scope, cursor_of
 from projections.read_models.fills import FillRow, newest_fills
@@ -92,7 +92,7 @@ async def submit(
     )
     check(order)
     user = user_of(request).user
-    session = data.session_id or await _newest(house, user, data.symbol)
+    session = data.session_id or await _chosen(house, user, data.symbol, key)
     await check_command(house, user_of(request), session)
     how = await act(
         house,
@@ -136,6 +136,17 @@ async def list_executions(
         return Executions([_execution(row) for row in found.rows], found.total, following)
 
     return await house.reader.one(work, at)
+
+
+async def _chosen(house: House, user: str, symbol: str, key: str | None) -> str:
+    """The user's newest running paper session of a symbol; under the same key the same, however late.
+
+    Raises Conflict: there is none; or as `act`.
+    """
+    if key is None:  # nobody can repeat it: what is refused need not be remembered
+        return await _newest(house, user, symbol)
+    part = key_of_part(key, "session")
+    return (await act(house, user, part, lambda made: ChooseSession(key=made, user=user, symbol=symbol))).session
 
 
 async def _newest(house: House, user: str, symbol: str) -> str:

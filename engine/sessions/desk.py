@@ -17,6 +17,7 @@ from engine.sessions.endings import REPLACING
 from engine.sessions.life import OVER, Session, SessionState, begin, evolve
 from engine.sessions.suspension import Release, release
 from events.facts import (
+    ChooseSession,
     Command,
     CommandAccepted,
     CommandRefused,
@@ -128,7 +129,7 @@ class Desk:
         return [(sequence, command) for sequence, command in self.open.items() if self._is_ours(command)]
 
     def _is_ours(self, command: Command) -> bool:
-        if isinstance(command, StartSession):
+        if isinstance(command, StartSession | ChooseSession):
             return True
         session = self.sessions.get(getattr(command, "session", ""))
         return session is None or session.state is SessionState.SUSPENDED
@@ -140,6 +141,8 @@ class Desk:
             return Outcome(again, suspended=session)
         if isinstance(command, StartSession):
             return self._start(command, sequence)
+        if isinstance(command, ChooseSession):
+            return self._choose(command, sequence)
         if session is not None:
             found = release(command, session, sequence)
             return Outcome(found.answer, suspended=session, release=found)
@@ -165,6 +168,17 @@ class Desk:
             SessionStarted(spec=spec),
             replaced,
         )
+
+    def _choose(self, command: ChooseSession, sequence: int) -> Outcome:
+        for name in reversed(self.running):
+            session = self.sessions[name]
+            symbols = {terms.symbol for terms in session.spec.instruments}
+            mine = session.spec.user == command.user and session.spec.mode == "paper" and not session.spec.research
+            if mine and session.state is SessionState.RUNNING and command.symbol in symbols:
+                return Outcome(accepted(command, sequence, name, changed=False))
+        message = f"No running paper session of yours trades {command.symbol[:64]!r}."
+        why = ("NO_RUNNING_SESSION", message, None)
+        return Outcome(refused(command, sequence, "", why, kind="CONFLICT"))
 
     def _of_user(self, command: StartSession) -> list[Session]:
         """Sessions of the user and mode that were started by themselves: none of a job, no sweep, no fork."""

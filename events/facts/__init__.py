@@ -40,6 +40,7 @@ from events.facts.recordings import (
 from events.facts.sessions import (
     CancelOrder,
     ChangeCode,
+    ChooseSession,
     CodeChanged,
     HaltLane,
     NoteVerification,
@@ -81,6 +82,7 @@ __all__ = [
     "FACTS",
     "CancelOrder",
     "ChangeCode",
+    "ChooseSession",
     "CodeChanged",
     "Command",
     "CommandAccepted",

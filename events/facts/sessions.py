@@ -20,6 +20,17 @@ class StartSession(Command, frozen=True, tag="StartSession"):
     idempotent: bool = False  # C26: an equal body of the same user that runs is answered with its session
 
 
+class ChooseSession(Command, frozen=True, tag="ChooseSession"):
+    """Which session an order goes to that names none: the user's newest running paper session of the symbol.
+
+    The answer has it. Repeated under its key it is the same session, whatever was started or ended since.
+    """
+
+    aggregate: ClassVar[str] = "desk"
+
+    symbol: str
+
+
 class StopSession(Command, frozen=True, tag="StopSession"):
     """Stop at this command's own place (tail) or at the place the engine confirms (recording)."""
 
@@ -185,6 +196,7 @@ class ResearchCompleted(Fact, frozen=True, tag="ResearchCompleted"):
 
 COMMANDS: tuple[type[Command], ...] = (
     StartSession,
+    ChooseSession,
     StopSession,
     SubmitOrder,
     CancelOrder,
