@@ -133,6 +133,9 @@ class BacktestWhole(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     completed_at: str
     session: Annotated[str, Meta(description="everything it decided")]
     decision_hash: str
+    recording: Annotated[str, Meta(description="what was replayed")]
+    data_start: Annotated[str | None, Meta(description="time of the first row that was read")]
+    data_end: str | None
 
 
 class Compared(msgspec.Struct, frozen=True, rename="camel"):
@@ -204,6 +207,9 @@ def whole(row: JobRow, found: Figures) -> BacktestWhole:
         completed_at=instant(row.ended_ns) or "",
         session=result.session,
         decision_hash=result.decision_hash,
+        recording=result.recording,
+        data_start=instant(result.first_ns),
+        data_end=instant(result.last_ns),
     )
 
 

@@ -88,6 +88,9 @@ class WalkforwardWhole(msgspec.Struct, frozen=True, rename="camel"):
     consistency: Consistency
     folds: list[FoldItem]
     completed_at: str
+    recording: Annotated[str, Meta(description="what was replayed")]
+    data_start: Annotated[str, Meta(description="time of the first row of all folds")]
+    data_end: str
 
 
 @post("/api/v1/walkforward/run", status_code=201, opt=OPEN)
@@ -128,6 +131,9 @@ def _whole(row: JobRow) -> WalkforwardWhole:
         Consistency(gained, gained / len(folds)),
         [_fold(one) for one in folds],
         instant_of(row.ended_ns),
+        result.recording,
+        instant_of(result.first_ns),
+        instant_of(result.last_ns),
     )
 
 

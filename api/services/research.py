@@ -17,13 +17,14 @@ from api.services.backtests import KIND, fixed
 from api.services.job_results import read
 from api.services.jobs import Asked, submit
 from api.services.learning import Symbol, Timeframe
+from api.services.replayed import COUNTED_ROWS_MAX, replayed
 from engine.configuration.sections import Configuration
 from engine.jobs.backtest import BacktestBody, number_of
 from engine.jobs.walkforward import WalkforwardBody
 from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.reading import RecordingReader
 from engine.recordings.shelf import Recording
-from engine.recordings.stretches import Span, chosen
+from engine.recordings.stretches import Span
 from engine.research.montecarlo import BLOCK_MAX, SIMULATIONS_MAX, Method, MonteCarloWish
 from engine.research.walkforward import Days, Objective, Params, Windows, folds, grid, usual_grid
 from engine.sessions.plan import SessionWish, StrategyWish
@@ -36,7 +37,6 @@ from projections.read_models.jobs import JobRow, job
 BACKTEST = KIND
 WALKFORWARD = "walkforward"
 BARS_MAX = 10_000_000
-COUNTED_ROWS_MAX = 1_000_000  # rows of a recording whose bars are counted before a walk-forward is taken
 STRATEGY = "ema_cross"  # where a body names none
 BAR_NS = {
     name: minutes * 60_000_000_000
@@ -71,7 +71,7 @@ class BacktestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 class ReplayAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
     """What to replay: the last bars of what is recorded of a symbol, with a strategy."""
 
-    symbol: Symbol
+    symbol: Annotated[Symbol, Meta(description="or SYMBOL@VENUE")]
     timeframe: Timeframe = "1h"
     bars: Annotated[
         int, Meta(ge=1, le=BARS_MAX, description="the newest of the timeframe, those without a trade not counted")
@@ -84,7 +84,12 @@ class ReplayAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
     params: Annotated[Params, Meta(max_length=64)] = {}
     recording: (
         Annotated[
-            str, Meta(min_length=1, max_length=128, description="id of what to replay; else the newest of the symbol")
+            str,
+            Meta(
+                min_length=1,
+                max_length=128,
+                description="id of what to replay; else the newest that holds so many bars",
+            ),
         ]
         | None
     ) = None
@@ -189,13 +194,12 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
     """The job, checked as of now. Raises InvalidInput with the contract's name of the field."""
     await house.lookups.current(house.tape)
     defaults = (await configuration.current(house, Moment())).value.whole
-    recording = chosen(house.lookups.shelf, asked.recording or "", asked.symbol, Span())
-    instrument = house.lookups.catalogue.number(number_of(recording, asked.symbol))
+    recording, instrument = await replayed(house, asked, BAR_NS[asked.timeframe])
     config, lot = _completed(asked.config, defaults), _lot(instrument)
     wish = SessionWish(
         mode="backtest",
-        recording=asked.recording,
-        symbols=(asked.symbol,),
+        symbols=(instrument.symbol,),
+        recording=recording.id,
         strategies=(StrategyWish(strategy=asked.strategy, params=asked.params),),
         limits=_limits(asked, config, instrument),
         seed=asked.config.seed,
@@ -204,7 +208,7 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
     pip = _pip(instrument)
     body = BacktestBody(
         wish=wish,
-        symbol=asked.symbol,
+        symbol=instrument.symbol,
         bars=asked.bars,
         bar_ns=BAR_NS[asked.timeframe],
         stop_distance=(config.stop_loss_pips or 0.0) * pip,
