@@ -9,6 +9,7 @@ import structlog
 
 from api.endpoints import tape_endpoint
 from api.places import Places, read_mark, write_mark
+from api.room import MARKET_MIB, TAPE_MIB, require_room
 from api.sealing import Sealing, seal_folder
 from api.settings import Settings
 from events import seal
@@ -111,7 +112,13 @@ class Servers:
             self._watches.append(asyncio.create_task(self.nats.watch()))
 
     async def reached(self, *, market: bool = True) -> None:
-        """What the settings name by address answers: said within seconds, before anything starts. Raises as `start`."""
+        """Look whether there is room for what starts here, and whether what the settings name by address answers.
+
+        It takes seconds, and nothing is made. Raises as `start`.
+        """
+        own = market and market_store_of(self._settings) == "questdb" and not self._settings.market.url
+        room = (0 if self._settings.tape.url else TAPE_MIB) + (MARKET_MIB if own else 0)
+        require_room(self._settings.folder, room, "what starts here")
         if self._settings.tape.url:
             link = await Link.open(tape_endpoint(self._settings, "admin"), LinkLimits(connect_seconds_max=ASK_SECONDS))
             await link.close()

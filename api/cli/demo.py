@@ -17,6 +17,7 @@ from api.cli.demo_table import show
 from api.cli.opened import opened, run
 from api.cli.up import check_port, house, initialised
 from api.places import Places, read_mark
+from api.room import DEMO_MIB, require_room
 from api.servers import store_line
 from api.settings import Settings, SourceSettings
 from engine.feeds.simulated import six_hours
@@ -60,6 +61,7 @@ def demo(settings: Settings, leave: bool, seed: int) -> None:
 
 async def _demo(settings: Settings, leave: bool, seed: int) -> bool:
     console = Console(highlight=False, soft_wrap=True)
+    require_room(settings.folder, DEMO_MIB, "the demo")
     if read_mark(Places(settings.folder)) is None:
         console.print("A new tape for the demo ...")
         await initialised(settings)

@@ -45,7 +45,10 @@ def exit_codes() -> dict[int, str]:
         codes[code] = f"{codes[code]}; {kind.__name__}: {said}" if code in codes else f"{kind.__name__}: {said}"
     assert NOT_EQUAL == NOT_WELL, "one code says that a question was answered with no"
     codes[1] = "an internal error: a bug of ours"
-    codes[NOT_EQUAL] = "`verify` found a difference or could not compare; `doctor` found something broken"
+    codes[NOT_EQUAL] = (
+        "`verify` found a difference or could not compare; `doctor` found something broken; "
+        "in `demo` something was not verified, not equal or not traded"
+    )
     codes[EXIT_CODE] = "a step of a session took longer than `engine.step_seconds_max`: its process ended itself"
     codes[INTERRUPTED] = "Ctrl-C; what was started is stopped"
     codes[BROKEN_PIPE] = "the program that read the output has gone"

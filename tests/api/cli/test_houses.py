@@ -168,11 +168,16 @@ def test_the_demo_prints_curl_lines_that_run_and_leaves_nothing(tmp_path: Path, 
 
 @pytest.mark.timeout(200)
 def test_a_demo_that_ends_names_no_server(tmp_path: Path, children: list[Child]) -> None:
-    """With --exit: everything verified and traded is exit code 0; the report needs no network; no address is named."""
-    demo = Child(tmp_path, "demo", "--exit", env=ANY_PORT)
-    children.append(demo)
-    demo.wait_for("Next:", DEMO_SECONDS_MAX)
-    ended = demo.ended()
+    """With --exit: everything verified and traded is exit code 0; the report needs no network; no address is named.
+    The port that others have is not needed: it takes a free one, and says so.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        demo = Child(tmp_path, "demo", "--exit", env={**ANY_PORT, "TAPEDECK_API_PORT": port})
+        children.append(demo)
+        demo.wait_for("Next:", DEMO_SECONDS_MAX)
+        ended = demo.ended()
+    assert re.search(rf"Port {port} .* Taking a free port instead", ended.out)
     assert ended.code == 0, ended
     assert "http://" not in ended.out
     report = Path(re.search(r"^Report +(\S+)$", ended.out, re.MULTILINE)[1])  # type: ignore[index]
@@ -248,3 +253,30 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert ended.code == 7, ended
     assert "No space left on device" in ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB, which only root can make."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    made = subprocess.run(command, capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no small file system can be mounted here: {made.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("mount") is None, reason="mounting a file system needs root")
+@pytest.mark.parametrize("arguments", [("up", "--init"), ("demo",), ("init",)], ids=["up", "demo", "init"])
+def test_a_full_data_folder_is_one_line(small_disk: Path, children: list[Child], arguments: tuple[str, ...]) -> None:
+    """A disk without room for what is to run is told with what it has and needs, and nothing is made on it."""
+    (small_disk / "filled").write_bytes(bytes(16 << 20))
+    child = Child(small_disk / "house", *arguments, env=ANY_PORT)
+    children.append(child)
+    ended = child.ended()
+    assert ended.code == 7, ended
+    assert len(ended.err.splitlines()) == 1, ended
+    assert re.search(r"has \d MiB left; .* needs at least \d+ MiB. Nothing was made", ended.err)
+    assert [one.name for one in small_disk.iterdir()] == ["filled"]
