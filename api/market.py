@@ -52,7 +52,7 @@ def provide_range(
     if first is not None and until is not None and first >= until:
         raise InvalidInput("start must be before end.", field="start")
     limit = CANDLES if first is None else CANDLES_MAX + 1
-    return Span(first_ns=first or 0, until_ns=until or NS_MAX, limit=limit, newest=first is None)
+    return Span(first_ns=first or 0, until_ns=NS_MAX if until is None else until, limit=limit, newest=first is None)
 
 
 @get("/api/market/data")

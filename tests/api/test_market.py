@@ -80,6 +80,8 @@ async def test_an_empty_range_says_what_there_is(made: World) -> None:
     body = answer.json()
     assert (answer.status_code, body["error_code"], body["field"]) == (404, "NO_DATA", "start")
     assert "source import-aaaaaaaaaaaaaaaa from 2023-11-14T22:00:00Z to 2023-11-14T23:00:00Z" in body["error_message"]
+    before = await made.get("/api/market/data?symbol=BTC_USDT&timeframe=1h&end=1970-01-01T00:00:00Z")
+    assert (before.status_code, before.json()["error_code"]) == (404, "NO_DATA"), "before the beginning of 1970"
 
 
 async def test_unknown_symbols_and_sources_name_those_there_are(made: World) -> None:
