@@ -65,6 +65,8 @@ class BacktestItem(msgspec.Struct, frozen=True, kw_only=True):
     performance: Performance | UnsetType = UNSET
     trading: Trading | UnsetType = UNSET
     reasons: dict[str, str] | UnsetType = UNSET
+    data_start: Annotated[str | UnsetType | None, Meta(description="time of the first row that was read")] = UNSET
+    data_end: str | UnsetType | None = UNSET
     error: str | UnsetType = UNSET
 
 
@@ -124,13 +126,15 @@ def item(row: JobRow) -> BacktestItem:
 
 
 def _item(row: JobRow) -> BacktestItem:
-    common = _common(row)
-    if row.result is None:
+    result = _result(row)
+    common = _common(row, asked_of(row, BacktestBody), result)
+    if result is None:
         return BacktestItem(**common, status=FAILED, error=_error(row))
-    result = result_of(row, BacktestResult)
     return BacktestItem(
         **common,
         status=SUCCESS,
+        data_start=instant(result.first_ns),
+        data_end=instant(result.last_ns),
         performance=Performance(*_values(result, PERFORMANCE)),
         trading=Trading(*_values(result, TRADING)),
         reasons=_reasons(result, (*PERFORMANCE, *TRADING)),
@@ -139,9 +143,9 @@ def _item(row: JobRow) -> BacktestItem:
 
 def whole(row: JobRow) -> BacktestWhole:
     """One backtest, wherever it is in its life. Raises Undecodable."""
-    body = asked_of(row, BacktestBody)
+    body, result = asked_of(row, BacktestBody), _result(row)
     common = {
-        **_common(row),
+        **_common(row, body, result),
         "status": STATUSES.get(row.state, row.state),
         "initial_capital": body.wish.limits.cash,
         "params": {name: value for one in body.wish.strategies for name, value in one.params.items()},
@@ -149,9 +153,8 @@ def whole(row: JobRow) -> BacktestWhole:
         "progress": row.ratio,
         "description": row.description,
     }
-    if row.result is None:
+    if result is None:
         return BacktestWhole(**common, error=_error(row) if row.state in STATUSES else UNSET)
-    result = result_of(row, BacktestResult)
     return BacktestWhole(
         **common,
         performance=WholePerformance(*_values(result, WHOLE_PERFORMANCE)),
@@ -166,10 +169,12 @@ def whole(row: JobRow) -> BacktestWhole:
     )
 
 
-def _common(row: JobRow) -> dict[str, Any]:
-    body = asked_of(row, BacktestBody)
+def _result(row: JobRow) -> BacktestResult | None:
+    return result_of(row, BacktestResult) if row.result is not None else None
+
+
+def _common(row: JobRow, body: BacktestBody, result: BacktestResult | None) -> dict[str, Any]:
     symbols = (body.symbol,) if body.symbol else body.wish.symbols
-    result = result_of(row, BacktestResult) if row.result is not None else None
     first = body.span.first_ns if body.span.first_ns is not None else result.first_ns if result else 0
     until = body.span.until_ns if body.span.until_ns is not None else result.last_ns if result else 0
     return {

@@ -18,6 +18,7 @@ from api.platform.task_events import sse
 from api.reading.asking import TEXT_MAX
 from api.reading.reader import Moment
 from api.services.backtests import KIND, BacktestAsked, run
+from api.services.learning import LATER
 from api.session_control import Key, done
 from api.streams.response import EventStream
 from events.errors import InvalidInput, Unknown
@@ -59,7 +60,7 @@ async def one_backtest(
     return await house.reader.one(lambda snapshot: whole(_backtest(snapshot, backtest_id)), at)
 
 
-@post("/api/backtests/run", status_code=200, opt=TRADER)
+@post("/api/backtests/run", status_code=200, opt=TRADER | LATER)
 async def run_backtest(
     data: JSONBody[BacktestAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[BacktestReceipt]:

@@ -17,7 +17,7 @@ from api.access import name_of
 from api.house import House
 from api.reading.asking import TEXT_MAX
 from api.reading.reader import Moment, answered
-from api.services import configured_strategies
+from api.services import configured_strategies, learning
 from api.services.acting import Done
 from api.services.strategy_items import KindItem, StrategyItem, item, kinds
 from api.session_control import Key, done
@@ -89,7 +89,7 @@ async def one_strategy(
     return await house.reader.one(lambda snapshot: item(strategy(snapshot, strategy_id)), at)
 
 
-@post("/api/strategies", status_code=200, opt=OPEN)
+@post("/api/strategies", status_code=200, opt=OPEN | learning.LATER)
 async def create(
     data: JSONBody[NewStrategy], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[StrategyItem]:
@@ -98,7 +98,7 @@ async def create(
     return await _told(house, await configured_strategies.create(house, name_of(request), key, given))
 
 
-@put("/api/strategies/{strategy_id:str}", opt=OPEN)
+@put("/api/strategies/{strategy_id:str}", opt=OPEN | learning.LATER)
 async def change(
     strategy_id: StrategyId,
     data: JSONBody[ChangedStrategy],
@@ -149,8 +149,10 @@ async def _told(house: House, how: Done) -> Response[StrategyItem]:
 def _common(data: NewStrategy | ChangedStrategy) -> dict[str, Any]:
     """The fields of `StrategyChanges` that a body gives, with the contract's `params` taken apart."""
     params = dict(data.params)
-    symbols = _converted(params.pop("symbols", None), tuple[Word, ...], "params.symbols")
-    timeframe = _converted(params.pop("timeframe", None), Timeframe, "params.timeframe")
+    symbols = _converted(params, "symbols", tuple[Word, ...], ())
+    timeframe = _converted(params, "timeframe", Timeframe, "")
+    if data.type in learning.KINDS:
+        params = {name: value for name, value in params.items() if name not in learning.MODEL_PARAMS}
     for name, value in params.items():
         _check_value(name, value)
     return {
@@ -165,8 +167,12 @@ def _common(data: NewStrategy | ChangedStrategy) -> dict[str, Any]:
     }
 
 
-def _converted(value: Any, kind: Any, field: str) -> Any:
-    return None if value is None else fitted(value, kind, at=field)
+def _converted(params: dict[str, Any], name: str, kind: Any, default: Any) -> Any:
+    """A parameter that is the contract's own, taken out; null: its default. None where it is left out."""
+    if name not in params:
+        return None
+    value = params.pop(name)
+    return default if value is None else fitted(value, kind, at=f"params.{name}")
 
 
 def _check_value(name: str, value: Any) -> None:

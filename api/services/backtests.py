@@ -10,16 +10,26 @@ from msgspec import Meta
 
 from api.house import House
 from api.reading.asking import ns_of
+from api.services import learning
 from api.services.acting import Done
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
+from engine.recordings.intervals import interval_of
+from engine.recordings.shelf import Recording
 from engine.recordings.stretches import Span, chosen
 from engine.sessions.plan import LIMIT_BOUNDS, Library, SessionWish, StrategyWish, configured_wishes, plan
+from events.clock import NS_PER_SECOND
 from events.errors import InvalidInput, Unknown
 from events.facts import SessionLimits
+from events.tape import Tape
 
 KIND = "backtest"
 NAME_MAX = 128
+
+BAR_NS = {
+    name: minutes * 60 * NS_PER_SECOND
+    for name, minutes in {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}.items()
+}
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
 Day = Annotated[str, Meta(max_length=64, description="ISO 8601")]
@@ -70,23 +80,29 @@ async def run(house: House, asked: BacktestAsked, user: str, key: str | None) ->
         InvalidInput: with the field at fault; of a range, what is recorded. LimitReached: too many jobs wait.
     """
     await house.lookups.current(house.tape)
-    body = fixed(body_of(asked), house.lookups.library())
+    library = house.lookups.library()
+    body = fixed(body_of(asked), library)
+    configured = library.configured.get(asked.strategy)
+    if configured is not None:
+        recording = library.shelf.find(body.wish.recording or "")
+        await check_length(house.tape, recording, configured.form.timeframe, "strategy")
     title = f"Running backtest for {asked.symbol}..."
     return await submit(house, user, key, Asked(KIND, body, title))
 
 
 def body_of(asked: BacktestAsked) -> BacktestBody:
-    """The job that a body asks for. Raises InvalidInput."""
+    """The job that a body asks for. Raises InvalidInput; NotAvailable: a model would decide."""
     first, until = ns_of(asked.start_date, "start_date"), ns_of(asked.end_date, "end_date")
     account = {name: _share(name, asked.params[name]) for name in ACCOUNT if name in asked.params}
     wish = SessionWish(
         mode="backtest",
         recording=asked.recording,
         symbols=(asked.symbol,),
-        strategies=(StrategyWish(strategy=asked.strategy, params=_params(asked.params)),),
+        strategies=(StrategyWish(strategy=asked.strategy, params=_params(asked)),),
         limits=_limits(asked.initial_capital, account),
         seed=asked.seed,
     )
+    learning.check_kind(asked.strategy)
     return BacktestBody(wish=wish, symbol=asked.symbol, span=Span(first, until))
 
 
@@ -106,6 +122,18 @@ def fixed(body: BacktestBody, library: Library) -> BacktestBody:
     except InvalidInput as error:
         raise InvalidInput(error.message, code=error.code, field=_field(error.field), hint=error.hint) from None
     return msgspec.structs.replace(body, wish=wish)
+
+
+async def check_length(tape: Tape, recording: Recording, wanted: str, field: str) -> None:
+    """Whether bars of a timeframe can be read from a recording: nothing makes bars of others. Raises InvalidInput."""
+    own = await interval_of(tape, recording) if wanted else 0
+    if own and own != BAR_NS[wanted]:
+        has = next((name for name, length in BAR_NS.items() if length == own), f"{own / NS_PER_SECOND:g} s")
+        raise InvalidInput(
+            f"Recording {recording.id} holds bars of {has}, not of {wanted}.",
+            field=field,
+            hint=f"Ask for {has}, or import bars of {wanted}.",
+        )
 
 
 def _field(field: str | None) -> str:
@@ -132,9 +160,10 @@ def _share(name: str, value: Any) -> float:
     return float(value)
 
 
-def _params(params: dict[str, Any]) -> dict[str, float | int | bool]:
+def _params(asked: BacktestAsked) -> dict[str, float | int | bool]:
     """Those of the strategy. Raises InvalidInput."""
-    found = {name: value for name, value in params.items() if name not in ACCOUNT}
+    others = (*ACCOUNT, *(learning.MODEL_PARAMS if asked.strategy in learning.KINDS else ()))
+    found = {name: value for name, value in asked.params.items() if name not in others}
     for name, value in found.items():
         if isinstance(value, float):
             fits = math.isfinite(value)

@@ -7,7 +7,7 @@ import msgspec
 from api.house import House
 from api.reading.reader import Moment
 from api.services.acting import Done, act
-from engine.aggregates.instruments import ASSET_TYPES, changed, check_details, check_place
+from engine.aggregates.instruments import ASSET_TYPES, changed, check_details, check_place, exists
 from engine.feeds.asset_types import asset_type_of
 from engine.feeds.symbols import pair_of
 from events.errors import InvalidInput, Unknown
@@ -36,6 +36,8 @@ async def create(house: House, user: str, key: str | None, place: tuple[str, str
     check_place(symbol, venue)
     details = changed(_read_from(symbol, given.asset_type), _known(given))
     check_details(details)
+    if key is None:
+        await _check_free(house, symbol, venue)
     return await act(
         house,
         user,
@@ -45,7 +47,8 @@ async def create(house: House, user: str, key: str | None, place: tuple[str, str
 
 
 async def change(house: House, user: str, key: str | None, row: InstrumentRow, given: InstrumentChanges) -> Done:
-    """Change one. Raises as `create`."""
+    """Change one. Raises as `create`, and Unknown: it was removed."""
+    _check_there(row, key)
     changes = _known(given)
     check_details(changed(_details(row), changes))
     return await act(
@@ -54,8 +57,27 @@ async def change(house: House, user: str, key: str | None, row: InstrumentRow, g
 
 
 async def remove(house: House, user: str, key: str | None, row: InstrumentRow) -> Done:
-    """Remove one. Raises Conflict: a session has it in use."""
+    """Remove one. Raises Conflict: a session has it in use; Unknown: it was removed."""
+    _check_there(row, key)
     return await act(house, user, key, lambda made: RemoveInstrument(key=made, user=user, number=row.number))
+
+
+# Without a key of the client's a command repeats nothing: what it would be refused for is said before it is appended.
+
+
+def _check_there(row: InstrumentRow, key: str | None) -> None:
+    """Raises Unknown: it was removed."""
+    if key is None and row.state == "removed":
+        raise Unknown(f"Instrument not found: {row.number}. It was removed.", field="id")
+
+
+async def _check_free(house: House, symbol: str, venue: str) -> None:
+    """Whether a place is free, as far as is known by now. Raises Conflict."""
+    await house.lookups.current(house.tape)
+    catalogue = house.lookups.catalogue
+    there = catalogue.at(symbol, venue)
+    if there is not None and there.number not in catalogue.removed:
+        raise exists(there)
 
 
 async def known(house: House, text: str) -> InstrumentRow:

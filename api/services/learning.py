@@ -15,6 +15,8 @@ from events.errors import NotAvailable, Unknown
 
 LEARNING = "LEARNING_NOT_AVAILABLE"
 LATER = {"later": True}  # of a route that answers 501 once a request is checked
+KINDS = ("MLPredictive",)  # of strategies: a model decides
+MODEL_PARAMS = ("model_path",)  # of theirs
 SYMBOLS_MAX = 64
 NAME_MAX = 128
 TEXT_MAX = 20_000  # characters of a text to judge
@@ -37,6 +39,12 @@ def refuse(what: str) -> NoReturn:
     raise NotAvailable(
         f"{what}: this installation has no learning.", code=LEARNING, hint="Strategies by rules run without it."
     )
+
+
+def check_kind(kind: str) -> None:
+    """Raise NotAvailable: strategies of this type need a model."""
+    if kind in KINDS:
+        refuse(f"{kind} decides by a model")
 
 
 def unknown_model(name: str, field: str) -> NoReturn:

@@ -13,7 +13,7 @@ from api.house import House
 from api.reading.reader import Moment
 from api.services import configuration
 from api.services.acting import Done
-from api.services.backtests import KIND, fixed
+from api.services.backtests import BAR_NS, KIND, check_length, fixed
 from api.services.job_results import read
 from api.services.jobs import Asked, submit
 from api.services.learning import Symbol, Timeframe
@@ -38,10 +38,6 @@ BACKTEST = KIND
 WALKFORWARD = "walkforward"
 BARS_MAX = 10_000_000
 STRATEGY = "ema_cross"  # where a body names none
-BAR_NS = {
-    name: minutes * 60_000_000_000
-    for name, minutes in {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}.items()
-}
 FOREX_LOT = 100_000.0  # base units; a lot of anything else is one unit
 FOREX_PIP, YEN_PIP, OTHER_PIP = 0.0001, 0.01, 0.01  # OTHER_PIP: where an instrument has no price step
 
@@ -195,6 +191,7 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
     await house.lookups.current(house.tape)
     defaults = (await configuration.current(house, Moment())).value.whole
     recording, instrument = await replayed(house, asked, BAR_NS[asked.timeframe])
+    await check_length(house.tape, recording, asked.timeframe, "timeframe")
     config, lot = _completed(asked.config, defaults), _lot(instrument)
     wish = SessionWish(
         mode="backtest",

@@ -89,11 +89,7 @@ class Instruments:
         check_details(command.details)
         there = self.catalogue.at(command.symbol, command.venue)
         if there is not None and there.number not in self.catalogue.removed:
-            raise Conflict(
-                f"{command.symbol} of {command.venue} is instrument {there.number} already.",
-                code="INSTRUMENT_EXISTS",
-                field="symbol",
-            )
+            raise exists(there)
         number = there.number if there else len(self.catalogue.instruments) + 1
         if number > INSTRUMENTS_MAX:
             raise LimitReached(f"{INSTRUMENTS_MAX} instruments have numbers (INSTRUMENTS_MAX).")
@@ -136,6 +132,15 @@ class Instruments:
                 self.trading.pop(session, None)
             case _:
                 self.catalogue.evolve(fact, sequence)
+
+
+def exists(there: InstrumentRegistered) -> Conflict:
+    """Why a place cannot be taken again."""
+    return Conflict(
+        f"{there.symbol} of {there.venue} is instrument {there.number} already.",
+        code="INSTRUMENT_EXISTS",
+        field="symbol",
+    )
 
 
 # --- details ------------------------------------------------------------------------------------------------------

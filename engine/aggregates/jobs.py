@@ -20,6 +20,7 @@ class JobLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Named maxima."""
 
     queued_max: int = 1_000  # jobs that wait or run, of all users
+    queued_per_user_max: int = 250  # of one
     cores_max: float = 1_024.0  # that one job may ask for
     memory_mb_max: int = 16_777_216
     title_max: int = 200
@@ -63,8 +64,14 @@ class Jobs:
         self._check(command)
         if self.queue.state(command.job) is not None:
             raise Conflict(f"Job {command.job} exists.", field="job")
-        if len(self.queue.open) >= self._limits.queued_max:
+        limits = self._limits
+        if len(self.queue.open) >= limits.queued_max:
             raise LimitReached(f"{len(self.queue.open)} jobs wait or run, and no more are taken. Try again later.")
+        if sum(job.queued.user == command.user for job in self.queue.open.values()) >= limits.queued_per_user_max:
+            raise LimitReached(
+                f"{limits.queued_per_user_max} jobs of {command.user} wait or run, as many as one user may have "
+                "(queued_per_user_max). Stop some, or try again later."
+            )
         fact = JobQueued(
             job=command.job,
             kind=command.kind,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -118,9 +119,7 @@ class Strategies:
     def _check_free(self, name: str, but: str = "") -> None:
         for one in self.configured.values():
             if one.id != but and one.form.name.casefold() == name.casefold():
-                raise Conflict(
-                    f"A strategy is called {one.form.name!r} already: {one.id}.", code="NAME_TAKEN", field="name"
-                )
+                raise name_taken(one.form.name, one.id)
 
     def _new_id(self, name: str) -> str:
         """With a dash before the number it is never the id of a kind, which has none."""
@@ -152,6 +151,11 @@ class Strategies:
             self.configured[name] = msgspec.structs.replace(self.configured[name], **changes)
 
 
+def name_taken(name: str, strategy: str) -> Conflict:
+    """Why no other can be called so."""
+    return Conflict(f"A strategy is called {name!r} already: {strategy}.", code="NAME_TAKEN", field="name")
+
+
 # --- forms --------------------------------------------------------------------------------------------------------
 
 
@@ -181,14 +185,24 @@ def changed(form: StrategyForm, changes: StrategyChanges, kinds: Kinds) -> Strat
             params.pop(name, None)
         else:
             params[name] = value
-    if kind.id != form.kind and kind.direction != "both":
-        given.setdefault("direction", kind.direction)
+    if kind.id != form.kind:
+        _take_over(given, form, kinds.get(form.kind), kind)
     return msgspec.structs.replace(form, **given, params=params)
+
+
+def _take_over(given: dict[str, Any], form: StrategyForm, before: Strategy | None, kind: Strategy) -> None:
+    """Words of another kind: what was the old kind's own becomes the new one's; what a user chose stays."""
+    if kind.direction != "both":
+        given.setdefault("direction", kind.direction)
+    if before is not None and form.category == before.category:
+        given.setdefault("category", kind.category)
+    if before is not None and form.tags == tuple(before.tags):
+        given.setdefault("tags", tuple(kind.tags))
 
 
 def check_form(form: StrategyForm, kinds: Kinds) -> None:
     """Whether a form can be. Raises InvalidInput with the contract's name of the field."""
-    _check_words(form)
+    check_words(form)
     kind = kind_of(form.kind, kinds)
     known = [one.name for one in kind.parameters()]
     for name in form.params:
@@ -206,7 +220,8 @@ def check_form(form: StrategyForm, kinds: Kinds) -> None:
         raise InvalidInput(f"{kind.id} trades {kind.direction} only, not {form.direction}.", field="direction")
 
 
-def _check_words(form: StrategyForm) -> None:
+def check_words(form: StrategyForm) -> None:
+    """Whether names, tags and symbols can be. Raises InvalidInput."""
     _check_text(form.name, "name", NAME_MAX, least=1)
     _check_text(form.category, "category", WORD_MAX)
     _check_text(form.description.replace("\n", " "), "description", TEXT_MAX)

@@ -7,24 +7,31 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
 from api.services.jobs import Asked, submit
+from engine import catalogue
 from engine.jobs.backtest import BacktestBody
 from engine.sessions.plan import SessionWish, StrategyWish
-from events import codec, subjects
+from events import codec, frames, subjects
 from events.clock import iso
 from events.errors import InvalidInput
+from events.facts import Place, RecordingCompleted
 from events.facts.jobs import JobClaimed, JobCompleted, JobQueued
-from tests.api.recordings import MARKET, simulated_recording
+from events.frames import Section
+from events.rows import BAR_DTYPE, SectionKind
+from events.tape import Append
+from tests.api.recordings import MARKET, LiveSource, simulated_recording
 from tests.api.sse import listening
 from tests.api.worlds import World, until_state, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RECORDING = "rec_" + "a" * 16
+HOUR_NS = 3_600_000_000_000
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -195,6 +202,54 @@ async def test_a_listener_that_does_not_keep_up_is_let_go(made: World) -> None:
     assert await slow.next(0.1) is None
     feed.leave(slow)
     assert feed.clients == 0
+
+
+async def hourly_recording(made: World) -> RecordingCompleted:
+    """Thirty hours of one currency pair, in bars of an hour."""
+    await LiveSource(made.tape, ("EURUSD",), "fx-hours", "FX").open()
+    rows = np.zeros(30, BAR_DTYPE)
+    rows["ts_event_ns"] = HOUR_NS * np.arange(480_000, 480_030)
+    rows["ts_received_ns"] = rows["ts_event_ns"] + HOUR_NS
+    rows["open"], rows["high"], rows["low"], rows["close"] = 1.1, 1.3, 1.0, 1.2
+    rows["volume"], rows["interval_ns"] = 2.0, HOUR_NS
+    rows["instrument"] = (await catalogue.load(made.tape)).find("EURUSD").number
+    body = frames.encode([Section(SectionKind.BAR, rows)])
+    sequence = await made.tape.append(Append(subjects.market("fx-hours"), body, "fx-hours:bars"))
+    fact = RecordingCompleted(
+        recording="rec-fx-hours",
+        rows=len(rows),
+        first=Place(sequence, 0),
+        last=Place(sequence, len(rows) - 1),
+        first_event_ns=int(rows["ts_event_ns"][0]),
+        last_event_ns=int(rows["ts_event_ns"][-1]),
+        content_hash="0",
+    )
+    await made.tape.append(codec.to_append(fact, subjects.recording("rec-fx-hours"), "fx-hours:completed"))
+    await made.caught_up()
+    return fact
+
+
+async def test_a_timeframe_is_not_taken_without_effect(made: World) -> None:
+    """Over bars of an hour a backtest of another timeframe, or of a strategy for one, is refused with what there is."""
+    whole = await hourly_recording(made)
+    last = await made.last()
+    for path in ("backtest", "walkforward"):
+        wrong = await made.post(f"/api/v1/{path}/run", {"symbol": "EURUSD", "timeframe": "15m"})
+        assert (wrong.status_code, list(wrong.json()["error"]["details"])) == (400, ["timeframe"]), wrong.text
+        assert "bars of 1h, not of 15m" in wrong.text
+    assert await made.last() == last
+    right = await made.post("/api/v1/backtest/run", {"symbol": "EURUSD", "timeframe": "1h"})
+    assert right.status_code == 201, right.text
+    for timeframe, status in (("5m", 400), ("1h", 200)):
+        form = {"name": f"Of {timeframe}", "type": "ema_cross", "params": {"timeframe": timeframe}}
+        wanted = {
+            "strategy": (await made.post("/api/strategies/", form)).json()["id"],
+            "symbol": "EURUSD",
+            "start_date": iso(whole.first_event_ns),
+            "end_date": iso(whole.last_event_ns),
+        }
+        answer = await made.post("/api/backtests/run", wanted)
+        assert answer.status_code == status, answer.text
 
 
 async def test_what_a_job_runs_is_fixed_when_it_is_asked_for(made: World) -> None:

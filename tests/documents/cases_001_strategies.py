@@ -76,11 +76,13 @@ async def creates(made: World) -> None:
     item = first.json()
     assert (item["status"], item["params"]) == ("inactive", body["params"])
     assert (item["category"], item["tags"]) == ("trend", ["trend", "moving average"])
+    last = await made.last()
     taken = await send(made, "POST", "/api/strategies/", body)
     assert (taken.status_code, taken.json()["error_code"]) == (409, "NAME_TAKEN")
-    last = await made.last()
     for change, field in (
-        ({"type": "MLPredictive"}, "type"),
+        ({"type": "surely_unknown"}, "type"),
+        ({"type": "MLPredictive", "name": ""}, "name"),
+        ({"type": "MLPredictive", "params": {"timeframe": "7m"}}, "params.timeframe"),
         ({"params": {"fast": 1}}, "params.fast"),
         ({"params": {"fast": "9"}}, "params.fast"),
         ({"params": {"model_path": "x"}}, "params.model_path"),
@@ -94,6 +96,8 @@ async def creates(made: World) -> None:
         wrong = await send(made, "POST", "/api/strategies/", body | {"name": "Wrong"} | change)
         assert (wrong.status_code, wrong.json()["field"]) == (400, field), wrong.text
     assert KIND in (await send(made, "POST", "/api/strategies/", body | {"type": "x"})).json()["detail"]
+    documented = await send(made, "POST", "/api/strategies/", ENTRIES["s1.strategies.create"]["request_example"])
+    assert (documented.status_code, documented.json()["error_code"]) == (501, "LEARNING_NOT_AVAILABLE")
     assert await made.last() == last
 
 
@@ -109,8 +113,20 @@ async def updates(made: World) -> None:
     assert (await made.get(path)).json() == changed
     assert (await made.get(f"{path}?as_of={then}")).json() == item
     assert (await send(made, "PUT", "/api/strategies/nosuch-1", {"name": "x"})).status_code == 404
+    emptied = (await send(made, "PUT", path, {"params": {"symbols": None, "timeframe": None}})).json()
+    assert emptied["params"] == {"fast": 8}
+    await takes_over_what_was_the_kinds_own(made, path)
     wrong = await send(made, "PUT", path, {"params": {"fast": 90, "slow": 10}})
     assert (wrong.status_code, wrong.json()["field"]) == (400, "params")
+
+
+async def takes_over_what_was_the_kinds_own(made: World, path: str) -> None:
+    """Another kind brings its category; tags that a user chose stay."""
+    kinds = {one["name"]: one for one in (await made.get("/api/strategies/available")).json()}
+    for kind in ("grid", KIND):
+        other = (await send(made, "PUT", path, {"type": kind})).json()
+        assert (other["type"], other["category"], other["tags"]) == (kind, kinds[kind]["category"], ["mine"])
+    assert kinds["grid"]["category"] != kinds[KIND]["category"]
 
 
 async def deletes(made: World) -> None:
@@ -120,7 +136,11 @@ async def deletes(made: World) -> None:
     for _ in range(2):
         answer = await send(made, "DELETE", path, **{"Idempotency-Key": "delete-1"})
         assert (answer.status_code, answer.json()["status"]) == (200, "deleted"), answer.text
+    last = await made.last()
     assert (await send(made, "DELETE", path)).status_code == 404
+    assert (await send(made, "PUT", path, {"name": "Another"})).status_code == 404
+    assert (await send(made, "POST", f"{path}/activate")).status_code == 404
+    assert await made.last() == last
     assert (await made.get(path)).status_code == 404
     assert (await made.get(f"{path}?as_of={then}")).json() == item
     assert item["id"] not in [one["id"] for one in (await made.get("/api/strategies/")).json()]

@@ -63,8 +63,10 @@ async def creates(made: World) -> None:
     assert first.json() == again.json()
     item = first.json()
     assert (item["name"], item["base"], item["quote"], item["status"]) == ("Example coin", "CHK", "USDT", "active")
+    last = await made.last()
     taken = await send(made, "POST", "/api/instruments", body)
     assert (taken.status_code, taken.json()["error_code"]) == (409, "INSTRUMENT_EXISTS")
+    assert await made.last() == last
     kinds = {"EURCHF": "forex", "MSFT": "equity", "US30": "index", "SOL-PERP": "perpetual"}
     assert {symbol: (await create(made, symbol))["type"] for symbol in kinds} == kinds
     assert (await create(made, "NOVO_B", type="stocks"))["type"] == "equity"
@@ -109,7 +111,10 @@ async def deletes(made: World) -> None:
     for _ in range(2):
         answer = await send(made, "DELETE", path, **{"Idempotency-Key": "d-1"})
         assert (answer.status_code, answer.json()["status"]) == (200, "deleted"), answer.text
+    last = await made.last()
     assert (await send(made, "DELETE", path)).status_code == 404
+    assert (await send(made, "PUT", path, {"name": "x"})).status_code == 404
+    assert await made.last() == last
     assert (await made.get(path)).status_code == 404
     assert (await made.get(f"{path}?as_of={then}")).json() == item
     assert "DEL_USDT" not in (await made.get("/symbols")).json()

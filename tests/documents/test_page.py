@@ -36,6 +36,14 @@ def test_every_entry_has_a_row() -> None:
     assert sorted(set(ENTRIES) - named() - PENDING) == []
 
 
+def test_every_row_stands_in_a_table() -> None:
+    """Above each row is another one, or the line below a header: else a reader sees bare pipes."""
+    lines = PAGE.splitlines()
+    rows = [at for at, line in enumerate(lines) if line.startswith("| ")]
+    alone = [lines[at] for at in rows if not lines[at - 1].startswith("|") and not lines[at + 1].startswith("|---")]
+    assert alone == []
+
+
 def test_every_route_is_there() -> None:
     """A row names no route that the application has not."""
     routes = {

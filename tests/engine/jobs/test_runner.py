@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.aggregates.aggregate import Asked
+from engine.aggregates.jobs import JobLimits, Jobs
 from engine.jobs.backtest import BacktestBody, BacktestDetail, BacktestResult
 from engine.jobs.kind import Kind
 from engine.jobs.kinds import KINDS
@@ -18,9 +20,9 @@ from engine.jobs.work import Work
 from engine.recordings.stretches import Span
 from engine.sessions.plan import StrategyWish
 from events import codec, subjects
-from events.errors import TapeUnavailable
+from events.errors import LimitReached, TapeUnavailable
 from events.facts import CommandRefused, SessionEnded, SessionFailed
-from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
+from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped, SubmitJob
 from tests.engine.jobs.job_house import JobHouse, wish
 from tests.engine.sessions.memory_house import until, walk
 
@@ -284,6 +286,25 @@ async def test_what_cannot_be_a_job_is_refused(tmp_path: Path) -> None:
             answer = await house.answer(await house.submit(str(name), body, **fields))
             assert isinstance(answer, CommandRefused), (field, answer)
             assert answer.field == field
+
+
+def test_one_user_does_not_fill_the_queue() -> None:
+    """A user has so many jobs that wait or run; another's are still taken, and the first's again when one is over."""
+    jobs = Jobs(KINDS, JobLimits(queued_per_user_max=2))
+    body = msgspec.Raw(msgspec.json.encode(BacktestBody(wish=wish("rec"))))
+
+    def submit(number: int, user: str) -> None:
+        command = SubmitJob(key=f"k{number}", user=user, job=f"j{number}", kind="backtest", body=body)
+        for fact in jobs.decide(command, Asked(number, 0)).facts:
+            jobs.evolve(fact, number, 0)
+
+    submit(1, "ann")
+    submit(2, "ann")
+    with pytest.raises(LimitReached, match="of ann"):
+        submit(3, "ann")
+    submit(4, "bob")
+    jobs.evolve(JobStopped(job="j1", user="ann"), 5, 0)
+    submit(6, "ann")
 
 
 async def test_a_job_runs_several_sessions_and_sweeps(tmp_path: Path) -> None:
