@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from engine.loop.advance import weigh
 from engine.loop.decide import submit_resting
-from engine.loop.fills import settle, slipped
+from engine.loop.fills import fee_of, settle, slipped
 from engine.loop.ledger import book_fill
 from engine.loop.market import opposite_quote
 from engine.loop.orders import compact, draft, end, find, place
@@ -129,7 +129,7 @@ def close_positions(books: Books, out: Out) -> None:
         if accounts[0]["simulated"] == 1:
             quote = opposite_quote(market, order["side"])
             price = slipped(books, order, quote if quote > 0.0 else market["last"])
-            fee = market["taker_fee_ratio"] * price * order["quantity"]
+            fee = fee_of(accounts[0], market, (price, order["quantity"], 0))
             book_fill(books, out, order, (price, order["quantity"], fee, 0))
             settle(books, out, order)
             compact(books)

@@ -18,6 +18,7 @@ from engine.loop.orders import (
 from engine.loop.outputs import put_signal
 from engine.loop.records import INTENT_CODE_MAX, Books, Out, Record
 from engine.loop.risk import submit
+from engine.loop.rounding import dust
 from events.rows import Code, OrderKind, Side, SignalKind, TimeInForce
 
 
@@ -148,7 +149,8 @@ def submit_resting(books: Books, out: Out, order: Record) -> bool:
     lane = books[1][order["lane"]]
     closing = min(closable(books, order["lane"], order["side"]), max(order["quantity"], 0.0))
     allowed = lane["long_allowed"] if order["side"] > 0 else lane["short_allowed"]
-    if allowed == 0 and 0.0 < order["quantity"] <= closing:
+    step = books[0][order["instrument"]]["quantity_step"]
+    if allowed == 0 and 0.0 < order["quantity"] <= closing + dust(step, closing):
         order["reduces"] = 1
     return submit(books, out, order, closing)
 

@@ -13,6 +13,7 @@ from engine.loop.levels import set_calm, stop_level, target_level
 from engine.loop.market import open_room, taker_price
 from engine.loop.orders import cancel_lane, compact, draft, expected_position, place
 from engine.loop.records import Books, Out, Record
+from engine.loop.rounding import ceil_step, floor_step
 from events.rows import Code, MarketFlag, OrderKind
 
 EXTREMES = int(MarketFlag.BAR_NEAR | MarketFlag.BAR_FAR)
@@ -30,11 +31,12 @@ def protect(books: Books, out: Out, row: Record, lane_index: int) -> None:
         return
     side = 1.0 if lane["position"] > 0.0 else -1.0
     last = market["last"]
-    stop = stop_level(lane, side)
+    level = stop_level(lane, side)
+    stop = order_price(level, side < 0.0, market)
     if stop > 0.0 and (last - stop) * side <= 0.0:
-        exit_lane(books, out, row, lane_index, (stop, stop_code(lane, side, stop)))
+        exit_lane(books, out, row, lane_index, (stop, stop_code(lane, side, level)))
         return
-    target = target_level(lane, side)
+    target = order_price(target_level(lane, side), side > 0.0, market)
     taken = not fresh and target > 0.0 and target_reached(lane, row, (last - target) * side >= 0.0)
     if (last - lane["best_price"]) * side > 0.0:
         lane["best_price"] = last
@@ -60,6 +62,11 @@ def target_reached(lane: Record, row: Record, now: bool) -> bool:
         lane["deferred"] = 0
         return True
     return now
+
+
+def order_price(level: float, up: bool, market: Record) -> float:
+    """A level as the price of an order, in steps; 0 stays 0."""
+    return ceil_step(level, market["price_step"]) if up else floor_step(level, market["price_step"])
 
 
 def exit_lane(books: Books, out: Out, row: Record, lane_index: int, level: tuple[float, int]) -> None:

@@ -168,6 +168,13 @@ def use_queue(books: Books, out: Out, row: Record, order: Record) -> None:
             execute(books, out, row, order, (order["price"], row["quantity"] - ahead, 1))
 
 
+def fee_of(account: Record, market: Record, fill: tuple[float, float, int]) -> float:
+    """What a fill of (price, quantity, maker) costs: a share of its value, and the commission of its quantity."""
+    price, quantity, maker = fill
+    ratio = market["maker_fee_ratio"] if maker == 1 else market["taker_fee_ratio"]
+    return ratio * price * quantity + account["commission"] * quantity
+
+
 def execute(books: Books, out: Out, row: Record, order: Record, offer: tuple[float, float, int]) -> None:
     """Fill what the row has room for; end the order where it is done, or may not wait.
 
@@ -190,9 +197,7 @@ def execute(books: Books, out: Out, row: Record, order: Record, offer: tuple[flo
         quantity = 0.0
     if quantity > 0.0:
         take_room(row, account, order["side"], quantity)
-        ratio = market["maker_fee_ratio"] if maker == 1 else market["taker_fee_ratio"]
-        fee = ratio * price * quantity + account["commission"] * quantity
-        book_fill(books, out, order, (price, quantity, fee, maker))
+        book_fill(books, out, order, (price, quantity, fee_of(account, market, (price, quantity, maker)), maker))
         settle(books, out, order)
     if order["kind"] != 0 and order["time_in_force"] != TimeInForce.GTC:
         give_up(books, out, order)

@@ -8,7 +8,7 @@ from engine.loop.ledger import lane_exposure, reserve_price
 from engine.loop.orders import clear, place
 from engine.loop.outputs import put_denial
 from engine.loop.records import Books, Out, Record
-from engine.loop.rounding import floor_step, nearest_step
+from engine.loop.rounding import dust, floor_step, nearest_step
 from events.rows import Code, OrderKind, Side
 
 EXITS_KEPT = 2  # places of the working list kept free for the exits of each lane
@@ -89,7 +89,7 @@ def judge_entry(books: Books, order: Record, closing: float) -> tuple[int, float
     limit = 0.0
     if lane["halted"] != 0:
         code = int(Code.HALTED)
-    elif allowed == 0 and order["quantity"] > closing:
+    elif allowed == 0 and order["quantity"] > closing + dust(market["quantity_step"], closing):
         code = int(Code.DIRECTION_NOT_ALLOWED)
     elif notional < market["notional_min"]:
         code = int(Code.BELOW_MINIMUM)
