@@ -19,12 +19,14 @@ from api.reading.reader import Moment
 from api.reading.wording import instant
 from api.services.acting import act, check_command, key_of_part
 from api.session_control import Key, done
-from events.errors import Conflict
+from events.errors import Conflict, Unknown
 from events.facts import ChooseSession, SubmitOrder
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Cursor, Page, Scope, cursor_of
 from projections.read_models.fills import FillRow, newest_fills
-from projections.read_models.sessions import SessionFilter, sessions
+from projections.read_models.sessions import STATES_OVER, SessionFilter, sessions
+from projections.read_models.sessions import session as session_row
+from projections.read_models.sessions import spec as session_spec
 
 SessionQuery = Annotated[str | None, QueryParameter(description="only of this session", max_length=TEXT_MAX)]
 
@@ -94,6 +96,8 @@ async def submit(
     user = user_of(request).user
     session = data.session_id or await _chosen(house, user, data.symbol, key)
     await check_command(house, user_of(request), session)
+    if key is None:
+        await _check_takes(house, session, data.symbol)
     how = await act(
         house,
         user,
@@ -103,6 +107,24 @@ async def submit(
     where = f"/api/sessions/{session}/orders"
     body = Submitted("accepted", session, data.symbol, data.side, data.quantity, data.type, where)
     return done(body, how, house)
+
+
+async def _check_takes(house: House, session: str, symbol: str) -> None:
+    """Whether a session takes orders of a symbol: said before anything is appended, where nothing can be a repeat.
+
+    Raises:
+        Conflict: it is over. Unknown: it does not trade the symbol.
+    """
+
+    def look(snapshot: Snapshot) -> tuple[str, set[str]]:
+        traded = {terms.symbol for terms in session_spec(snapshot, session).instruments}
+        return session_row(snapshot, session).state, traded
+
+    state, traded = (await house.reader.run(look, Moment())).value
+    if state in STATES_OVER:
+        raise Conflict(f"Session {session} is {state}: it takes no orders.", field="session_id")
+    if symbol not in traded:
+        raise Unknown(f"Session {session} does not trade {symbol}.", field="symbol")
 
 
 class Walk(NamedTuple):

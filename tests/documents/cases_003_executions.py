@@ -110,8 +110,14 @@ async def submits(made: World) -> None:
         assert (wrong.status_code, wrong.json()["field"]) == (400, field), wrong.text
     unknown = await submit(made, ORDER | {"session_id": "nosuch"})
     assert unknown.status_code == 404
+    other = await submit(made, ORDER | {"session_id": desk.session, "symbol": "NOT_TRADED"})
+    assert (other.status_code, other.json()["field"]) == (404, "symbol")
     assert await made.last() == last
     await desk.close()
+    last = await made.last()
+    over = await submit(made, ORDER | {"session_id": desk.session})
+    assert (over.status_code, over.json()["field"]) == (409, "session_id"), over.text
+    assert await made.last() == last
 
 
 async def lists(made: World) -> None:
