@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from engine.feeds.asset_types import asset_type_of
 from engine.recordings.reading import RowsInput, rows_of_message
 from engine.recordings.shelf import Recording, RecordingState, Shelf
 from events import subjects
@@ -14,7 +15,11 @@ from events.facts import Place
 from events.rows import MarketKind
 from events.tape import Message, Tape
 
-SLACK_NS = 4 * 86_400 * 1_000_000_000  # weekends and holidays at the ends of a range: what may be missing there
+DAY_NS = 86_400 * 1_000_000_000
+# what may be missing at an end of a range: (ns, share of the range)
+CLOSES = (4 * DAY_NS, 0.5)  # weekends and holidays
+NEVER_CLOSES = (DAY_NS, 0.25)  # the beginning of the first hour or day, and a last bar's length
+NEVER_CLOSING = ("crypto", "perpetual")
 LISTED_MAX = 5
 PRICE_MESSAGES_MAX = 1_000  # read to find an instrument's first price
 
@@ -51,7 +56,7 @@ def covering(shelf: Shelf, symbol: str, span: Span) -> Recording:
         known = ", ".join(sorted({name for one in whole for name in one.opened.symbols})[:20]) or "nothing yet"
         raise InvalidInput(f"Nothing of {symbol[:64]!r} is recorded or imported. There is {known}.", field="symbol")
     for recording in reversed(found):
-        if _covers(recording, span):
+        if _covers(recording, symbol, span):
             return recording
     has = "; ".join(_range(one) for one in found[-LISTED_MAX:])
     raise InvalidInput(f"{symbol} is not recorded over the whole range. There is {has}.", field="start_date")
@@ -78,11 +83,19 @@ def chosen(shelf: Shelf, name: str, symbol: str, span: Span) -> Recording:
     return recording
 
 
-def _covers(recording: Recording, span: Span) -> bool:
-    whole = recording.whole()
-    begins = span.first_ns is None or whole.first_event_ns <= span.first_ns + SLACK_NS
-    ends = span.until_ns is None or whole.last_event_ns >= span.until_ns - SLACK_NS
+def _covers(recording: Recording, symbol: str, span: Span) -> bool:
+    whole, slack_ns = recording.whole(), _slack_ns(symbol, span)
+    begins = span.first_ns is None or whole.first_event_ns <= span.first_ns + slack_ns
+    ends = span.until_ns is None or whole.last_event_ns >= span.until_ns - slack_ns
     return begins and ends and _touches(recording, span)
+
+
+def _slack_ns(symbol: str, span: Span) -> int:
+    """What may be missing at either end: of a market that closes more than of one that never does."""
+    most_ns, share = NEVER_CLOSES if asset_type_of(symbol) in NEVER_CLOSING else CLOSES
+    if span.first_ns is None or span.until_ns is None:
+        return most_ns
+    return min(most_ns, round((span.until_ns - span.first_ns) * share))
 
 
 def _touches(recording: Recording, span: Span) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import hypothesis.strategies as st
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from engine.recordings.reading import RecordingReader, Window
 from engine.recordings.shelf import Recording, Shelf
-from engine.recordings.stretches import SLACK_NS, Span, chosen, covering, stretch
+from engine.recordings.stretches import Span, chosen, covering, stretch
 from events import frames, subjects
 from events.clock import SystemClock, iso
 from events.errors import InvalidInput
@@ -149,7 +150,32 @@ def test_the_newest_recording_that_covers_is_taken() -> None:
         covering(shelf, "ZZZ", Span())
     with pytest.raises(InvalidInput, match="ends before it begins"):
         covering(shelf, "AAA", Span(2, 1))
-    assert SLACK_NS == 4 * DAY_NS
+
+
+@pytest.mark.parametrize(
+    ("symbol", "missing", "days", "is_taken"),
+    [
+        ("EURUSD", 4.0, 60, True),  # a weekend and holidays
+        ("EURUSD", 4.1, 60, False),
+        ("EURUSD", 2.1, 4, False),  # most of a short range
+        ("BTC_USDT", 1.0, 60, True),
+        ("BTC_USDT", 1.1, 60, False),  # never closes
+        ("BTC_USDT", 1.1, 4, False),
+        ("ETH-PERP", 2.0, 6, False),
+    ],
+)
+def test_what_may_be_missing_at_an_end(symbol: str, missing: float, days: int, is_taken: bool) -> None:
+    """A market that closes may miss days at an end, one that never does a day; never most of a short range."""
+    shelf, place = Shelf(), (Place(1, 0), Place(2, 0))
+    shelf.evolve(msgspec.structs.replace(opened("rec"), symbols=(symbol, "BBB")), 1)
+    shelf.evolve(completed("rec", place, (BEGIN_NS, BEGIN_NS + 100 * DAY_NS)), 2)
+    for first_ns in (BEGIN_NS - int(missing * DAY_NS), BEGIN_NS + int((100 + missing - days) * DAY_NS)):
+        span = Span(first_ns, first_ns + days * DAY_NS)
+        if is_taken:
+            assert covering(shelf, symbol, span).id == "rec"
+        else:
+            with pytest.raises(InvalidInput, match="not recorded over the whole range"):
+                covering(shelf, symbol, span)
 
 
 @pytest.mark.parametrize(
