@@ -209,7 +209,9 @@ def host_settings(settings: Settings, modes: tuple[str, ...]) -> HostSettings:
     from engine.sessions.host import HostSettings
 
     engine = settings.engine
-    return HostSettings(modes=modes, sessions_max=engine.sessions_max, rest_seconds=engine.rest_seconds)
+    found = HostSettings(modes=modes, sessions_max=engine.sessions_max, rest_seconds=engine.rest_seconds)
+    # one engine runs all that the desk lets start; backtests of a worker wait their turn
+    return found if "backtest" in modes else msgspec.structs.replace(found, concurrent_max=engine.sessions_max)
 
 
 def upkeep(connection: Connection, clock: Clock, host: Host) -> Upkeep:

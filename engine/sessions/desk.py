@@ -51,7 +51,7 @@ class Outcome(msgspec.Struct, frozen=True):
     answer: Answer
     started: SessionStarted | None = None
     stops: tuple[StopSession, ...] = ()
-    suspended: Session | None = None  # the session that this is about, and on whose subject it belongs
+    unrun: Session | None = None  # the session that this is about, and on whose subject it belongs
     release: Release | None = None
     verified: SessionVerified | None = None
 
@@ -131,26 +131,29 @@ class Desk:
     def _is_ours(self, command: Command) -> bool:
         if isinstance(command, StartSession | ChooseSession):
             return True
-        session = self.sessions.get(getattr(command, "session", ""))
-        return session is None or session.state is SessionState.SUSPENDED
+        return getattr(command, "session", "") not in self.sessions or self._unrun(command) is not None
 
     def decide(self, command: Command, sequence: int) -> Outcome:
         """The one answer to a command, and what follows from it."""
-        session = self._suspended(command)
+        session = self._unrun(command)
         if (again := self.answers.again(command, sequence)) is not None:
-            return Outcome(again, suspended=session)
+            return Outcome(again, unrun=session)
         if isinstance(command, StartSession):
             return self._start(command, sequence)
         if isinstance(command, ChooseSession):
             return self._choose(command, sequence)
         if session is not None:
             found = release(command, session, sequence)
-            return Outcome(found.answer, suspended=session, release=found)
+            return Outcome(found.answer, unrun=session, release=found)
         return self._late(command, sequence)
 
-    def _suspended(self, command: Command) -> Session | None:
+    def _unrun(self, command: Command) -> Session | None:
+        """The session of a command, where nobody runs it: it is suspended, or waits to be claimed and is to stop."""
         session = self.sessions.get(getattr(command, "session", ""))
-        return session if session is not None and session.state is SessionState.SUSPENDED else None
+        if session is None:
+            return None
+        waits = session.state is SessionState.STARTED and isinstance(command, StopSession)
+        return session if waits or session.state is SessionState.SUSPENDED else None
 
     def _start(self, command: StartSession, sequence: int) -> Outcome:
         spec = command.spec

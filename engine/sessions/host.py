@@ -13,7 +13,7 @@ from engine.claims import Claims, SignOfLife
 from engine.sessions.broken import BrokenRuns
 from engine.sessions.desk import Desk, DeskLimits, Outcome
 from engine.sessions.life import OVER, Session, SessionState
-from engine.sessions.suspended_end import end_of
+from engine.sessions.unrun_end import end_of
 from engine.taking_part import Part, TakingPart
 from events import codec, subjects
 from events.clock import Clock
@@ -121,8 +121,8 @@ class Host:
             sequence, command = due[0]
             outcome = self.desk.decide(command, sequence)
             try:
-                if outcome.suspended is not None:
-                    if not await self._append_release(outcome, outcome.suspended, command, sequence):
+                if outcome.unrun is not None:
+                    if not await self._append_release(outcome, outcome.unrun, command, sequence):
                         return  # its newest fact is not folded yet
                     continue
                 await self._append_outcome(outcome, sequence)
@@ -148,7 +148,7 @@ class Host:
         log.info("command_answered", sequence=sequence, answer=type(outcome.answer).__name__, at=last)
 
     async def _append_release(self, outcome: Outcome, session: Session, command: Command, sequence: int) -> bool:
-        """Answer for a suspended session, on its own subject; False where it is another's by now."""
+        """Answer for a session that nobody runs, on its own subject; False where it is another's by now."""
         name, found = session.spec.session, outcome.release
         facts: list[tuple[Fact, str]] = [(outcome.answer, f"answer:{sequence}")]
         if found is not None and found.changed is not None:

@@ -173,3 +173,29 @@ async def test_the_desk_forgets_what_sessions_were(tmp_path: Path) -> None:
     again = desk.decide(StartSession(key="2", user="ann", spec=msgspec.structs.replace(spec, session="b")), 41).answer
     assert isinstance(again, CommandRefused)
     assert again.code == "CONFLICT"
+
+
+async def test_a_session_that_nobody_has_claimed_can_be_stopped(tmp_path: Path) -> None:
+    """It waits while its engine runs as many as it may: a stop is answered at once, and nobody claims it later."""
+    house = MemoryHouse(tmp_path)
+    await house.start()
+    recording = (await house.record(walk(4_000))).recording
+    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, acceleration=1.0)
+    async with house.host("busy", limits=msgspec.structs.replace(QUICK, concurrent_max=1)) as host:
+        first = await house.start_session(wish)
+
+        async def runs() -> bool:
+            found = host.desk.sessions.get(first.session)
+            return found is not None and found.state is SessionState.RUNNING
+
+        await until(runs)
+        waiting = await house.start_session(msgspec.structs.replace(wish, name="waiting"))
+        answer = await house.send(StopSession(key="enough", user="ann", session=waiting.session))
+        assert isinstance(answer, CommandAccepted)
+        await house.ended(waiting.session)
+        again = await house.send(StopSession(key="again", user="ann", session=waiting.session))
+        assert (isinstance(again, CommandAccepted), again.changed) == (True, False)
+        await house.send(StopSession(key="first", user="ann", session=first.session))
+        await house.ended(first.session)
+    kinds = [type(fact) for fact in await facts_of(house, waiting)]
+    assert (kinds.count(SessionClaimed), kinds[-1]) == (0, SessionEnded)

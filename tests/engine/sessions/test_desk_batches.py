@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.sessions.desk import Desk
 from engine.sessions.plan import SessionWish, StrategyWish
-from events.facts import CommandAccepted, SessionLimits, SessionStarted, StartSession, StopSession
+from events.facts import CommandAccepted, SessionClaimed, SessionLimits, SessionStarted, StartSession, StopSession
 from tests.engine.sessions.memory_house import MemoryHouse, walk
 
 
@@ -25,4 +25,6 @@ async def test_a_command_behind_a_start_waits_for_the_session(tmp_path: Path) ->
     desk.note_fact(CommandAccepted(key="a", cause=8, session=spec.session), 11)
     assert desk.due() == []
     desk.note_fact(SessionStarted(spec=spec, after=8), 12)
+    assert [sequence for sequence, _ in desk.due()] == [9]  # the desk's while nobody has claimed it
+    desk.note_fact(SessionClaimed(session=spec.session, engine="one", epoch=1), 13)
     assert desk.due() == []  # it is its runner's

@@ -1,4 +1,4 @@
-"""The end of a suspended session: nobody can decide it again, so its log says all."""
+"""The end of a session that nobody runs, suspended or never claimed: its log says all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from events.tape import Tape
 
 
 async def end_of(tape: Tape, clock: Clock, session: Session, command: StopSession) -> SessionEnded:
-    """The end of a suspended session, with the hash of all that its log holds. Raises OperatingError."""
+    """The end of such a session, with the hash of all that its log holds. Raises OperatingError."""
     spec = session.spec
     held = (await histories.read(tape, spec.session)).held
     whole = DecisionHash()
