@@ -104,7 +104,7 @@ def provide_asked(
 @get(
     "/api/backtests/stream",
     media_type="text/event-stream",
-    opt=OPEN | {"changes": True},
+    opt=OPEN | LATER | {"changes": True},
     dependencies={"asked": Provide(provide_asked, sync_to_thread=False)},
 )
 async def stream_backtest(
