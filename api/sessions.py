@@ -173,7 +173,7 @@ async def halt_lane(
     house: NamedDependency[House],
     key: Key = None,
 ) -> Response[CommandBody]:
-    """No new entries of a strategy on a symbol, or go on. Exits and working orders are left alone."""
+    """No new entries of a strategy on a symbol, or go on. Its entries and quotes are cancelled, no other orders."""
     await check_command(house, user_of(request), session)
     user = user_of(request).user
     how = await act(

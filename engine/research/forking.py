@@ -15,6 +15,7 @@ from engine.sessions.lanes import lanes_of
 from engine.sessions.plan import (
     Library,
     StrategyWish,
+    check_currency,
     check_limits,
     check_name,
     check_seed,
@@ -60,7 +61,10 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
     check_name(wish.name)
     if wish.seed is not None:
         check_seed(wish.seed)
+    check_currency(parent.instruments)
     strategies = _strategies(parent, wish, library)
+    if not strategies:
+        raise InvalidInput(f"Session {parent.session} ran no strategy: name those of the fork.", field="strategies")
     forked = msgspec.structs.replace(
         parent,
         session=session,

@@ -47,7 +47,7 @@ async def verify(
 
     Raises:
         Unknown: no such session.
-        Conflict: it has not ended yet.
+        Conflict: it has not ended yet, or keeps no decisions of its own (`NOT_VERIFIABLE`).
     """
     history = await histories.read(tape, session)
     ended = history.ended
@@ -55,6 +55,10 @@ async def verify(
         reason = f"it failed: {history.failed.message}" if history.failed else "it has not ended"
         raise Conflict(f"Session {session} cannot be verified: {reason}.", field="session_id")
     spec = history.started.spec
+    if spec.grid or spec.mode == "collect":
+        what = "a sweep: run one of its rows as a backtest" if spec.grid else "a collect session: it decides nothing"
+        message = f"Session {session} is {what}."
+        raise Conflict(message, code="NOT_VERIFIABLE", field="session_id")
     decider = make_decider(spec)
     if decider.code_hash != spec.code_hash:
         detail = f"other code: the session ran under {spec.code_hash}, here is {decider.code_hash}"

@@ -102,11 +102,8 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
     source = recording.opened.source if recording else _source(wish, library)
     symbols = _symbols(wish, recording, source, library)
     instruments = tuple(_terms(symbol, recording, library) for symbol in symbols)
-    quotes = sorted({one.quote for one in instruments})
-    if len(quotes) > 1 and wish.mode != "collect":
-        raise InvalidInput(
-            f"A session has one account currency; these symbols are quoted in {', '.join(quotes)}.", field="symbols"
-        )
+    if wish.mode != "collect":
+        check_currency(instruments)
     strategies = settings_of(wish.strategies, symbols, library)
     grid = tuple(_grid_row(row, at, strategies, library) for at, row in enumerate(wish.grid))
     if wish.mode == "live":  # behind all that would be refused of a paper session too
@@ -134,13 +131,27 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
     )
 
 
+def check_currency(instruments: tuple[InstrumentTerms, ...]) -> None:
+    """All are quoted in one currency, the account's. Raises InvalidInput."""
+    quotes = sorted({one.quote for one in instruments})
+    if len(quotes) > 1:
+        raise InvalidInput(
+            f"A session has one account currency; these symbols are quoted in {', '.join(quotes)}.", field="symbols"
+        )
+
+
 def _check(wish: SessionWish) -> None:
     if wish.mode != "collect" and not wish.strategies:
         raise InvalidInput("Name at least one strategy.", field="strategy_config.strategies")
     if len(wish.symbols) > SYMBOLS_MAX or len(wish.grid) > GRID_MAX:
         raise InvalidInput(f"At most {SYMBOLS_MAX} symbols and {GRID_MAX} grid rows.", code="TOO_LARGE")
     if len(set(wish.symbols)) < len(wish.symbols):
-        raise InvalidInput("A symbol is named twice.", field="strategy_config.strategies")
+        raise InvalidInput("A symbol is named twice.", field="symbols")
+    if wish.grid and wish.mode != "backtest":
+        raise InvalidInput("Only a backtest runs a grid of parameters.", field="grid")
+    if wish.mode == "collect" and wish.recording:
+        message = "A collect session records a source; what is recorded is replayed by a backtest or on paper."
+        raise InvalidInput(message, field="config.session_id")
     if wish.mode == "backtest" and not wish.recording:
         raise InvalidInput("A backtest needs the recording it replays.", field="config.session_id")
     if not (math.isfinite(wish.acceleration) and 0 <= wish.acceleration <= 1e9):

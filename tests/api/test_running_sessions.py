@@ -258,3 +258,30 @@ async def _commands(running: World) -> AsyncIterator[Command]:
         body = codec.decode(message.body, message.sequence)
         assert isinstance(body, Command)
         yield body
+
+
+async def test_what_no_session_can_be_is_refused_before_it_begins(running: World) -> None:
+    """A grid on paper, a collect session of a recording, a fork without a strategy: 400, and nothing is appended."""
+    collect = (await running.post("/api/sessions", {"mode": "collect", "source": LIVE})).json()["session"]
+    await running.post(f"/api/sessions/{collect}/stop", {})  # nobody here claims what only collects
+    await until_state(running, collect, "stopped")
+    last = (await running.tape.info()).last
+    for path, body, field in (
+        ("/api/sessions", PAPER | {"grid": [{"entry_window": 20}]}, "grid"),
+        ("/api/sessions", {"mode": "collect", "recording": RECORDING}, "config.session_id"),
+        (f"/api/sessions/{collect}/fork", {}, "strategies"),
+    ):
+        refused = await running.post(path, body)
+        assert (refused.status_code, refused.json()["field"]) == (400, field), refused.text
+    assert (await running.tape.info()).last == last
+    refused = await running.post(f"/api/sessions/{collect}/verify", {})
+    assert (refused.status_code, refused.json()["error_code"]) == (409, "NOT_VERIFIABLE")
+
+
+async def test_a_sweep_is_not_said_to_differ(running: World) -> None:
+    """It keeps no decisions of its own: a verification says so, and writes nothing about it."""
+    sweep = BACKTEST | {"grid": [{"fast": 5, "slow": 20}, {"fast": 10, "slow": 30}]}
+    session = (await running.post("/api/sessions", sweep)).json()["session"]
+    await until_state(running, session, "completed")
+    refused = await running.post(f"/api/sessions/{session}/verify", {})
+    assert (refused.status_code, refused.json()["error_code"]) == (409, "NOT_VERIFIABLE")
