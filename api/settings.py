@@ -44,7 +44,7 @@ class MarketSettings(Section, frozen=True):
         "questdb"
     )
     url: Annotated[str, Meta(description="address of a QuestDB that already runs; empty: a child process")] = ""
-    heap_mb: Annotated[int, Meta(ge=128, le=65_536, description="Java heap of the child, MiB")] = 128
+    heap_mb: Annotated[int, Meta(ge=128, le=65_536, description="Java heap of the child, MiB")] = 256
     compiler: Annotated[
         Literal["full", "quick"],
         Meta(description="of the child's Java; quick: a start takes less processor time, what runs long takes more"),

@@ -129,7 +129,8 @@ async def _until_over(
         try:
             while not running.done():
                 await asyncio.wait({running}, timeout=LOOK_SECONDS)
-                bar(played.rows, rows)
+                if played.rows:
+                    bar(played.rows, rows)
                 if (deadline and loop.time() >= deadline) or (rows and played.rows >= rows):
                     played.stop()
         except asyncio.CancelledError:  # Ctrl-C is how a recording is ended: it is completed in order

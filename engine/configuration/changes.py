@@ -89,13 +89,25 @@ def _read_section(section: str, fields: dict[Any, Any], values: Values, wrong: W
         try:
             values[key] = _plain(msgspec.convert(value, kind))
         except msgspec.ValidationError as error:
-            wrong[key] = [misfit(error, kind, value).capital()]
+            wrong[key] = [_out_of_bounds(kind, value) or misfit(error, kind, value).capital()]
             continue
         except OverflowError as error:
             wrong[key] = [str(error)]
             continue
         if isinstance(values[key], float) and not math.isfinite(values[key]):
             wrong[key] = ["Must be a finite number"]
+
+
+def _out_of_bounds(kind: Any, value: Any) -> str:
+    """The bound that a number is beyond, as the section has it (of whole numbers the codec tells another one)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    for meta in getattr(kind, "__metadata__", ()):
+        if meta.gt is not None and not value > meta.gt:
+            return f"Must be greater than {meta.gt}"
+        if meta.lt is not None and not value < meta.lt:
+            return f"Must be less than {meta.lt}"
+    return ""
 
 
 def _name(key: Any) -> str:

