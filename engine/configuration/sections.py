@@ -48,7 +48,11 @@ class Ppo(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Risk(msgspec.Struct, frozen=True, rename="camel"):
-    """What sessions may risk by default: shares of the equity, distances in pips."""
+    """Shares of the equity, and distances in pips. Backtests take the distances as their exits where they name none.
+
+    No session is held to the two shares yet: they are kept and told for clients and for learning. What a session is
+    held to are its own limits.
+    """
 
     max_position_size: Share = 0.02
     max_daily_loss: Share = 0.05
