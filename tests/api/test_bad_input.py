@@ -167,7 +167,7 @@ async def test_every_field_refuses_what_it_cannot_be(made: World, path: str) -> 
         ({"session_type": None}, "session_type"),
         ({"symbols": []}, "symbols"),
         ({"symbols": ["NOPE_USDT"]}, "symbols"),
-        ({"symbols": ["BTC_USDT", "BTC_USDT"]}, "strategy_config.strategies"),
+        ({"symbols": ["BTC_USDT", "BTC_USDT"]}, "symbols"),
         ({"strategy_config": None}, "strategy_config"),
         ({"strategy_config": {"strategies": []}}, "strategy_config.strategies"),
         ({"strategy_config": {"strategies": ["pump_v2", "pump_v2"]}}, "strategy_config.strategies"),

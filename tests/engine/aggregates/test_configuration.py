@@ -59,7 +59,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
             }
         )
     fields = told.value.fields
-    assert fields["transformer.epochs"] == ["Must be at least 1"]
+    assert fields["transformer.epochs"] == ["Must be greater than 0"]
     assert fields["transformer.dropout"] == ["Must be less than 1"]
     assert set(fields) == {
         "transformer.epochs", "transformer.dropout", "transformer.heads", "ppo.gaeambda", "ppo.gamma", "risk",

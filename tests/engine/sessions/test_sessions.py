@@ -281,7 +281,7 @@ async def test_the_desk_replaces_repeats_and_refuses(house: MemoryHouse) -> None
         ({"recording": None}, InvalidInput, "config.session_id"),
         ({"recording": "nothing"}, Unknown, "recording"),
         ({"symbols": ("ZZZ",)}, InvalidInput, "symbols"),
-        ({"symbols": ("AAA", "AAA")}, InvalidInput, "strategy_config.strategies"),
+        ({"symbols": ("AAA", "AAA")}, InvalidInput, "symbols"),
         ({"strategies": ()}, InvalidInput, "strategy_config.strategies"),
         ({"strategies": (StrategyWish(strategy="nothing"),)}, Unknown, "strategy"),
         ({"acceleration": float("nan")}, InvalidInput, "config.acceleration_factor"),
