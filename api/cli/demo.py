@@ -67,12 +67,13 @@ async def _demo(settings: Settings, leave: bool, seed: int) -> bool:
         await initialised(settings)
     settings = await _with_free_port(settings, console)
     console.print("Starting the servers, the engine, a worker and the API ...")
-    async with house(settings) as running:
+    async with house(settings, waits=False) as running:
         if line := store_line(settings, running.market_store):
             console.print(line)
         keeping = asyncio.ensure_future(running.keep())
         try:
             told, report = await _first_of(_told(settings, seed, console), keeping)
+            await running.ready()  # the API came up meanwhile
             good = show(console, told, report, running.url, Places(settings.folder), serving=not leave)
             if not leave:
                 console.print("Serving until Ctrl-C.")

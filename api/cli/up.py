@@ -40,6 +40,11 @@ class Running:
     supervisor: Supervisor
     market_store: str
 
+    async def ready(self) -> None:
+        """Wait until reads are answered. Raises as `_ready`."""
+        await _ready(self)
+        self.supervisor.settled()
+
     async def keep(self) -> None:
         """Keep everything up until something cannot be kept up, which is raised."""
         failing = asyncio.ensure_future(self.servers.failed())
@@ -53,8 +58,12 @@ class Running:
 
 
 @asynccontextmanager
-async def house(settings: Settings, env: Mapping[str, str] | None = None) -> AsyncIterator[Running]:
+async def house(
+    settings: Settings, env: Mapping[str, str] | None = None, *, waits: bool = True
+) -> AsyncIterator[Running]:
     """Servers, seal, engine, workers, projector and API; all stopped, by pid, on the way out.
+
+    It is given when reads are answered; where it does not wait, when all is started: `Running.ready` waits then.
 
     Raises:
         Conflict: a house runs on this data folder.
@@ -88,8 +97,8 @@ async def house(settings: Settings, env: Mapping[str, str] | None = None) -> Asy
             supervisor.start(child)
         async with attended(settings, supervisor, clock):
             running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store)
-            await _ready(running)
-            supervisor.settled()
+            if waits:
+                await running.ready()
             write_house(places, HouseFile(os.getpid(), running.url, store))
             yield running
     finally:
