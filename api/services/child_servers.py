@@ -10,7 +10,7 @@ import duckdb
 from api.house import House
 from api.places import Places
 from api.servers import market_store_of
-from events.children import left_over, remembered
+from events.children import left_over
 from events.clock import NS_PER_SECOND
 from events.errors import TapedeckError
 from projections.questdb.java import VERSION as QUESTDB
@@ -43,5 +43,5 @@ async def child_servers(house: House) -> dict[str, ChildServer]:
 
 def _since(folder: Path) -> int | None:
     """When the child of a folder was started, where it runs here."""
-    running = remembered(folder) if left_over(folder) is not None else None
-    return round(running.started * NS_PER_SECOND) if running else None
+    running = left_over(folder)
+    return round(running.create_time() * NS_PER_SECOND) if running else None
