@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import hashlib
 import os
-import socket
 import statistics
 import sys
 
@@ -23,7 +22,7 @@ from granian.server.embed import Server
 from litestar import Litestar, Response, get
 
 from api.cli.opened import Opened, opened
-from benchmarks.houses import ended, known, own_house
+from benchmarks.houses import ended, free_port, known, own_house
 from benchmarks.tape_site import Result, show
 from engine.feeds.simulated import SimulatedFeed, SimulatedInstrument, SimulatedMarket
 from engine.recordings.importing import Importer
@@ -143,9 +142,7 @@ async def bare_server() -> None:
     async def given() -> Response[bytes]:
         return Response(ready, media_type="application/json")
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     application = Litestar([structs, given], openapi_config=None)
     server = Server(application, address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False)
     serving = asyncio.create_task(server.serve())

@@ -42,6 +42,7 @@ def set_up(kind: str, *, with_project: bool = True) -> None:
     Raises:
         Trouble: a step cannot be done.
     """
+    from scripts.bytecode import ensure_bytecode
     from scripts.cache import alone, cache_folder
     from scripts.environment import ensure_environment, ensure_packages, ensure_project
     from scripts.kernels import ensure_kernels
@@ -54,6 +55,7 @@ def set_up(kind: str, *, with_project: bool = True) -> None:
         ensure_jar(cache)
         if with_project:
             ensure_project()
+            ensure_bytecode()
             ensure_kernels(cache)
 
 

@@ -47,7 +47,8 @@ def test_a_user_who_stops_it_can_go_on(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_the_scripts_need_nothing_installed() -> None:
     """The set-up loads without site packages: it runs before there are any."""
     code = (
-        "import scripts.setup, scripts.environment, scripts.questdb_jar, scripts.kernels, scripts.stages, scripts.lock"
+        "import scripts.setup, scripts.environment, scripts.bytecode, scripts.questdb_jar, scripts.kernels, "
+        "scripts.stages, scripts.lock"
     )
     command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, '.'); {code}"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
