@@ -55,7 +55,7 @@ LANE_DTYPE = np.dtype(
         ("working", "<i4"),  # k: working orders of this lane
         ("long_allowed", "i1"),
         ("short_allowed", "i1"),
-        ("halted", "i1"),  # 1: no new entries (by command)
+        ("halted", "i1"),  # k; 1: no new entries (by command)
         ("deferred", "i1"),  # 1: a bar's nearer extreme reached the target; it is taken after the stop was checked
         ("pad", "<i4"),
         ("position", "<f8"),  # k: signed base units

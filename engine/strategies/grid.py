@@ -5,7 +5,9 @@ a level; `levels` limit orders to buy rest on the levels under it and as many to
 re-centring: when the price trades through the level next to the centre, the centre moves to the level just behind the
 price; orders that are still in the grid stay in their queues, the others are cancelled, free levels are quoted. So
 what was bought at one level is offered at the next one up. When the price jumps over the grid (or over 7 levels), all
-orders are cancelled and it is laid anew around the price.
+orders are cancelled and it is laid anew around the price. So it is where no order of the lane works any more (all
+cancelled by hand, a protective exit, all filled) and when a halt ends; while the lane is halted it asks for nothing.
+Where every quote was denied it asks again only when the price has left the levels next to the centre.
 
 Each level quotes the same quantity. The grid never quotes to hold more than `inventory_max` level quantities long or
 short (long only where the lane may not go short): a trend against it stops it there, and the session's protective
@@ -59,6 +61,8 @@ STATE = np.dtype(
         ("reference", "<f8"),  # price of level 0
         ("centre", "<i8"),  # level without an order
         ("moved", "<i8"),  # levels of the last move, 0 where the grid was laid anew
+        ("stood", "<i8"),  # 1: orders of the newest grid were seen to work, or it had none to ask for
+        ("lost", "<i8"),  # 1: the grid is to be laid anew as soon as the lane may quote
         ("quantity", "<f8"),  # of one level, base units
         ("sides", "i1", (SLOTS,)),  # side quoted at a level, in slot `level mod SLOTS`; 0: none
     ]
@@ -70,35 +74,63 @@ def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: A
     price = row["price"]
     if price <= 0.0:
         return 0
+    if lane["halted"] != 0:
+        state["lost"] = 1
+        return 0
     if state["laid"] == 0:
-        notional = params["level_notional"] if params["level_notional"] > 0.0 else lane["order_notional"]
-        quantity = whole_steps(notional / price, market["quantity_step"])
-        if quantity <= 0.0:
-            return 0
-        state["laid"] = 1
-        state["reference"] = price
-        state["quantity"] = quantity
-        return quote(0, market, lane, state, params, intents)
+        return begin(price, market, lane, state, params, intents)
     at = math.log(price / state["reference"]) / math.log1p(params["step_ratio"])
+    within = abs(at - state["centre"]) <= 1
+    if lane["working"] != 0:
+        state["stood"] = 1
+    elif state["stood"] == 1 or not within:
+        state["lost"] = 1
+    if state["lost"] == 1:
+        return lay(math.floor(at + 0.5), market, lane, state, params, intents)
+    return 0 if within else move(at, market, lane, state, params, intents)
+
+
+@njit(nogil=True)
+def move(at: float, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
+    """The centre moves to the level just behind the price; what is still in the grid stays in its queue."""
     centre = state["centre"]
-    if at < centre - 1:
-        moved = math.ceil(at) - centre
-    elif at > centre + 1:
-        moved = math.floor(at) - centre
-    else:
-        return 0
-    if moved == 0:
-        return 0
+    moved = (math.ceil(at) if at < centre else math.floor(at)) - centre
+    if abs(moved) > min(params["levels"], MOVE_MAX):
+        return lay(centre + moved, market, lane, state, params, intents)
     state["centre"] = centre + moved
     state["moved"] = moved
-    if abs(moved) <= min(params["levels"], MOVE_MAX):
-        return quote(0, market, lane, state, params, intents)
+    return quote(0, market, lane, state, params, intents)
+
+
+@njit(nogil=True)
+def begin(price: float, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
+    """The first grid; the price is level 0 from now on."""
+    notional = params["level_notional"] if params["level_notional"] > 0.0 else lane["order_notional"]
+    quantity = whole_steps(notional / price, market["quantity_step"])
+    if quantity <= 0.0:
+        return 0
+    state["laid"] = 1
+    state["reference"] = price
+    state["quantity"] = quantity
+    return quote(0, market, lane, state, params, intents)
+
+
+@njit(nogil=True)
+def lay(centre: int, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
+    """Cancel whatever still works and quote every level around this one."""
+    state["centre"] = centre
     state["moved"] = 0
+    state["lost"] = 0
     for slot in range(SLOTS):
         state["sides"][slot] = 0
-    intents[0]["kind"] = CANCEL
-    intents[0]["tag"] = 0
-    return quote(1, market, lane, state, params, intents)
+    first = 0
+    if lane["working"] != 0:
+        intents[0]["kind"] = CANCEL
+        intents[0]["tag"] = 0
+        first = 1
+    count = quote(first, market, lane, state, params, intents)
+    state["stood"] = 1 if count == first else 0
+    return count
 
 
 @njit(nogil=True)

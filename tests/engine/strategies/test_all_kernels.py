@@ -49,14 +49,16 @@ def set_params(drive: Drive, strategy: Strategy, picks: list[int]) -> None:
     scale=SCALES,
     picks=PICKS,
     allowed=st.tuples(st.booleans(), st.booleans()),
+    working=st.booleans(),
 )
 def test_whatever_comes_intents_are_few_and_finite(
-    strategy: Strategy, rows: list[Trade], scale: float, picks: list[int], allowed: tuple[bool, bool]
+    strategy: Strategy, rows: list[Trade], scale: float, picks: list[int], allowed: tuple[bool, bool], working: bool
 ) -> None:
     """At most INTENTS_MAX intents a row, each of a known kind, without a NaN, a bad price or a negative quantity."""
     drive = Drive(strategy)
     set_params(drive, strategy, picks)
     drive.lane["long_allowed"], drive.lane["short_allowed"] = allowed
+    drive.lane["working"] = working
     said = drive.run(stream(rows, scale))
     intents = said["intent"]
     assert np.bincount(said["row"], minlength=1).max(initial=0) <= INTENTS_MAX

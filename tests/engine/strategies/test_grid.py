@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.loop.spec import LaneSpec, LoopSpec
 from engine.strategies.grid import LEVELS_MAX, STRATEGY
 from events.rows import Side, SignalKind
+from tests.engine.loop.driving import Desk, limits, terms, trade
 from tests.engine.strategies.driving import Drive, trades
 from tests.engine.strategies.test_mean_reversion import prices
 
@@ -110,6 +112,7 @@ class Book:
                 del self.resting[tag]
         lane = self.drive.lane
         lane["position"] = self.units * float(self.drive.state["quantity"][0])
+        lane["working"] = len(self.resting)
         for one in self.drive.run(trades([(0.0, price, 1.0)])):
             intent = one["intent"]
             if intent["kind"] == SignalKind.CANCEL:
@@ -169,3 +172,69 @@ def test_extreme_prices(price: float) -> None:
     limits = [float(one["intent"]["price"]) for one in said if one["intent"]["kind"] == SignalKind.QUOTE]
     assert len(limits) >= 2 * LEVELS_MAX
     assert np.isfinite(limits).all()
+
+
+LAID = [(1, 97.05), (1, 98.02), (1, 99.0), (-1, 101.0), (-1, 102.01), (-1, 103.04)]  # around 100, three a side
+SIDEWAYS = [trade(100.0 + 0.3 * (at % 3 - 1)) for at in range(50)]
+
+
+def desk(**bounds: Any) -> Desk:
+    """A session of one grid of three levels, laid around 100."""
+    lane = LaneSpec(strategy="grid", instrument=0, params={"step_ratio": 0.01, "levels": 3})
+    given = limits(order_notional=1000.0, **bounds)
+    spec = LoopSpec(instruments=(terms(),), lanes=(lane,), limits=given)
+    return Desk(spec, {"grid": STRATEGY}).rows(trade(100.0), trade(100.0))
+
+
+def resting(session: Desk) -> list[tuple[int, float]]:
+    """(side, price) of what rests, the lowest first."""
+    orders = session.loop.working
+    return sorted(((int(one["side"]), float(one["price"])) for one in orders), key=lambda order: order[1])
+
+
+def test_golden_after_a_halt() -> None:
+    """A halted grid asks for nothing however far the price goes; when the halt ends it lies around the price again."""
+    session = desk()
+    assert resting(session) == LAID
+    session.keep(session.loop.halt(0, True)[1])
+    session.rows(trade(100.0), trade(80.0), trade(100.2))
+    assert (resting(session), session.denials) == ([], [])
+    session.keep(session.loop.halt(0, False)[1])
+    session.rows(*SIDEWAYS)
+    assert resting(session) == LAID
+
+
+def test_golden_after_a_halt_that_leaves_exits() -> None:
+    """Where the exits of a long-only grid outlived the halt, its buys come back beside them, each level once."""
+    session = desk(allow_short=False).rows(trade(98.9), trade(99.0))
+    before = resting(session)
+    assert before == [(1, 96.09), (1, 97.05), (1, 98.02), (-1, 100.0)]
+    session.keep(session.loop.halt(0, True)[1])
+    session.rows(trade(99.0))
+    assert resting(session) == before[-1:]
+    session.keep(session.loop.halt(0, False)[1])
+    session.rows(trade(99.0), trade(99.0))
+    assert resting(session) == before
+
+
+def test_golden_after_all_was_cancelled() -> None:
+    """A cancel of everything by hand is followed by a new grid on the next trade, around the level next to it."""
+    session = desk()
+    session.keep(session.loop.cancel_all()[1])
+    session.rows(trade(100.6), trade(100.6))
+    assert resting(session) == [(1, 98.02), (1, 99.0), (1, 100.0), (-1, 102.01), (-1, 103.04), (-1, 104.07)]
+
+
+def test_golden_after_a_protective_exit() -> None:
+    """A stop loss clears the lane; the grid is laid anew around the price it left at."""
+    session = desk(stop_loss_ratio=0.005).rows(trade(98.9), trade(98.4), trade(98.4))
+    assert float(session.loop.lanes["position"][0]) == 0.0
+    assert resting(session) == [(1, 95.14), (1, 96.09), (1, 97.05), (-1, 99.01), (-1, 100.0), (-1, 101.0)]
+
+
+def test_golden_denials_are_not_repeated() -> None:
+    """Where nothing is let through, each level of the grid is asked for once until the price has left its levels."""
+    session = desk(position_max=500.0).rows(*SIDEWAYS)
+    assert [(at, code) for at, code, _ in session.denials] == [(0, "MAX_POSITION_EXCEEDED")] * 6
+    session.rows(trade(101.1), *[trade(101.1)] * 20)
+    assert len(session.denials) == 12
