@@ -13,7 +13,8 @@ from msgspec import Meta
 from api.access import user_of
 from api.house import House
 from api.reading.asking import TEXT_MAX, SessionId
-from api.services.acting import act, check_command
+from api.services.acting import Done, act, check_command
+from api.services.denials import denial_message
 from api.session_control import Key, done
 from api.session_rows import OrderNumber
 from api.sessions import CommandBody
@@ -47,6 +48,32 @@ class OrderAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_in_force: Literal["GTC", "IOC", "FOK"] = "GTC"
 
 
+class OrderFate(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an order in the step that met it; under the same key the same, however late."""
+
+    status: Annotated[
+        Literal["placed", "denied", "accepted"],
+        Meta(description="placed: it works, and fills on a later row; accepted: answered before this was told"),
+    ]
+    order: Annotated[int | None, Meta(description="number within the session; null unless placed")] = None
+    code: Annotated[str | None, Meta(description="of the denial; null unless denied")] = None
+    message: Annotated[str, Meta(description="why it was denied; empty unless denied")] = ""
+
+
+class OrderBody(OrderFate, frozen=True, kw_only=True):
+    """An order that its session met. `changed` is false where the key was given before."""
+
+    session: str
+    changed: bool
+
+
+def fate_of(how: Done) -> dict[str, Any]:
+    """Fields of `OrderFate`."""
+    status = "denied" if how.denial else "placed" if how.order else "accepted"
+    message = denial_message(how.denial, how.limit)
+    return {"status": status, "order": how.order or None, "code": how.denial or None, "message": message}
+
+
 @post("/api/sessions/{session:str}/orders", status_code=200, opt={"role": "trader"})
 async def submit_order(
     session: SessionId,
@@ -54,8 +81,8 @@ async def submit_order(
     request: Request[Any, Any, Any],
     house: NamedDependency[House],
     key: Key = None,
-) -> Response[CommandBody]:
-    """Submit an order to a running session. Accepted: the session met it; its orders say what became of it."""
+) -> Response[OrderBody]:
+    """Submit an order to a running session: its number where it was placed, the code where it was denied."""
     check(data)
     await check_command(house, user_of(request), session)
     user = user_of(request).user
@@ -65,7 +92,7 @@ async def submit_order(
         key,
         lambda made: SubmitOrder(key=made, user=user, session=session, **msgspec.structs.asdict(data)),
     )
-    return done(CommandBody(session, how.changed), how, house)
+    return done(OrderBody(session=session, changed=how.changed, **fate_of(how)), how, house)
 
 
 @delete("/api/sessions/{session:str}/orders/{order_number:int}", status_code=200, opt={"role": "trader"})

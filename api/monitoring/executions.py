@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from api.access import user_of
 from api.house import House
 from api.monitoring.signals import CursorText, Limit, Since
-from api.orders import NUMBER_MAX, OrderAsked, Price, check
+from api.orders import NUMBER_MAX, OrderAsked, OrderFate, Price, check, fate_of
 from api.reading.asking import TEXT_MAX, Symbol, ns_of
 from api.reading.reader import Moment
 from api.reading.wording import instant
@@ -46,10 +46,9 @@ class ExecutionAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
-class Submitted(msgspec.Struct, frozen=True):
-    """An order that its session met. Its executions, or why it was denied, are told by the session."""
+class Submitted(OrderFate, frozen=True, kw_only=True):
+    """An order that its session met. Its executions are told by the session."""
 
-    status: Annotated[str, Meta(description="accepted")]
     session_id: str
     symbol: str
     side: str
@@ -105,7 +104,15 @@ async def submit(
         lambda made: SubmitOrder(key=made, user=user, session=session, **msgspec.structs.asdict(order)),
     )
     where = f"/api/sessions/{session}/orders"
-    body = Submitted("accepted", session, data.symbol, data.side, data.quantity, data.type, where)
+    body = Submitted(
+        session_id=session,
+        symbol=data.symbol,
+        side=data.side,
+        quantity=data.quantity,
+        type=data.type,
+        orders=where,
+        **fate_of(how),
+    )
     return done(body, how, house)
 
 

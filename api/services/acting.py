@@ -43,6 +43,9 @@ class Done(NamedTuple):
     sequence: int  # what to read from on, to find what it did
     key: str  # as the client gave it, or made
     id: str = ""  # of what it made or changed, where that is no session
+    order: int = 0  # number of the order by hand that it placed
+    denial: str = ""  # code, where that order was denied
+    limit: float = 0.0  # that the denial met
 
 
 def session_id(clock: Clock, prefix: str = "exec") -> str:
@@ -70,7 +73,8 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     last = max(sequence, (await house.tape.info()).last)
     with contextlib.suppress(ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
-    return Done(accepted.session, accepted.changed, last, given, accepted.id)
+    fate = (accepted.order, accepted.denial, accepted.limit)
+    return Done(accepted.session, accepted.changed, last, given, accepted.id, *fate)
 
 
 async def note_asked(request: Request[Any, Any, Any]) -> None:

@@ -11,6 +11,7 @@ from engine.loop.bars import ROWS_PER_BAR
 from engine.loop.decision_loop import Answer, DecisionLoop, Decisions, HandOrder
 from engine.loop.module import Loop
 from engine.loop.spec import loop_spec
+from engine.sessions import fates
 from engine.sessions.lanes import lanes_of
 from engine.sessions.outputs import Produced
 from engine.strategies.strategy import Strategy
@@ -86,6 +87,8 @@ class Decider:
     def consumed(self) -> int:
         """Rows read of the last stretch, up to that with which a kernel failed."""
         return self._consumed
+
+    fate = fates.NONE  # of the order by hand that was carried out last
 
     _consumed = 0
     _caught_up = 0
@@ -186,8 +189,13 @@ class Decider:
         """Do what an accepted command asks for, behind every row taken in; a stop is the caller's."""
         if isinstance(command, StopSession):
             return {}
-        rest = self._catch_up()
-        return _by_kind(rest) if rest is not None and self.failed else _joined(rest, self._act(command)[1])
+        self.fate, rest = fates.NONE, self._catch_up()
+        if rest is not None and self.failed:
+            return _by_kind(rest)
+        acted, decisions = self._act(command)
+        if isinstance(command, SubmitOrder):
+            self.fate = fates.fate_of(acted, decisions)
+        return _joined(rest, decisions)
 
     def _act(self, command: Command) -> tuple[Answer, Decisions]:
         match command:

@@ -22,6 +22,7 @@ from engine.sessions.command_book import CommandBook
 from engine.sessions.cutting import careful, cut, last_input, read_with
 from engine.sessions.decider import Decider
 from engine.sessions.endings import closes, failed, reason_of
+from engine.sessions.fates import told
 from engine.sessions.history import Told
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
 from engine.sessions.life import Session
@@ -303,10 +304,14 @@ class Runner:
     async def _carry_out(self, item: CommandInput) -> None:
         refusal, inputs = self._decider.refusal(item.command), self._decider.inputs
         answer, acts = self._commands.answer(item, refusal, inputs)
+        produced: Produced = {}
+        if acts:  # the answer says what becomes of an order, and stands before what is decided
+            produced = self._decider.carry_out(item.command)
+            answer = told(answer, self._decider.fate)
         await self._append(answer, f"answer:{item.sequence}")
         self._commands.note(item, answer, acts=acts)
         if acts and self._commands.stop is None:
-            await self._offer_checked(self._decider.carry_out(item.command))
+            await self._offer_checked(produced)
 
     # --- the end --------------------------------------------------------------------------------------------------
 

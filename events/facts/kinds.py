@@ -42,6 +42,9 @@ class CommandAccepted(Fact, frozen=True, tag="CommandAccepted"):
     effective_input: int | None = None  # acts before the session input of this ordinal
     changed: bool = True
     asked: str = ""  # the command's
+    order: int = 0  # number of the order by hand that it placed
+    denial: str = ""  # code, where an order by hand was denied instead
+    limit: float = 0.0  # the limit that the denial met, in its unit; 0: none
 
 
 class CommandRefused(Fact, frozen=True, tag="CommandRefused"):

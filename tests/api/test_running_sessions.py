@@ -138,13 +138,18 @@ async def test_an_order_by_hand_is_filled_and_cancelled(running: World) -> None:
     bought = await running.post(f"{path}/orders", order, **{"Idempotency-Key": "once"})
     assert bought.status_code == 200, bought.text
     again = await running.post(f"{path}/orders", order, **{"Idempotency-Key": "once"})
-    assert again.json() == {"session": session, "changed": False}
+    placed = {"status": "placed", "order": bought.json()["order"], "code": None, "message": ""}
+    assert bought.json() == {"session": session, "changed": True} | placed
+    assert again.json() == {"session": session, "changed": False} | placed
+    large = (await running.post(f"{path}/orders", order | {"quantity": 1e9})).json()
+    assert (large["status"], large["order"], large["code"]) == ("denied", None, "BUDGET_EXCEEDED")
+    assert "global cap of 10000" in large["message"], large
     far = await running.post(f"{path}/orders", order | {"kind": "limit", "price": 10.0})
     assert far.status_code == 200, far.text
     await source.give(_ticks(3, start=10))
     await _until_fills(running, session, 1)
     working = (await running.get(f"{path}/orders?working=true")).json()["rows"]
-    assert [one["kind"] for one in working] == ["limit"]
+    assert [(one["kind"], one["order"]) for one in working] == [("limit", far.json()["order"])]
     gone = await running.client.delete(f"{path}/orders/{working[0]['order']}", headers=running.bearer())
     assert gone.status_code == 200
     await running.caught_up()

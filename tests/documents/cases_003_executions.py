@@ -83,7 +83,10 @@ async def submit(made: World, body: dict[str, Any], name: str = "trader", **head
 
 
 async def submits(made: World) -> None:
-    """An order goes to the newest running session of the symbol, once under one key; bad ones name their field."""
+    """An order goes to the newest running session of the symbol, once under one key, and says what became of it.
+
+    Bad ones name their field.
+    """
     none = await submit(made, ORDER)
     assert (none.status_code, none.json()["error_code"]) == (409, "NO_RUNNING_SESSION")
     desk = Desk(made, "desk_submits")
@@ -91,7 +94,11 @@ async def submits(made: World) -> None:
     for _ in range(2):
         answer = await submit(made, ORDER, **{"Idempotency-Key": "e-1"})
         assert answer.status_code == 200, answer.text
-        assert (answer.json()["status"], answer.json()["session_id"]) == ("accepted", desk.session)
+        said = answer.json()
+        assert (said["status"], said["session_id"], said["order"]) == ("placed", desk.session, 1)
+        large = (await submit(made, ORDER | {"quantity": 1e9}, **{"Idempotency-Key": "e-2"})).json()
+        assert (large["status"], large["order"], large["code"]) == ("denied", None, "BUDGET_EXCEEDED")
+        assert large["message"].startswith("The session would have more than its global cap of 10000")
     (execution,) = await desk.filled(1)
     assert (execution["side"], execution["quantity"], execution["price"] >= 100) == ("buy", 2.0, True)
     others = await submit(made, ORDER, "admin")

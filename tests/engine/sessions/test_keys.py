@@ -58,6 +58,7 @@ async def test_an_order_is_done_once_over_a_restart(tmp_path: Path, settings: Ru
     assert isinstance(first, CommandAccepted)
     assert isinstance(again, CommandAccepted)
     assert (first.changed, again.changed) == (True, False)
+    assert (again.order, again.denial) == (first.order, first.denial) != (0, "")
 
 
 @pytest.mark.parametrize("restart", [False, True], ids=["running", "restarted"])

@@ -144,6 +144,7 @@ async def test_orders_by_hand_act_where_their_answer_says(house: MemoryHouse) ->
         order = SubmitOrder(key="o1", user="ann", session=spec.session, symbol="AAA", side="buy", quantity=1.5)
         answer = await house.send(order)
         again = await house.send(order)
+        huge = await house.send(msgspec.structs.replace(order, key="o3", quantity=1e9))
         refused = await house.send(
             SubmitOrder(key="o2", user="ann", session=spec.session, symbol="ZZZ", side="buy", quantity=1.0)
         )
@@ -156,6 +157,10 @@ async def test_orders_by_hand_act_where_their_answer_says(house: MemoryHouse) ->
         assert isinstance(again, CommandAccepted)
         assert answer.changed
         assert not again.changed, "the same key gives the same answer and no second order"
+        assert (answer.order > 0, answer.denial) == (True, "")
+        assert again.order == answer.order
+        assert isinstance(huge, CommandAccepted)
+        assert (huge.order, huge.denial, huge.limit) == (0, "BUDGET_EXCEEDED", limits.global_cap)
         assert isinstance(refused, CommandRefused)
         assert (refused.code, refused.field) == ("NOT_FOUND", "symbol")
         assert isinstance(halted, CommandAccepted)
@@ -163,11 +168,12 @@ async def test_orders_by_hand_act_where_their_answer_says(house: MemoryHouse) ->
         fills = history.held.rows(SectionKind.FILL, 0)
         by_hand = fills[fills["code"] == Code.MANUAL]
         assert by_hand["quantity"].sum() == pytest.approx(1.5)
+        assert set(by_hand["order"]) == {answer.order}
         assert by_hand["input"][0] >= answer.effective_input
         verdict = await verify(house.tape, house.reader, house.decider, spec.session)
         assert verdict.equal, verdict.detail
         forked = fork(history, ForkWish(with_commands=True), "forked", "ann", await house.library())
-        assert len(forked.commands) == 2
+        assert len(forked.commands) == 3
         await house.send(StartSession(key="f", user="ann", spec=forked))
         twin = await house.ended("forked")
         assert twin.ended is not None, twin.failed
