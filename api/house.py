@@ -131,11 +131,14 @@ class House:
             for each in following:
                 await each.start()
                 self._open.push_async_callback(each.close)
-            warming = asyncio.create_task(asyncio.to_thread(self.lookups.warm))
-            self._open.push_async_callback(_over, warming)
         except BaseException:
             await self._open.aclose()
             raise
+
+    def warm(self) -> None:
+        """Begin what no request should wait for, once the server listens."""
+        warming = asyncio.create_task(asyncio.to_thread(self.lookups.warm))
+        self._open.push_async_callback(_over, warming)
 
     def release(self) -> None:
         """End the streams and sockets of clients: a server that stops waits for them otherwise."""

@@ -6,6 +6,7 @@ A role imports what it runs, and no more: DuckDB, Litestar and polars in an engi
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
@@ -43,6 +44,8 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
 
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        compiler = asyncio.create_task(asyncio.to_thread(importlib.import_module, "engine.loop.inner"))
+        stack.push_async_callback(_over, compiler)  # the first session does not wait for it
         connection = await bootstrap.connect(settings, role, clock)
         stack.push_async_callback(connection.close)
         await overruns.tell(connection.tape, Places(settings.folder).overruns)
@@ -68,6 +71,11 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         await stack.enter_async_context(shown(connection.keys, clock, role, name, told))
         log.info("host_started", role=role, modes=modes)
         await until_told(_first(answering.ended(), *(ended() for ended in ending)))
+
+
+async def _over(task: asyncio.Task[Any]) -> None:
+    """Wait for a task that cannot be ended; what it raised is told by whoever needs its result."""
+    await asyncio.wait({task})
 
 
 async def _first(*waits: Coroutine[Any, Any, None]) -> None:

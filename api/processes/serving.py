@@ -68,6 +68,7 @@ async def serve(settings: Settings, name: str = "") -> None:
         )
         log.info("api_started", host=settings.api.host, port=settings.api.port)
         serving = asyncio.create_task(server.serve())
+        house.warm()
         try:
             await until_told(asyncio.shield(serving))
         finally:

@@ -73,7 +73,7 @@ class Lookups:
         self._changed.set()
 
     def warm(self) -> None:
-        """Make the texts of all loops, whose hashes a start needs: a second's work that no request should wait for."""
+        """Make the texts of all loops, whose hashes a start needs: 0.3 s of work that no request should wait for."""
         names = tuple(self.registry)
         for each in (*((name,) for name in names), names):
             self._code_hash(each)

@@ -1,4 +1,4 @@
-"""Streaming indicators for strategy kernels, one file each: a state dtype and njit functions.
+"""Streaming indicators for strategy kernels, one file each: a state dtype and compiled functions.
 
 - A zeroed record is a fresh indicator. All state is in it: a copy of its bytes is a copy of the indicator, and the same
   values give the same bytes however they are cut into calls. Records nest in a kernel's own state dtype.

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from engine.compiled import compiled
 
 ATR_DTYPE = np.dtype([("count", "<i8"), ("close", "<f8"), ("value", "<f8")])
 
 
-@njit(nogil=True)
+@compiled
 def atr_update(state: np.void, high: float, low: float, close: float, window: int) -> float:
     """Take one bar; give the average range in units of price, NaN for the first `window` bars. Any window >= 1."""
     if window < 1:
@@ -36,7 +37,7 @@ def atr_update(state: np.void, high: float, low: float, close: float, window: in
     return state["value"]
 
 
-@njit(nogil=True)
+@compiled
 def atr_ready(state: np.void, window: int) -> bool:
     """Whether `window + 1` bars were seen."""
     return 1 <= window < state["count"]

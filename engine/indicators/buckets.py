@@ -6,8 +6,8 @@ Blocks of buckets as in `sma`: a closed bucket enters in O(1) amortised, nothing
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.limits import CLOSED_BUCKETS
 
 BUCKETS_DTYPE = np.dtype(
@@ -20,7 +20,7 @@ BUCKETS_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True)
+@compiled
 def buckets_close(state: np.void) -> None:
     """Close the open bucket and open an empty one; the oldest closed bucket leaves."""
     cells = state["cells"]
@@ -38,7 +38,7 @@ def buckets_close(state: np.void) -> None:
     state["place"] = place
 
 
-@njit(nogil=True)
+@compiled
 def buckets_sum(state: np.void) -> float:
     """Sum of the open bucket and the closed ones."""
     return state["cells"][state["place"]] + state["head"] + state["open"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.limits import WINDOW_MAX
 
 DONCHIAN_DTYPE = np.dtype(
@@ -27,7 +27,7 @@ DONCHIAN_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True)
+@compiled
 def donchian_update(state: np.void, high: float, low: float, window: int) -> tuple[float, float]:
     """Take one row; give (upper, lower), NaN for the first `window - 1` rows. 1 <= window <= WINDOW_MAX."""
     if window < 1 or window > WINDOW_MAX:
@@ -63,7 +63,7 @@ def donchian_update(state: np.void, high: float, low: float, window: int) -> tup
     return upper, lower
 
 
-@njit(nogil=True)
+@compiled
 def donchian_close(state: np.void, window: int) -> None:
     """Turn the full block into suffix extremes and begin an empty one."""
     highs = state["highs"]
@@ -80,7 +80,7 @@ def donchian_close(state: np.void, window: int) -> None:
     state["place"] = 0
 
 
-@njit(nogil=True)
+@compiled
 def donchian_ready(state: np.void, window: int) -> bool:
     """Whether `window` rows were seen."""
     return 1 <= window <= WINDOW_MAX and state["count"] >= window

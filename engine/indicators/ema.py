@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from engine.compiled import compiled
 
 EMA_DTYPE = np.dtype([("count", "<i8"), ("value", "<f8")])
 
 
-@njit(nogil=True)
+@compiled
 def ema_update(state: np.void, value: float, window: int) -> float:
     """Take one value; give the average, NaN for the first `window - 1` values. Any window >= 1."""
     if window < 1:
@@ -30,7 +31,7 @@ def ema_update(state: np.void, value: float, window: int) -> float:
     return state["value"]
 
 
-@njit(nogil=True)
+@compiled
 def ema_ready(state: np.void, window: int) -> bool:
     """Whether `window` values were seen."""
     return 1 <= window <= state["count"]

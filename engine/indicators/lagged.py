@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.limits import TIME_BUCKETS
 
 LAGGED_DTYPE = np.dtype(
@@ -26,7 +26,7 @@ LAGGED_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True)
+@compiled
 def lagged_update(state: np.void, ts_ns: int, value: float, window_ns: int) -> float:
     """Take one value; give the one of `window_ns` ago, NaN before there is one. window_ns >= 60."""
     width = window_ns // TIME_BUCKETS
@@ -44,7 +44,7 @@ def lagged_update(state: np.void, ts_ns: int, value: float, window_ns: int) -> f
     return state["cells"][state["place"]] if state["known"] >= TIME_BUCKETS else math.nan
 
 
-@njit(nogil=True)
+@compiled
 def lagged_advance(state: np.void, now_ns: int, width: int) -> None:
     """Close the buckets that ended by `now_ns` (at most 60), holding the newest value."""
     skip_ns = (now_ns // width - TIME_BUCKETS) * width
@@ -61,7 +61,7 @@ def lagged_advance(state: np.void, now_ns: int, width: int) -> None:
     state["place"] = place
 
 
-@njit(nogil=True)
+@compiled
 def lagged_ready(state: np.void) -> bool:
     """Whether there is a value as old as the window."""
     return state["known"] >= TIME_BUCKETS

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.ema import EMA_DTYPE, ema_ready, ema_update
 
 MACD_DTYPE = np.dtype([("count", "<i8"), ("fast", EMA_DTYPE), ("slow", EMA_DTYPE), ("signal", EMA_DTYPE)])
 
 
-@njit(nogil=True)
+@compiled
 def macd_update(state: np.void, value: float, fast: int, slow: int, signal: int) -> tuple[float, float, float]:
     """Take one value; give (macd, signal, histogram), NaN for the first `slow + signal - 2`. 1 <= fast < slow."""
     count = state["count"] + 1
@@ -33,7 +33,7 @@ def macd_update(state: np.void, value: float, fast: int, slow: int, signal: int)
     return macd, signal_value, macd - signal_value
 
 
-@njit(nogil=True)
+@compiled
 def macd_ready(state: np.void, signal: int) -> bool:
     """Whether the signal line is defined, which is so after `slow + signal - 1` values."""
     return ema_ready(state["signal"], signal)

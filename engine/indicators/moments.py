@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.limits import WINDOW_MAX
 
 MOMENTS_DTYPE = np.dtype(
@@ -30,7 +30,7 @@ MOMENTS_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True)
+@compiled
 def moments_update(state: np.void, value: float, window: int) -> tuple[float, float]:
     """Take one value; give (mean, deviation), NaN for the first `window - 1`. 1 <= window <= WINDOW_MAX."""
     mean, squares = moments_step(state, value, window)
@@ -39,7 +39,7 @@ def moments_update(state: np.void, value: float, window: int) -> tuple[float, fl
     return mean, math.sqrt(squares / window)
 
 
-@njit(nogil=True)
+@compiled
 def moments_step(state: np.void, value: float, window: int) -> tuple[float, float]:
     """The same without the root: (mean, sum of squared deviations)."""
     if window < 1 or window > WINDOW_MAX:
@@ -71,7 +71,7 @@ def moments_step(state: np.void, value: float, window: int) -> tuple[float, floa
     return means[place] + delta * share, squares
 
 
-@njit(nogil=True)
+@compiled
 def moments_close(state: np.void, window: int) -> None:
     """Turn the full block into suffix moments and begin an empty one."""
     means = state["means"]
@@ -95,7 +95,7 @@ def moments_close(state: np.void, window: int) -> None:
     state["squares"] = 0.0
 
 
-@njit(nogil=True)
+@compiled
 def moments_ready(state: np.void, window: int) -> bool:
     """Whether `window` values were seen."""
     return 1 <= window <= WINDOW_MAX and state["count"] >= window

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from engine.compiled import compiled
 
 RSI_DTYPE = np.dtype([("count", "<i8"), ("previous", "<f8"), ("gain", "<f8"), ("loss", "<f8")])
 
 RSI_FLAT = 50.0
 
 
-@njit(nogil=True)
+@compiled
 def rsi_update(state: np.void, value: float, window: int) -> float:
     """Take one value; give the index in 0..100, NaN for the first `window` values. Any window >= 1."""
     if window < 1:
@@ -43,7 +44,7 @@ def rsi_update(state: np.void, value: float, window: int) -> float:
     return 100.0 * (state["gain"] / total) if total > 0.0 else RSI_FLAT
 
 
-@njit(nogil=True)
+@compiled
 def rsi_ready(state: np.void, window: int) -> bool:
     """Whether `window + 1` values were seen."""
     return 1 <= window < state["count"]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.limits import WINDOW_MAX
 
 SMA_DTYPE = np.dtype(
@@ -25,7 +25,7 @@ SMA_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True)
+@compiled
 def sma_update(state: np.void, value: float, window: int) -> float:
     """Take one value; give the mean of the last `window`, NaN for the first `window - 1`. 1 <= window <= WINDOW_MAX."""
     if window < 1 or window > WINDOW_MAX:
@@ -49,7 +49,7 @@ def sma_update(state: np.void, value: float, window: int) -> float:
     return head / window
 
 
-@njit(nogil=True)
+@compiled
 def sma_ready(state: np.void, window: int) -> bool:
     """Whether `window` values were seen."""
     return 1 <= window <= WINDOW_MAX and state["count"] >= window

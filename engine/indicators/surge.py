@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.buckets import BUCKETS_DTYPE, buckets_close, buckets_sum
 from engine.indicators.limits import CLOSED_BUCKETS, TIME_BUCKETS
 
@@ -32,7 +32,7 @@ SURGE_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True)
+@compiled
 def surge_update(state: np.void, ts_ns: int, quantity: float, window_ns: int, base_ns: int) -> float:
     """Take one trade; give the surge, 0 where nothing traded. A time before the newest row counts as its time.
 
@@ -60,14 +60,14 @@ def surge_update(state: np.void, ts_ns: int, quantity: float, window_ns: int, ba
     return buckets_sum(state["quantity_sum"]) / base * (seen_ns / window_ns)
 
 
-@njit(nogil=True)
+@compiled
 def surge_edge(ts_ns: int, window_ns: int) -> int:
     """End of the bucket that `ts_ns` is in."""
     width = window_ns // TIME_BUCKETS
     return (ts_ns // width + 1) * width
 
 
-@njit(nogil=True)
+@compiled
 def surge_advance(state: np.void, window_ns: int, base_ns: int) -> None:
     """Close the buckets that ended by the newest time; a window that all trades have left is emptied at once."""
     now_ns = state["last_ns"]
@@ -88,7 +88,7 @@ def surge_advance(state: np.void, window_ns: int, base_ns: int) -> None:
         buckets_close(state["base_sum"])
 
 
-@njit(nogil=True)
+@compiled
 def surge_empty(sums: np.void) -> None:
     """Forget every bucket, in the place where the sums are."""
     sums["open"] = 0.0
@@ -97,7 +97,7 @@ def surge_empty(sums: np.void) -> None:
         sums["cells"][index] = 0.0
 
 
-@njit(nogil=True)
+@compiled
 def surge_ready(state: np.void, base_ns: int) -> bool:
     """Whether the rows seen since the last empty base span the base."""
     return state["edge_ns"] != 0 and state["last_ns"] - state["first_ns"] >= base_ns

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.buckets import BUCKETS_DTYPE, buckets_close, buckets_sum
 from engine.indicators.limits import CLOSED_BUCKETS, TIME_BUCKETS
 
@@ -34,7 +34,7 @@ TRADE_WINDOW_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True)
+@compiled
 def trade_window_update(state: np.void, ts_ns: int, price: float, quantity: float, window_ns: int) -> float:
     """Take one trade; give the mean price of the window. A time before the newest row counts as its time."""
     if window_ns < TIME_BUCKETS:
@@ -49,7 +49,7 @@ def trade_window_update(state: np.void, ts_ns: int, price: float, quantity: floa
     return state["mean_price"]
 
 
-@njit(nogil=True)
+@compiled
 def trade_window_advance(state: np.void, ts_ns: int, window_ns: int) -> float:
     """Let time pass without a trade; give the mean price of the window, NaN before the first trade."""
     if window_ns < TIME_BUCKETS or state["price"] == 0.0:
@@ -59,7 +59,7 @@ def trade_window_advance(state: np.void, ts_ns: int, window_ns: int) -> float:
     return state["mean_price"]
 
 
-@njit(nogil=True)
+@compiled
 def trade_window_time(state: np.void, ts_ns: int, width: int) -> None:
     """Move to `ts_ns`, closing the buckets that ended by then."""
     if state["edge_ns"] == 0:
@@ -71,7 +71,7 @@ def trade_window_time(state: np.void, ts_ns: int, width: int) -> None:
         trade_window_close(state, width)
 
 
-@njit(nogil=True)
+@compiled
 def trade_window_close(state: np.void, width: int) -> None:
     """Close the buckets that ended by the newest time (at most 59: what is older has left the window)."""
     skip_ns = (state["last_ns"] // width - CLOSED_BUCKETS) * width
@@ -89,7 +89,7 @@ def trade_window_close(state: np.void, width: int) -> None:
         buckets_close(state["notional_sum"])
 
 
-@njit(nogil=True)
+@compiled
 def trade_window_totals(state: np.void) -> None:
     """Write the totals of the window into the record."""
     trades = buckets_sum(state["trades_sum"])
@@ -102,7 +102,7 @@ def trade_window_totals(state: np.void) -> None:
     state["vwap"] = notional / quantity if quantity > 0.0 else state["price"]
 
 
-@njit(nogil=True)
+@compiled
 def trade_window_ready(state: np.void, window_ns: int) -> bool:
     """Whether the rows seen span the window."""
     return state["edge_ns"] != 0 and state["last_ns"] - state["first_ns"] >= window_ns

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.buckets import BUCKETS_DTYPE, buckets_close, buckets_sum
 from engine.indicators.limits import CLOSED_BUCKETS, TIME_BUCKETS
 
@@ -27,7 +27,7 @@ TWAP_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True)
+@compiled
 def twap_update(state: np.void, ts_ns: int, price: float, window_ns: int) -> float:
     """Take one price; give the average. A time before the newest row counts as its time. window_ns >= 60."""
     width = window_ns // TIME_BUCKETS
@@ -49,7 +49,7 @@ def twap_update(state: np.void, ts_ns: int, price: float, window_ns: int) -> flo
     return buckets_sum(integral) / held_ns if held_ns > 0 else price
 
 
-@njit(nogil=True)
+@compiled
 def twap_advance(state: np.void, now_ns: int, width: int) -> None:
     """Close the buckets that ended by `now_ns` (at most 59: what is older has left the window), holding the price."""
     integral = state["integral"]
@@ -65,7 +65,7 @@ def twap_advance(state: np.void, now_ns: int, width: int) -> None:
         buckets_close(integral)
 
 
-@njit(nogil=True)
+@compiled
 def twap_ready(state: np.void, window_ns: int) -> bool:
     """Whether the rows seen span the window."""
     return state["count"] > 0 and state["last_ns"] - state["first_ns"] >= window_ns

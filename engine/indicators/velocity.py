@@ -7,14 +7,14 @@ so within the fast window. A fast window of 0 takes the newest price itself (for
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.twap import TWAP_DTYPE, twap_ready, twap_update
 
 VELOCITY_DTYPE = np.dtype([("fast", TWAP_DTYPE), ("slow", TWAP_DTYPE)])
 
 
-@njit(nogil=True)
+@compiled
 def velocity_update(state: np.void, ts_ns: int, price: float, fast_ns: int, slow_ns: int) -> float:
     """Take one price; give the velocity, NaN where a window is under 60 ns. fast_ns is 0 or >= 60, slow_ns >= 60."""
     slow = twap_update(state["slow"], ts_ns, price, slow_ns)
@@ -22,7 +22,7 @@ def velocity_update(state: np.void, ts_ns: int, price: float, fast_ns: int, slow
     return fast / slow - 1.0 if slow > 0.0 else 0.0
 
 
-@njit(nogil=True)
+@compiled
 def velocity_ready(state: np.void, slow_ns: int) -> bool:
     """Whether the rows seen span the slow window."""
     return twap_ready(state["slow"], slow_ns)

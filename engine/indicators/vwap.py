@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.limits import WINDOW_MAX
 
 VWAP_DTYPE = np.dtype(
@@ -24,7 +24,7 @@ VWAP_DTYPE = np.dtype(
 )
 
 
-@njit(nogil=True)
+@compiled
 def vwap_update(state: np.void, price: float, quantity: float, window: int) -> float:
     """Take one trade; give the average, NaN for the first `window - 1`. quantity >= 0, 1 <= window <= WINDOW_MAX."""
     if window < 1 or window > WINDOW_MAX:
@@ -49,7 +49,7 @@ def vwap_update(state: np.void, price: float, quantity: float, window: int) -> f
     return notional / total if total > 0.0 else price
 
 
-@njit(nogil=True)
+@compiled
 def vwap_close(state: np.void, window: int) -> None:
     """Turn the full block into suffix sums and begin an empty one."""
     notionals = state["notionals"]
@@ -62,7 +62,7 @@ def vwap_close(state: np.void, window: int) -> None:
     state["quantity"] = 0.0
 
 
-@njit(nogil=True)
+@compiled
 def vwap_ready(state: np.void, window: int) -> bool:
     """Whether `window` rows were seen."""
     return 1 <= window <= WINDOW_MAX and state["count"] >= window

@@ -7,14 +7,14 @@ deviation gives 0. Source: scipy `zscore` with ddof 0, over a rolling window.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.moments import MOMENTS_DTYPE, moments_ready, moments_update
 
 ZSCORE_DTYPE = MOMENTS_DTYPE
 
 
-@njit(nogil=True)
+@compiled
 def zscore_update(state: np.void, value: float, window: int) -> float:
     """Take one value; give its distance from the mean in deviations, NaN for the first `window - 1` values."""
     mean, deviation = moments_update(state, value, window)
@@ -23,7 +23,7 @@ def zscore_update(state: np.void, value: float, window: int) -> float:
     return (value - mean) / deviation
 
 
-@njit(nogil=True)
+@compiled
 def zscore_ready(state: np.void, window: int) -> bool:
     """Whether `window` values were seen."""
     return moments_ready(state, window)

@@ -8,8 +8,8 @@ so the cache's stamp stays good; of two processes that write the same module at 
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
-import inspect
 import os
 import sys
 import threading
@@ -20,16 +20,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numba
 import numpy as np
-from numba.core.errors import NumbaError
 
-from engine.loop import advance, bars, commands, inner, records
-from engine.loop import table as tables
+from engine.loop import advance, bars, commands, records
 from engine.loop.exits import protect
 from engine.loop.fills import match
 from engine.loop.outputs import put_mark, row_fits
 from engine.loop.source import Inliner, plain
+from engine.loop.table_mark import table
 from engine.strategies.strategy import Strategy
 from events.errors import InvalidInput, ProcessFailed
 from events.rows import BAR_DTYPE, DENIAL_DTYPE, FILL_DTYPE, MARK_DTYPE, MARKET_DTYPE, ORDER_DTYPE, SIGNAL_DTYPE
@@ -37,7 +35,8 @@ from events.rows import BAR_DTYPE, DENIAL_DTYPE, FILL_DTYPE, MARK_DTYPE, MARKET_
 # Functions that loops call and no kernel touches.
 CORE = (row_fits, match, protect, advance.carry_out, put_mark)
 
-TABLE = {tables.table: "table"}
+TABLE = {table: "table"}
+COMPILERS = ("table", "inner")  # files beside this one that turn the text into machine code
 
 HEADER = """import math
 
@@ -113,6 +112,8 @@ def core() -> ModuleType:
 
 @functools.lru_cache(maxsize=LOOPS_KEPT)
 def _loaded(ordered: tuple[Strategy, ...]) -> Loop:
+    from numba.core.errors import NumbaError
+
     text = loop_source(ordered)
     shared = core()  # the loop's module imports it by name
     try:
@@ -199,13 +200,14 @@ def plain_module(strategies: Sequence[Strategy]) -> ModuleType:
 
 def text_hash(text: str) -> str:
     """Hash of a module's text and of what turns it into machine code: 32 hex digits."""
-    versions = f"numba {numba.__version__} numpy {np.__version__} {_compilers()}\n"
-    return blake2b((versions + text).encode(), digest_size=16).hexdigest()
+    return blake2b((_compilers() + text).encode(), digest_size=16).hexdigest()
 
 
 @functools.cache
 def _compilers() -> str:
-    return inspect.getsource(tables) + inspect.getsource(inner)
+    """Told without importing numba: a process that plans sessions names their code and runs none."""
+    sources = [Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in COMPILERS]
+    return f"numba {importlib.metadata.version('numba')} numpy {np.__version__} {''.join(sources)}\n"
 
 
 def cache_folder() -> Path:

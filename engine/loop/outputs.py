@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from engine.loop.records import INTENTS_MAX, Books, Out, Record
-from engine.loop.table import table
+from engine.loop.table_mark import table
 from events.rows import Side
 
 # Places in `out`, and in its counts: rows that wait to be drained, per kind and in all; from ROOM on the lengths.

@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.donchian import DONCHIAN_DTYPE, donchian_ready, donchian_update
 from engine.strategies.strategy import Strategy
 
@@ -80,7 +80,7 @@ def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: A
     return 0
 
 
-@njit(nogil=True)
+@compiled
 def say(kind: int, strength: float, intents: Any) -> int:
     """Write the one intent."""
     intents[0]["kind"] = kind

@@ -21,8 +21,8 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
-from numba import njit
 
+from engine.compiled import compiled
 from engine.indicators.surge import SURGE_DTYPE, surge_update
 from engine.indicators.velocity import VELOCITY_DTYPE, velocity_update
 from engine.strategies.strategy import Strategy
@@ -126,7 +126,7 @@ def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: A
     return 1
 
 
-@njit(nogil=True)
+@compiled
 def turned(state: Any, now_ns: int, fall: float, exit_ratio: float, hold_max_ns: int) -> bool:
     """Whether to leave now. An exit is asked for once; again only where it brought nothing for `hold_max_ns`."""
     if state["held_ns"] == 0:

@@ -26,8 +26,8 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
-from numba import njit
 
+from engine.compiled import compiled
 from engine.strategies.strategy import Strategy
 
 QUOTE = 4  # SignalKind
@@ -90,7 +90,7 @@ def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: A
     return 0 if within else move(at, market, lane, state, params, intents)
 
 
-@njit(nogil=True)
+@compiled
 def move(at: float, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
     """The centre moves to the level just behind the price; what is still in the grid stays in its queue."""
     centre = state["centre"]
@@ -102,7 +102,7 @@ def move(at: float, market: Any, lane: Any, state: Any, params: Any, intents: An
     return quote(0, market, lane, state, params, intents)
 
 
-@njit(nogil=True)
+@compiled
 def begin(price: float, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
     """The first grid; the price is level 0 from now on."""
     notional = params["level_notional"] if params["level_notional"] > 0.0 else lane["order_notional"]
@@ -115,7 +115,7 @@ def begin(price: float, market: Any, lane: Any, state: Any, params: Any, intents
     return quote(0, market, lane, state, params, intents)
 
 
-@njit(nogil=True)
+@compiled
 def lay(centre: int, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
     """Cancel whatever still works and quote every level around this one."""
     state["centre"] = centre
@@ -133,7 +133,7 @@ def lay(centre: int, market: Any, lane: Any, state: Any, params: Any, intents: A
     return count
 
 
-@njit(nogil=True)
+@compiled
 def quote(count: int, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
     """Change each level of the old and the new grid from what it has to what it shall have, after `count` intents.
 
@@ -169,7 +169,7 @@ def quote(count: int, market: Any, lane: Any, state: Any, params: Any, intents: 
     return count
 
 
-@njit(nogil=True)
+@compiled
 def side_wanted(distance: int, levels: int, lane: Any, quantity: float, inventory_max: int) -> int:
     """Side that a level shall quote, 0 for none. `distance`: levels above the centre."""
     if distance == 0 or abs(distance) > levels:
@@ -182,7 +182,7 @@ def side_wanted(distance: int, levels: int, lane: Any, quantity: float, inventor
     return SELL if held >= -most - ROUND else 0
 
 
-@njit(nogil=True)
+@compiled
 def outward(price: float, side: int, market: Any) -> float:
     """The price in whole steps, away from the centre: down for a buy, up for a sell."""
     step = market["price_step"]
@@ -191,13 +191,13 @@ def outward(price: float, side: int, market: Any) -> float:
     return math.floor(price / step + ROUND) * step if side == BUY else math.ceil(price / step - ROUND) * step
 
 
-@njit(nogil=True)
+@compiled
 def whole_steps(quantity: float, step: float) -> float:
     """The quantity rounded down to whole steps."""
     return math.floor(quantity / step + ROUND) * step if step > 0.0 else quantity
 
 
-@njit(nogil=True)
+@compiled
 def tag_of(level: int, side: int) -> int:
     """The tag of the order on a level."""
     return 2 * (level + TAG_ZERO) + (1 if side == SELL else 0)
