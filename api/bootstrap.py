@@ -114,13 +114,13 @@ class CodeHashes:
         self._registry = registry
         self._known = cache(self._compute)
 
-    def __call__(self, strategies: Sequence[str]) -> str:
-        return self._known(tuple(sorted(set(strategies))))
+    def __call__(self, strategies: Sequence[str], intervals: bool = False) -> str:
+        return self._known(tuple(sorted(set(strategies))), intervals)
 
-    def _compute(self, strategies: tuple[str, ...]) -> str:
+    def _compute(self, strategies: tuple[str, ...], intervals: bool) -> str:
         from engine.loop.decision_loop import code_hash_for
 
-        return code_hash_for(strategies, self._registry)
+        return code_hash_for(strategies, self._registry, intervals)
 
 
 def surroundings(settings: Settings, connection: Connection, registry: Registry, clock: Clock) -> Surroundings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -31,6 +31,7 @@ from api.streams.hub import Hub, HubSettings
 from api.streams.jobs import JobFeed
 from api.streams.logs import LogFeed
 from engine.configuration.changes import Values
+from engine.sessions.plan import CodeHash
 from engine.strategies.registry import Registry
 from events.clock import Clock
 from events.tape import Keys, Tail, Tape
@@ -57,7 +58,7 @@ class Ground:
     counters: Keys
     liveness: Keys
     registry: Registry
-    code_hash: Callable[[tuple[str, ...]], str]
+    code_hash: CodeHash
     token_secret: bytes
     master_key: bytes
     read_model: DuckReadModel

@@ -24,9 +24,11 @@ OURS = """
 import sys, time
 began = time.process_time()
 from engine.loop.decision_loop import loop_for
+from engine.loop.warm_up import loop_set
 from engine.strategies.registry import discover
 loaded = time.process_time()
-loop_for(tuple(sys.argv[1].split("+")), discover())
+one = loop_set(sys.argv[1])
+loop_for(one.names, discover(), one.intervals)
 print(time.process_time() - loaded)
 """
 
@@ -49,16 +51,15 @@ def main() -> None:
     """Measure and print."""
     registry = discover()
     sets = loop_sets(registry)
-    for names in sets:
-        subprocess.run([sys.executable, "-c", OURS, "+".join(names)], capture_output=True, check=True)
+    for one in sets:
+        subprocess.run([sys.executable, "-c", OURS, one.argument], capture_output=True, check=True)
     files = set((cache_folder() / "__pycache__").iterdir())
     bare_wall, bare, _ = run(BARE)
     print(f"Second start, seconds, best of {RUNS}, load {os.getloadavg()[0]:.1f}; goal {LIMIT_SECONDS:g} s for a loop")
     print(f"{'loop':<28}{'wall':>8}{'CPU':>8}{'loop alone':>12}{'bare numba':>12}{'ratio':>8}")
-    for names in sets:
-        wall, used, alone = run(OURS, "+".join(names))
-        title = names[0] if len(names) == 1 else f"all {len(names)}"
-        print(f"{title:<28}{wall:>8.2f}{used:>8.2f}{alone:>12.2f}{bare:>12.2f}{used / bare:>8.2f}")
+    for one in sets:
+        wall, used, alone = run(OURS, one.argument)
+        print(f"{one.title:<28}{wall:>8.2f}{used:>8.2f}{alone:>12.2f}{bare:>12.2f}{used / bare:>8.2f}")
     made = set((cache_folder() / "__pycache__").iterdir()) - files
     print(f"bare numba takes {bare_wall:.2f} s on the wall; compiled again: {len(made)} files")
 

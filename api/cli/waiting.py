@@ -12,6 +12,7 @@ from api.cli.opened import Opened
 from api.cli.telling import Progress
 from engine.sessions import history as histories
 from engine.sessions.history import History
+from engine.sessions.source_bars import check_timeframes
 from events import codec, subjects
 from events.clock import Clock, iso
 from events.decisions import CAUSE
@@ -44,7 +45,12 @@ def session_name(clock: Clock, prefix: str = "exec") -> str:
 
 
 async def start(tools: Opened, spec: SessionSpec, key: str = "") -> tuple[CommandAccepted, int]:
-    """Start a planned session; the answer and its sequence. Raises as `Commands.send`."""
+    """Start a planned session; the answer and its sequence.
+
+    Raises:
+        InvalidInput: bars of a timeframe cannot be made of what it reads. Else as `Commands.send`.
+    """
+    await check_timeframes(tools.connection.tape, spec)
     made = f"cli:{key}" if key else f"cli:{spec.session}"
     return await tools.commands.send(StartSession(key=made, user=USER, spec=spec))
 

@@ -28,8 +28,8 @@ from events.facts.strategies import (
     Direction,
     RemoveStrategy,
     StrategyChanges,
-    Timeframe,
 )
+from events.facts.timeframes import Timeframe
 from events.misfits import fitted
 from projections.read_models.strategies import strategy
 

@@ -19,6 +19,7 @@ from api.reading.reader import Moment
 from engine.research.forking import ForkWish, fork
 from engine.sessions import history as histories
 from engine.sessions.plan import SessionWish, plan
+from engine.sessions.source_bars import check_timeframes
 from events.clock import Clock, iso
 from events.errors import Forbidden, InvalidInput, ReadModelUnavailable
 from events.facts import Command, SessionSpec, StartSession
@@ -130,6 +131,7 @@ async def start(house: House, wish: SessionWish, user: str, key: str | None, how
     """
     await house.lookups.current(house.tape)
     spec = plan(wish, session_id(house.clock), user, house.lookups.library())
+    await check_timeframes(house.tape, spec)
     return await begin(house, spec, key, how)
 
 
@@ -154,6 +156,7 @@ async def start_fork(house: House, parent: str, wish: ForkWish, user: str, key: 
     history = await _history(house.tape, parent)
     await house.lookups.current(house.tape)
     spec = fork(history, wish, session_id(house.clock, "fork"), user, house.lookups.library())
+    await check_timeframes(house.tape, spec)
     return await begin(house, spec, key, Start())
 
 

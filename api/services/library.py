@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from api.settings import Settings
 from engine.aggregates.strategies import Strategies
 from engine.catalogue import Catalogue
 from engine.recordings.shelf import RecordingState, Shelf
-from engine.sessions.plan import Library, Params, Sources
+from engine.sessions.plan import CodeHash, Library, Params, Sources
 from engine.strategies.registry import Registry
 from events import codec, subjects
 from events.errors import ReadModelUnavailable
@@ -24,7 +24,7 @@ CURRENT_SECONDS_MAX = 5.0  # how long a plan waits for what was appended before 
 class Lookups:
     """Keeps catalogue, shelf and configured strategies current; `library()` is what `plan` reads."""
 
-    def __init__(self, settings: Settings, registry: Registry, code_hash: Callable[[tuple[str, ...]], str]) -> None:
+    def __init__(self, settings: Settings, registry: Registry, code_hash: CodeHash) -> None:
         self.catalogue = Catalogue()
         self.shelf = Shelf()
         self.registry = registry
@@ -76,7 +76,8 @@ class Lookups:
         """Make the texts of all loops, whose hashes a start needs: 0.3 s of work that no request should wait for."""
         names = tuple(self.registry)
         for each in (*((name,) for name in names), names):
-            self._code_hash(each)
+            self._code_hash(each, False)
+            self._code_hash(each, True)
 
     def sources(self) -> Sources:
         """Sources that can be tailed: those whose recording is open, then those that the settings name."""
@@ -91,7 +92,12 @@ class Lookups:
     def library(self) -> Library:
         """For `engine.sessions.plan.plan`."""
         configured = self.strategies.configured
-        return Library(self.catalogue, self.shelf, self.sources(), self._resolve, self._code_hash, configured)
+        return Library(
+            self.catalogue, self.shelf, self.sources(), self._resolve, self._code_hash, self._kinds, configured
+        )
+
+    def _kinds(self, strategy: str) -> int:
+        return self.registry[strategy].kinds
 
     def _resolve(self, strategy: str, params: Mapping[str, object]) -> Params:
         return self.registry[strategy].resolve(params)

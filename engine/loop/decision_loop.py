@@ -12,6 +12,7 @@ import numpy as np
 from engine.loop import snapshot
 from engine.loop.bar_path import BarPath
 from engine.loop.commands import CommandKind
+from engine.loop.lengths import Lengths
 from engine.loop.module import Loop, code_hash_of, load_loop
 from engine.loop.outputs import COUNTS, COUNTS_SIZE, ROOM, TOTAL
 from engine.loop.records import ACCOUNT_DTYPE, COMMAND_DTYPE, INTENTS_MAX
@@ -108,7 +109,7 @@ class DecisionLoop:
         self, spec: LoopSpec, strategies: Mapping[str, Strategy], *, loop: Loop | None = None, capacity: int = 4096
     ) -> None:
         self.spec = spec
-        self._loop = loop or loop_for(spec.strategies, strategies)
+        self._loop = loop or loop_for(spec.strategies, strategies, spec.intervals)
         self._memory = build_memory(spec, self._loop.strategies, strategies)
         self._account = self._memory.account[0]
         self._out = _outputs(self._memory, capacity)
@@ -118,6 +119,7 @@ class DecisionLoop:
         self._command = np.zeros(1, COMMAND_DTYPE)
         self._first = (0, 0, 0, 0, 0)
         self._path = BarPath(len(spec.instruments))
+        self._lengths = Lengths(spec)
         self.consumed = 0  # rows that the last `advance` read, those of other instruments among them
         self.read_with = np.zeros(
             0, np.intp
@@ -180,11 +182,11 @@ class DecisionLoop:
         """Read MARKET_DTYPE rows; give what they led to. Stops before the row at which a kernel fails (`failed`)."""
         if rows.dtype != MARKET_DTYPE or rows.ndim != 1:
             raise Bug(f"The loop reads market rows, not {rows.dtype}.")
-        memory, out, read = self._memory, self._out, 0
+        memory, out, own, read = self._memory, self._out, self._memory.memory, 0
         rows = np.ascontiguousarray(rows)
         parts: list[tuple[bytes, ...]] = []
         while True:
-            read += self._loop.advance(rows[read:], memory.lookup, memory.books, out, memory.intents, memory.kernels)
+            read += self._loop.advance(rows[read:], memory.lookup, memory.books, out, memory.intents, own)
             if read == len(rows) or self._account["failed"] != 0:
                 break
             parts.append(self._drained())
@@ -198,11 +200,15 @@ class DecisionLoop:
         """Read BAR_DTYPE rows, each as four inputs, in order of time; see `engine.loop.bar_path`.
 
         `waiting` inputs are left for later bars. `consumed` counts bars, up to that with which a kernel failed.
+
+        Raises:
+            InvalidInput: bars that are no whole part of a lane's interval.
         """
         lookup = self._memory.lookup
         numbers = np.minimum(bars["instrument"], len(lookup) - 1).astype(np.intp)
         places = np.where(bars["instrument"] < len(lookup), lookup[numbers], -1)
         mine = np.flatnonzero(places >= 0)
+        self._lengths.check(bars[mine], places[mine])
         rows, read_with = self._path.take(bars[mine], places[mine])
         self.read_with = mine[read_with]
         decisions = self.advance(rows)
@@ -319,19 +325,21 @@ class DecisionLoop:
         return signals, orders, fills, denials, marks
 
 
-def loop_for(names: tuple[str, ...], strategies: Mapping[str, Strategy]) -> Loop:
+def loop_for(names: tuple[str, ...], strategies: Mapping[str, Strategy], intervals: bool = False) -> Loop:
     """The compiled loop of a session: of its one strategy alone, or of all that are registered.
+
+    `intervals`: a lane of the session has one.
 
     Raises:
         Unknown: a strategy is not registered.
         InvalidInput: a kernel does not compile.
     """
-    return load_loop(_set_for(names, strategies))
+    return load_loop(_set_for(names, strategies), intervals)
 
 
-def code_hash_for(names: tuple[str, ...], strategies: Mapping[str, Strategy]) -> str:
+def code_hash_for(names: tuple[str, ...], strategies: Mapping[str, Strategy], intervals: bool = False) -> str:
     """The code hash of `loop_for` without its machine code. Raises as that does."""
-    return code_hash_of(_set_for(names, strategies))
+    return code_hash_of(_set_for(names, strategies), intervals)
 
 
 def _set_for(names: tuple[str, ...], strategies: Mapping[str, Strategy]) -> list[Strategy]:

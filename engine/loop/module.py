@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.loop import advance, bars, commands, records
+from engine.loop import advance, bars, commands, lane_bars, records
 from engine.loop.exits import protect
 from engine.loop.fills import match
 from engine.loop.outputs import put_mark, row_fits
@@ -94,14 +94,16 @@ class Loop:
     act: Any
 
 
-def load_loop(strategies: Sequence[Strategy]) -> Loop:
+def load_loop(strategies: Sequence[Strategy], intervals: bool = False) -> Loop:
     """The compiled loop of a set of strategies, in order of id; compiles where the cache has none.
+
+    `intervals`: the one that makes bars for lanes with an interval.
 
     Raises:
         InvalidInput: a kernel uses what a decision may not use, or numba cannot compile it.
         ProcessFailed: the cache folder cannot be written.
     """
-    return _loaded(tuple(by_id(strategies)))
+    return _loaded(tuple(by_id(strategies)), intervals)
 
 
 @functools.cache
@@ -111,10 +113,10 @@ def core() -> ModuleType:
 
 
 @functools.lru_cache(maxsize=LOOPS_KEPT)
-def _loaded(ordered: tuple[Strategy, ...]) -> Loop:
+def _loaded(ordered: tuple[Strategy, ...], intervals: bool) -> Loop:
     from numba.core.errors import NumbaError
 
-    text = loop_source(ordered)
+    text = loop_source(ordered, intervals)
     shared = core()  # the loop's module imports it by name
     try:
         module = _import("loop", text)
@@ -129,19 +131,19 @@ def _loaded(ordered: tuple[Strategy, ...]) -> Loop:
     )
 
 
-def code_hash_of(strategies: Sequence[Strategy]) -> str:
+def code_hash_of(strategies: Sequence[Strategy], intervals: bool = False) -> str:
     """The hash of loop and kernels without compiling anything."""
-    return _hashed(tuple(by_id(strategies)))
+    return _hashed(tuple(by_id(strategies)), intervals)
 
 
 @functools.lru_cache(maxsize=LOOPS_KEPT)
-def _hashed(ordered: tuple[Strategy, ...]) -> str:
-    return text_hash(loop_source(ordered))
+def _hashed(ordered: tuple[Strategy, ...], intervals: bool) -> str:
+    return text_hash(loop_source(ordered, intervals))
 
 
-def is_compiled(strategies: Sequence[Strategy]) -> bool:
+def is_compiled(strategies: Sequence[Strategy], intervals: bool = False) -> bool:
     """Whether numba's cache has machine code of this loop: then loading it takes a fraction of a second."""
-    name = _module_name("loop", loop_source(by_id(strategies)))
+    name = _module_name("loop", loop_source(by_id(strategies), intervals))
     return any((cache_folder() / "__pycache__").glob(f"{name}.advance-*.nbc"))
 
 
@@ -150,13 +152,14 @@ def by_id(strategies: Sequence[Strategy]) -> list[Strategy]:
     return sorted(strategies, key=lambda strategy: strategy.id)
 
 
-def loop_source(strategies: Sequence[Strategy]) -> str:
+def loop_source(strategies: Sequence[Strategy], intervals: bool = False) -> str:
     """The text of the module with the loop of these kernels.
 
     Raises:
         InvalidInput: a kernel uses what a decision may not use.
     """
     memory = [dtype for strategy in strategies for dtype in (strategy.state, strategy.params_dtype())]
+    memory += [records.LANE_BAR_DTYPE] if intervals else []
     arguments = [
         _rows(MARKET_DTYPE, readonly=True),
         "types.int32[::1]",
@@ -167,7 +170,8 @@ def loop_source(strategies: Sequence[Strategy]) -> str:
     ]
     names = {function: function.__name__ for function in CORE}
     imports = f"from {_module_name('core', core_source())} import {', '.join(names.values())}\n\n\n"
-    return HEADER + imports + _declared(strategies) + _loop_body(strategies, names) + _entry("advance", arguments)
+    body = _loop_body(strategies, names, intervals)
+    return HEADER + imports + _declared(strategies) + body + _entry("advance", arguments)
 
 
 def _declared(strategies: Sequence[Strategy]) -> str:
@@ -187,13 +191,13 @@ def core_source() -> str:
     return HEADER + inliner.text() + act + expand + keeps + "\n"
 
 
-def plain_module(strategies: Sequence[Strategy]) -> ModuleType:
+def plain_module(strategies: Sequence[Strategy], intervals: bool = False) -> ModuleType:
     """The same functions as plain Python: the twin that compiled code is tested against."""
     shared, module = ModuleType("plain_core"), ModuleType("plain_loop")
     inliner = Inliner(TABLE)
     entries = [inliner.add(function) for function in (commands.act, bars.expand)]
     exec(compile(PLAIN + inliner.text(), "<plain core>", "exec"), shared.__dict__)
-    exec(compile(PLAIN + _loop_body(by_id(strategies), {}), "<plain loop>", "exec"), module.__dict__)
+    exec(compile(PLAIN + _loop_body(by_id(strategies), {}, intervals), "<plain loop>", "exec"), module.__dict__)
     module.__dict__.update({name: shared.__dict__[name] for name in entries})
     return module
 
@@ -226,10 +230,12 @@ def cache_folder() -> Path:
     return folder
 
 
-def _loop_body(strategies: Sequence[Strategy], names: dict[Any, str]) -> str:
+def _loop_body(strategies: Sequence[Strategy], names: dict[Any, str], intervals: bool) -> str:
     inliner = Inliner({**TABLE, plain(advance.call_kernel): "call_kernel", **names}, decorator="inside")
     kernels = [inliner.add(strategy.kernel, f"kernel_{strategy.id}") for strategy in strategies]
     inliner.put(_call_kernel(kernels))
+    if intervals:
+        inliner.replace(advance.step, inliner.add(lane_bars.step_with_bars))
     inliner.add(advance.advance)
     return inliner.text()
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from events.rows import MARKET_DTYPE
+
 # Arrays and records as the loop's functions take them. numba types them; to mypy they are opaque.
 Record = Any
 Books = tuple[Any, Any, Any, Any]  # instruments, lanes, working, account: tables of the four dtypes below
@@ -75,6 +77,24 @@ LANE_DTYPE = np.dtype(
         ("take_profit_ratio", "<f8"),
         ("trailing_ratio", "<f8"),
         ("exits_pending", "<i8"),  # number of the protective exit order still working, 0: none
+    ]
+)
+
+# The bar that a lane with an interval is in, and the last one that closed. Only sessions with such a lane have them,
+# one for each lane.
+LANE_BAR_DTYPE = np.dtype(
+    [
+        ("interval_ns", "<i8"),  # 0: the lane's kernel sees rows as they come
+        ("end_ns", "<i8"),  # from here on it has ended
+        ("open", "<f8"),  # 0: no bar has begun
+        ("high", "<f8"),
+        ("low", "<f8"),
+        ("close", "<f8"),
+        ("quantity", "<f8"),  # a quarter of its volume
+        ("row", MARKET_DTYPE.descr),  # the close row of the last one
+        ("closed_open", "<f8"),
+        ("closed_high", "<f8"),
+        ("closed_low", "<f8"),
     ]
 )
 

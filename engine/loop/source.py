@@ -72,6 +72,10 @@ class Inliner:
         self._texts.append(f"@{self._decorator}\n" + ast.unparse(ast.fix_missing_locations(body)))
         return unique
 
+    def replace(self, function: Callable[..., Any], name: str) -> None:
+        """From now on, call a function of the module instead of this one."""
+        self._names[plain(function)] = name
+
     def given(self, value: object) -> str | None:
         """The name of something the module has by other means."""
         try:

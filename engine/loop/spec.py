@@ -16,6 +16,7 @@ from engine.loop.records import (
     INSTRUMENT_DTYPE,
     INTENT_DTYPE,
     INTENTS_MAX,
+    LANE_BAR_DTYPE,
     LANE_DTYPE,
     WORKING_DTYPE,
 )
@@ -23,6 +24,7 @@ from engine.loop.risk import EXITS_KEPT
 from engine.strategies.strategy import Strategy, Value
 from events.errors import InvalidInput
 from events.facts import InstrumentTerms, SessionCosts, SessionLimits, SessionSpec
+from events.facts.timeframes import TIMEFRAME_NS
 from events.rows import Rows
 
 INSTRUMENTS_MAX = 4096  # instruments of a session
@@ -30,6 +32,7 @@ LANES_MAX = 4096  # lanes of a session
 WORKING_MAX = 4096  # working orders of a session, but for the places kept for exits
 NUMBER_MAX = 1 << 22  # greatest instrument number: the lookup is an array
 NS_PER_MS = 1_000_000
+INTERVAL_MAX = 366 * 86_400_000 * NS_PER_MS
 
 
 class LaneSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +43,7 @@ class LaneSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     params: dict[str, Value] = {}
     allocation_ratio: float = 1.0  # share of the global cap
     direction: str = ""  # `long` or `short`: narrower than the strategy's own
+    interval_ns: int = 0  # of the bars that its kernel sees; 0: rows as they come
 
 
 class LoopSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +71,8 @@ class LoopSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for lane in self.lanes:
             if not 0 <= lane.instrument < len(numbers):
                 raise InvalidInput(f"Lane of {lane.strategy} names instrument {lane.instrument}.", field="lanes")
+            if not 0 <= lane.interval_ns <= INTERVAL_MAX:
+                raise InvalidInput(f"An interval is from 0 to {INTERVAL_MAX} ns.", field="lanes")
         if not 0 <= self.seed < 2**64:
             raise InvalidInput("seed is a whole number from 0 to 2^64 - 1.", field="seed")
         check_limits(self.limits)
@@ -75,6 +81,11 @@ class LoopSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def strategies(self) -> tuple[str, ...]:
         """The strategies of the lanes, each once, in order of id."""
         return tuple(sorted({lane.strategy for lane in self.lanes}))
+
+    @property
+    def intervals(self) -> bool:
+        """Whether a lane has an interval: the loop makes bars then."""
+        return any(lane.interval_ns for lane in self.lanes)
 
 
 def check_limits(limits: SessionLimits) -> None:
@@ -114,6 +125,7 @@ def loop_spec(session: SessionSpec) -> LoopSpec:
                 params=setting.params,
                 allocation_ratio=setting.allocation_ratio,
                 direction=setting.direction,
+                interval_ns=TIMEFRAME_NS[setting.timeframe],
             )
             for setting in session.strategies
             for place, terms in enumerate(session.instruments)
@@ -136,6 +148,7 @@ class Memory:
     account: Rows
     intents: Rows
     kernels: tuple[Rows, ...]  # states and params of each kernel in turn
+    bars: tuple[Rows, ...]  # of each lane, where one has an interval
     lookup: Any  # int32[greatest number + 1]: catalogue number -> index, -1 where not of the session
 
     @property
@@ -143,9 +156,14 @@ class Memory:
         """What the compiled functions call `books`."""
         return (self.instruments, self.lanes, self.working, self.account)
 
+    @property
+    def memory(self) -> tuple[Rows, ...]:
+        """What they call `memory`: what belongs to kernels and lanes."""
+        return (*self.kernels, *self.bars)
+
     def arrays(self) -> tuple[Rows, ...]:
         """What a snapshot holds, in its order."""
-        return (*self.books, self.intents, *self.kernels)
+        return (*self.books, self.intents, *self.memory)
 
 
 def build_memory(spec: LoopSpec, order: Sequence[str], strategies: Mapping[str, Strategy]) -> Memory:
@@ -174,6 +192,7 @@ def build_memory(spec: LoopSpec, order: Sequence[str], strategies: Mapping[str, 
         account=_account(spec, most),
         intents=np.zeros(INTENTS_MAX, INTENT_DTYPE),
         kernels=tuple(kernels),
+        bars=_lane_bars(spec) if spec.intervals else (),
         lookup=lookup,
     )
 
@@ -221,6 +240,12 @@ def _lanes(spec: LoopSpec, order: Sequence[str], strategies: Mapping[str, Strate
     by_hand["short_allowed"] = limits.allow_short
     by_hand["allocation"] = np.inf
     return rows
+
+
+def _lane_bars(spec: LoopSpec) -> tuple[Rows]:
+    rows = np.zeros(len(spec.lanes), LANE_BAR_DTYPE)
+    rows["interval_ns"] = [lane.interval_ns for lane in spec.lanes]
+    return (rows,)
 
 
 def _chain(instruments: Rows, lanes: Rows) -> int:

@@ -19,6 +19,7 @@ from engine.sessions.plan import (
     check_limits,
     check_name,
     check_seed,
+    code_hash_of,
     configured_wishes,
     settings_of,
 )
@@ -74,7 +75,7 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
         strategies=strategies,
         limits=_limits(parent.limits, wish.limits),
         seed=parent.seed if wish.seed is None else wish.seed,
-        code_hash=library.code_hash(tuple(one.strategy for one in strategies)),
+        code_hash=code_hash_of(strategies, library),
         body_hash="",
         parent=parent.session,
         research=True,

@@ -29,7 +29,7 @@ from engine.sessions.runner import Surroundings
 from engine.sessions.watchdog import Step
 from engine.strategies.strategy import Strategy
 from events import codec, subjects
-from events.errors import Bug, FenceLost
+from events.errors import Bug, FenceLost, InvalidInput
 from events.facts import (
     Command,
     Fact,
@@ -86,8 +86,8 @@ class Sweep:
         self.spec = spec
         self._first = first
         self._halted = halted or threading.Event()
-        loop = loop_for(tuple(sorted({one.strategy for one in spec.strategies})), strategies)
         only = spec.strategies[0]
+        loop = loop_for((only.strategy,), strategies, bool(only.timeframe))
         self._loops: list[DecisionLoop] = []
         for params in spec.grid:
             if self._halted.is_set():
@@ -199,7 +199,7 @@ class SweepRunner:
         try:
             sweep, rows, place = await self._commanded()
             await self._end(sweep, None if self._stopped else rows, place)
-        except Bug as error:
+        except (Bug, InvalidInput) as error:
             await self._append(
                 SessionFailed(session=spec.session, code=error.code, message=str(error)), f"{spec.session}:failed"
             )

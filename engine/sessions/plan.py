@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable, Mapping
 
 import msgspec
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from engine.aggregates.strategies import ConfiguredStrategy
 from engine.catalogue import Catalogue, terms
 from engine.recordings.shelf import Recording, Shelf
+from engine.strategies.strategy import TRADES
 from events.errors import Conflict, InvalidInput, NotAvailable
 from events.facts import (
     InstrumentTerms,
@@ -22,6 +23,7 @@ from events.facts import (
     SessionSpec,
     StrategySetting,
 )
+from events.facts.timeframes import Timeframe
 
 SYMBOLS_MAX = 256
 STRATEGIES_MAX = 16
@@ -32,8 +34,10 @@ NAME_MAX = 128  # characters of a name for people
 Params = dict[str, float | int | bool]
 # (strategy id, given parameters) -> all parameters; raises Unknown or InvalidInput with the field named.
 Resolve = Callable[[str, Mapping[str, object]], Params]
-# strategy ids in order -> hash of the loop that runs them
-CodeHash = Callable[[tuple[str, ...]], str]
+# strategy ids in order, and whether one of them decides on bars of a timeframe -> hash of the loop that runs them
+CodeHash = Callable[[tuple[str, ...], bool], str]
+# strategy id -> kinds of market rows that its kernel sees, bit k for kind k; raises Unknown
+Kinds = Callable[[str], int]
 
 
 class StrategyWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,6 +49,7 @@ class StrategyWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     symbols: tuple[str, ...] = ()
     direction: str = ""  # narrower than the strategy's own
     configured: str = ""  # `configured_wishes` sets it
+    timeframe: Timeframe | UnsetType = UNSET  # of the bars it decides on; not written where it is not given
 
 
 class SessionWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +90,7 @@ class Library(msgspec.Struct, frozen=True):
     sources: Sources
     resolve: Resolve
     code_hash: CodeHash
+    kinds: Kinds
     configured: Mapping[str, ConfiguredStrategy] = {}
 
 
@@ -122,13 +128,18 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         strategies=strategies,
         limits=wish.limits,
         seed=wish.seed,
-        code_hash=library.code_hash(tuple(one.strategy for one in strategies)) if strategies else "",
+        code_hash=code_hash_of(strategies, library) if strategies else "",
         designated=recording.opened.designated if recording else "event",
         body_hash=hashlib.blake2b(msgspec.json.encode(wish), digest_size=16).hexdigest(),
         research=wish.mode == "backtest",
         grid=grid,
         name=wish.name,
     )
+
+
+def code_hash_of(strategies: tuple[StrategySetting, ...], library: Library) -> str:
+    """Hash of the loop that runs the strategies of a session."""
+    return library.code_hash(tuple(one.strategy for one in strategies), any(one.timeframe for one in strategies))
 
 
 def check_currency(instruments: tuple[InstrumentTerms, ...]) -> None:
@@ -289,7 +300,20 @@ def _setting(
         symbols=_own_symbols(one, at, symbols),
         direction=one.direction,
         configured=one.configured,
+        timeframe=_timeframe(one, at, library),
     )
+
+
+def _timeframe(one: StrategyWish, at: int, library: Library) -> Timeframe:
+    """What it decides on. Raises InvalidInput: bars are asked for, and its kernel sees other rows than trades."""
+    timeframe = one.timeframe or ""
+    if timeframe and library.kinds(one.strategy) != TRADES:
+        raise InvalidInput(
+            f"{one.strategy} decides on quotes, the book or the clock: of those no bars are made.",
+            field=f"strategies.{at}.timeframe",
+            hint="Leave the timeframe out.",
+        )
+    return timeframe
 
 
 def _own_symbols(one: StrategyWish, at: int, symbols: tuple[str, ...]) -> tuple[str, ...]:
@@ -333,6 +357,7 @@ def _configured_wish(one: StrategyWish, mode: SessionMode, found: ConfiguredStra
         symbols=one.symbols or form.symbols,
         direction=form.direction,
         configured=found.id,
+        timeframe=form.timeframe if one.timeframe is UNSET else one.timeframe,
     )
 
 

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from events.facts.catalogue import InstrumentTerms
 from events.facts.kinds import Place
+from events.facts.timeframes import Timeframe
 
 SessionMode = Literal["live", "paper", "backtest", "collect"]
 
@@ -22,6 +23,7 @@ class StrategySetting(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...] = ()  # empty: all of the session
     direction: str = ""  # `long` or `short` where it is narrower than the strategy's own
     configured: str = ""  # id of the configured strategy that this is
+    timeframe: Timeframe = ""  # of the bars that it decides on; empty: the rows as they come
 
 
 class SessionCosts(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 import msgspec
 
 from events.facts.kinds import Command, Fact
+from events.facts.timeframes import Timeframe
 
 Value = float | int | bool
 Direction = Literal["both", "long", "short"]
-Timeframe = Literal["", "1m", "5m", "15m", "1h", "4h", "1d"]
 
 
 class StrategyForm(msgspec.Struct, frozen=True, kw_only=True):

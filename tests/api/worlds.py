@@ -74,9 +74,9 @@ def registry() -> Registry:
 
 
 @cache
-def code_hash(strategies: tuple[str, ...]) -> str:
+def code_hash(strategies: tuple[str, ...], intervals: bool = False) -> str:
     """Hash of the loop of some strategies."""
-    return code_hash_for(tuple(sorted(set(strategies))), registry())
+    return code_hash_for(tuple(sorted(set(strategies))), registry(), intervals)
 
 
 @dataclass(slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from engine.loop.decision_loop import DecisionLoop
 from engine.loop.spec import LaneSpec, LoopSpec
 from engine.strategies import ema_cross
 from events.rows import MARKET_DTYPE, MarketFlag, MarketKind, Rows
-from tests.engine.loop.driving import START_NS, limits, terms
+from tests.engine.loop.driving import SECOND, START_NS, limits, terms
 from tests.engine.loop.kernels import NOISY
 
 STRATEGIES = {one.id: one for one in (ema_cross.STRATEGY, NOISY)}
@@ -69,6 +70,16 @@ def spec(**fields: Any) -> LoopSpec:
         seed=11,
         working_max=24,
     )
+
+
+def spec_with_intervals(**fields: Any) -> LoopSpec:
+    """The same lanes; every second one's kernel sees bars, of ten seconds or of a minute."""
+    given = spec(**fields)
+    lengths = (10 * SECOND, 0, 60 * SECOND, 0)
+    lanes = [
+        msgspec.structs.replace(lane, interval_ns=lengths[at % len(lengths)]) for at, lane in enumerate(given.lanes)
+    ]
+    return msgspec.structs.replace(given, lanes=tuple(lanes))
 
 
 def outcome(loop: DecisionLoop, parts: list[Rows]) -> tuple[list[bytes], str]:

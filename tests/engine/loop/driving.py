@@ -181,10 +181,10 @@ def code_name(code: int) -> str:
     return Code(code).name if code in set(Code) else str(code)
 
 
-def plain_loop(strategies: Iterable[Strategy]) -> Loop:
+def plain_loop(strategies: Iterable[Strategy], intervals: bool = False) -> Loop:
     """The same loop as plain Python."""
     ordered = sorted(strategies, key=lambda strategy: strategy.id)
-    module = plain_module(ordered)
+    module = plain_module(ordered, intervals)
     return Loop(tuple(strategy.id for strategy in ordered), "plain", module.advance, module.act)
 
 

@@ -95,9 +95,33 @@ def failing(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: 
     return 0
 
 
+SEEN_MAX = 64
+SEEN = np.dtype([("calls", "<i8"), ("seen", "<f8", (SEEN_MAX, 8))])
+
+
+def seeing(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: Any) -> int:
+    """Write down what it is called with, the first calls; go long on the second."""
+    at = state["calls"]
+    state["calls"] += 1
+    if at < SEEN_MAX:
+        state["seen"][at][0] = row["price"]
+        state["seen"][at][1] = row["quantity"]
+        state["seen"][at][2] = row["flags"]
+        state["seen"][at][3] = market["bar_open"]
+        state["seen"][at][4] = market["bar_high"]
+        state["seen"][at][5] = market["bar_low"]
+        state["seen"][at][6] = row["ts_event_ns"] // 1_000_000_000
+        state["seen"][at][7] = market["last"]
+    if at != 1:
+        return 0
+    intents[0]["kind"] = 1
+    return 1
+
+
 ALL_KINDS = TRADES | QUOTES | BOOK | CLOCK
 SCRIPTED = Strategy(
     id="scripted", name="s", description="s", params=NoParams, state=SCRIPT, kernel=scripted, kinds=TRADES | QUOTES
 )
 NOISY = Strategy(id="noisy", name="n", description="n", params=NoisyParams, state=NOISE, kernel=noisy, kinds=ALL_KINDS)
+SEEING = Strategy(id="seeing", name="s", description="s", params=NoParams, state=SEEN, kernel=seeing)
 FAILING = Strategy(id="failing", name="f", description="f", params=FailingParams, state=CALLS, kernel=failing)

@@ -228,15 +228,18 @@ def test_the_registry_says_what_there_is(tmp_path: Path) -> None:
 
 
 def test_loops_are_warmed_up_one_alone_and_one_of_all() -> None:
-    """Every session finds its loop compiled: each strategy's own, and the one of all."""
+    """Every session finds its loop compiled: each strategy's own, and the one of all; so on bars of an interval."""
     registry = discover()
     sets = warm_up.loop_sets(registry)
-    assert sets == [*((name,) for name in registry), tuple(registry)]
+    names = [*((name,) for name in registry), tuple(registry)]
+    assert sets == [*((each, False) for each in names), *((each, True) for each in names)]
+    assert [warm_up.loop_set(one.argument) for one in sets] == sets
 
 
 def test_warming_up_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """The core first, then each loop, some of them in processes of their own."""
-    monkeypatch.setattr(warm_up, "loop_sets", lambda registry: [("ema_cross",), ("breakout",)])
+    sets = [warm_up.LoopSet(("ema_cross",)), warm_up.LoopSet(("breakout",))]
+    monkeypatch.setattr(warm_up, "loop_sets", lambda registry: sets)
     said: list[tuple[str, int, int]] = []
     loops = warm_up.warm_up(None, lambda *given: said.append(given), processes=1)
     assert said == [("core", 0, 2), ("ema_cross", 1, 2), ("breakout", 2, 2)]
@@ -248,7 +251,7 @@ def test_warming_up_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_compiling_process_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its last words are in the error."""
     with pytest.raises(ProcessFailed, match="nothing_of_the_kind"):
-        warm_up._compile_apart([("nothing_of_the_kind",)], None, 1)
+        warm_up._compile_apart([warm_up.LoopSet(("nothing_of_the_kind",))], None, 1)
 
 
 def test_indicators_are_inlined_once() -> None:

@@ -18,7 +18,7 @@ from engine.loop.module import load_loop
 from engine.loop.spec import LoopSpec
 from engine.sessions.decision_hash import DecisionHash
 from events.rows import DECISION_KINDS, SectionKind
-from tests.engine.loop.crowd import STRATEGIES, crowd, outcome, spec
+from tests.engine.loop.crowd import STRATEGIES, crowd, outcome, spec, spec_with_intervals
 from tests.engine.loop.driving import ROOT, plain_loop
 
 ROWS = crowd(6_000, seed=3)
@@ -41,6 +41,22 @@ def test_any_cutting_and_any_capacity_give_the_same_bytes(
     edges = [0, *sorted(cuts), len(ROWS)]
     parts = [ROWS[first:last] for first, last in itertools.pairwise(edges)]
     assert outcome(DecisionLoop(spec(), STRATEGIES, capacity=capacity), parts) == whole
+
+
+@settings(max_examples=30, deadline=None)
+@given(cuts=st.lists(st.integers(0, 2_000), max_size=40), capacity=st.integers(0, 400))
+def test_bars_of_lanes_know_no_cuts(cuts: list[int], capacity: int) -> None:
+    """The bars that the loop makes are the same however rows arrive, and wherever a snapshot goes on."""
+    rows, given_spec = ROWS[:2_000], spec_with_intervals()
+    want = outcome(DecisionLoop(given_spec, STRATEGIES), [rows])
+    edges = [0, *sorted(cuts), len(rows)]
+    parts = [rows[first:last] for first, last in itertools.pairwise(edges)]
+    assert outcome(DecisionLoop(given_spec, STRATEGIES, capacity=capacity), parts) == want
+    first, second = DecisionLoop(given_spec, STRATEGIES), DecisionLoop(given_spec, STRATEGIES)
+    before, _ = outcome(first, [rows[: edges[1]]])
+    second.restore(first.snapshot())
+    after, state = outcome(second, [rows[edges[1] :]])
+    assert ([one + other for one, other in zip(before, after, strict=True)], state) == want
 
 
 def test_the_decision_hash_knows_no_cuts(whole: tuple[list[bytes], str]) -> None:
@@ -78,14 +94,14 @@ def test_a_snapshot_at_any_cut_goes_on_to_the_same_bytes(seed: int, cut: int) ->
     assert [one + other for one, other in zip(before, after, strict=True)] == want
 
 
-@settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 10**6))
-def test_plain_python_gives_the_same_bytes(seed: int) -> None:
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10**6), intervals=st.booleans())
+def test_plain_python_gives_the_same_bytes(seed: int, intervals: bool) -> None:
     """What numba compiled is what the source says."""
-    rows = crowd(400, seed)
-    compiled = outcome(DecisionLoop(spec(), STRATEGIES), [rows])
+    rows, given_spec = crowd(400, seed), spec_with_intervals() if intervals else spec()
+    compiled = outcome(DecisionLoop(given_spec, STRATEGIES), [rows])
     with np.errstate(all="ignore"):
-        plain = outcome(DecisionLoop(spec(), STRATEGIES, loop=plain_loop(STRATEGIES.values())), [rows])
+        plain = outcome(DecisionLoop(given_spec, STRATEGIES, loop=plain_loop(STRATEGIES.values(), intervals)), [rows])
     assert plain == compiled
 
 

@@ -154,7 +154,8 @@ class MemoryHouse:
             await shelf.load(self.tape),
             Sources({one.id: one.symbols for one in self.known.values()}),
             lambda name, params: self.strategies[name].resolve(params),
-            lambda names: code_hash_for(tuple(sorted(set(names))), self.strategies),
+            lambda names, intervals: code_hash_for(tuple(sorted(set(names))), self.strategies, intervals),
+            lambda name: self.strategies[name].kinds,
         )
 
     async def plan(self, wish: SessionWish, user: str = "ann") -> SessionSpec:
