@@ -79,7 +79,7 @@ class Servers:
 
     async def start(self, *, market: bool = True) -> None:
         """Start what the settings do not name by address; what they name must answer. The market store comes up
-        beside what follows, until `market_started`.
+        beside what follows, until `market_started`; without `market` only then, if at all.
 
         Raises:
             ProcessFailed, Conflict: with what is wrong and what to do.
@@ -92,16 +92,8 @@ class Servers:
             self.nats = NatsServer(
                 self._places.nats, NatsSettings(restarts_max=often, window_seconds=seconds), self._clock
             )
-        if market and market_store_of(self._settings) == "questdb" and not self._settings.market.url:
-            market_settings = self._settings.market
-            limits = QuestDbSettings(
-                heap_mb=market_settings.heap_mb,
-                compiler=market_settings.compiler,
-                restarts_max=often,
-                window_seconds=seconds,
-            )
-            self.questdb = QuestDbServer(self._places.questdb, limits, self._clock)
-            self._market = asyncio.create_task(self._start_market(self.questdb))
+        if market:
+            self._begin_market()
         try:
             if self.nats is not None:
                 await self.nats.start()
@@ -116,7 +108,7 @@ class Servers:
 
         It takes seconds, and nothing is made. Raises as `start`.
         """
-        own = market and market_store_of(self._settings) == "questdb" and not self._settings.market.url
+        own = market and self._own_market()
         room = (0 if self._settings.tape.url else TAPE_MIB) + (MARKET_MIB if own else 0)
         require_room(self._settings.folder, room, "what starts here")
         if self._settings.tape.url:
@@ -125,12 +117,30 @@ class Servers:
         if market and self._settings.market.store == "questdb" and self._settings.market.url:
             await asyncio.to_thread(_asked, access_of(self._settings.market.url))
 
+    def _begin_market(self) -> None:
+        if self._market is not None or not self._own_market():
+            return
+        market, processes = self._settings.market, self._settings.processes
+        limits = QuestDbSettings(
+            heap_mb=market.heap_mb,
+            compiler=market.compiler,
+            restarts_max=processes.restarts_max,
+            window_seconds=processes.window_seconds,
+        )
+        self.questdb = QuestDbServer(self._places.questdb, limits, self._clock)
+        self._market = asyncio.create_task(self._start_market(self.questdb))
+
+    def _own_market(self) -> bool:
+        """Whether the market store's server is a child of ours."""
+        return market_store_of(self._settings) == "questdb" and not self._settings.market.url
+
     async def _start_market(self, server: QuestDbServer) -> None:
         await server.start()
         self._watches.append(asyncio.create_task(server.watch()))
 
     async def market_started(self) -> None:
         """Wait until the market store's server answers, where it is a child of ours. Raises as `start`."""
+        self._begin_market()
         if self._market is not None:
             await self._market
 
@@ -175,13 +185,11 @@ class Servers:
         await self._sealing.start()
         return report
 
-    async def failed(self) -> None:
-        """Wait until a server cannot be kept up; raises what happened."""
-        if not self._watches:
-            await asyncio.Event().wait()
-        done, _ = await asyncio.wait(self._watches, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+    def watched(self) -> None:
+        """Look once whether all are kept up; raises what ended one for good."""
+        for watch in self._watches:
+            if watch.done():
+                watch.result()
 
     async def stop(self) -> None:
         """Write the seals' heads, then stop both, each by pid. Returns when neither runs."""

@@ -12,10 +12,10 @@ import click
 import msgspec
 from rich.console import Console
 
-from api.cli.demo_story import Story, Told
+from api.cli.demo_story import Replayed, Story, Told
 from api.cli.demo_table import show
-from api.cli.opened import opened, run
-from api.cli.up import check_port, house, initialised
+from api.cli.opened import Opened, opened, run
+from api.cli.up import Running, check_port, house, initialised
 from api.places import Places, read_mark
 from api.room import DEMO_MIB, require_room
 from api.servers import store_line
@@ -66,14 +66,13 @@ async def _demo(settings: Settings, leave: bool, seed: int) -> bool:
         console.print("A new tape for the demo ...")
         await initialised(settings)
     settings = await _with_free_port(settings, console)
-    console.print("Starting the servers, the engine, a worker and the API ...")
+    console.print("Starting the servers, the engine and a worker ...")
     async with house(settings, waits=False) as running:
         if line := store_line(settings, running.market_store):
             console.print(line)
         keeping = asyncio.ensure_future(running.keep())
         try:
-            told, report = await _first_of(_told(settings, seed, console), keeping)
-            await running.ready()  # the API came up meanwhile
+            told, report = await _first_of(_told(settings, seed, console, running), keeping)
             good = show(console, told, report, running.url, Places(settings.folder), serving=not leave)
             if not leave:
                 console.print("Serving until Ctrl-C.")
@@ -84,13 +83,27 @@ async def _demo(settings: Settings, leave: bool, seed: int) -> bool:
             keeping.cancel()
 
 
-async def _told(settings: Settings, seed: int, console: Console) -> tuple[Told, Path]:
+async def _told(settings: Settings, seed: int, console: Console, running: Running) -> tuple[Told, Path]:
     async with opened(settings) as tools:
-        told = await Story(tools, SOURCE, seed, console.print).tell()
-        data = await report_data(told.backtest, tools.reader, told.verdicts[1])
-        path = Places(settings.folder).reports / f"{told.backtest.started.spec.session}.html"
-        path.write_text(render_report(data), encoding="utf-8")
-        return told, path
+        story = Story(tools, SOURCE, seed, console.print)
+        await story.begin()
+        running.begin_reads()  # what only reads comes up while the session trades
+        replayed = await story.replay()
+        report = await _reported(settings, tools, replayed)
+        ready = asyncio.create_task(running.ready())
+        try:
+            told = await story.end(replayed)
+            await ready
+        finally:
+            ready.cancel()
+        return told, report
+
+
+async def _reported(settings: Settings, tools: Opened, replayed: Replayed) -> Path:
+    data = await report_data(replayed.backtest, tools.reader, replayed.verdict)
+    path = Places(settings.folder).reports / f"{replayed.backtest.started.spec.session}.html"
+    path.write_text(render_report(data), encoding="utf-8")
+    return path
 
 
 async def _first_of(work: Coroutine[Any, Any, tuple[Told, Path]], keeping: asyncio.Future[None]) -> tuple[Told, Path]:

@@ -12,7 +12,7 @@ from api.cli.opened import Opened
 from engine import catalogue
 from engine.feeds.simulated import SimulatedFeed, SimulatedMarket, six_hours
 from engine.recordings.importing import Imported, Importer
-from engine.recordings.shelf import RecordingState
+from engine.recordings.shelf import Recording, RecordingState
 from engine.research.forking import ForkWish, fork
 from engine.research.verify import Verdict, verify
 from engine.sessions import history as histories
@@ -43,6 +43,17 @@ STRATEGIES = (
 )
 
 
+class Replayed(msgspec.Struct, kw_only=True):
+    """What was done with the recording in bulk."""
+
+    imported: Imported
+    import_seconds: float
+    backtest: History
+    backtest_seconds: float
+    fork: History
+    verdict: Verdict  # of the backtest
+
+
 class Told(msgspec.Struct, kw_only=True):
     """What the demo came to."""
 
@@ -58,43 +69,59 @@ class Told(msgspec.Struct, kw_only=True):
 
 
 class Story:
-    """The demo's steps over one open house."""
+    """The demo's steps over one open house: `begin`, `replay`, `end`."""
 
     def __init__(self, tools: Opened, source: str, seed: int, say: Callable[[str], None]) -> None:
         self._tools = tools
         self._source = source
         self._market = six_hours(seed)
         self._say = say
+        self._before: frozenset[str] = frozenset()  # recordings that were there already
+        self._live: SessionSpec | None = None
 
-    async def tell(self) -> Told:
-        """Everything in order; what the recording in bulk is for is done while the live part is paced."""
+    async def begin(self) -> None:
+        """Start the paper session; returns when its source plays."""
         self._say(
             "A paper session on the simulation's live tail: ten seconds paced as live, the rest at full speed ..."
         )
         wished = await self._paper()
-        live = asyncio.create_task(self._live_recording(set(self._tools.lookups.shelf.recordings)))
-        paper = await self._start(wished)
-        try:
-            imported, import_seconds = await self._record()
-            backtest, backtest_seconds = await self._backtest(imported)
-            forked = await self._fork(backtest)
-            replayed = await self._verify(backtest.started.spec.session)
-            self._say("Forked with another target, and decided again. Waiting for the live tail ...")
-            ended = await self._stopped(paper, await live)
-        finally:
-            live.cancel()
-        self._say("Verifying the paper session against its own log ...")
-        verdicts = (await self._verify(paper.session), replayed)
-        return Told(
-            market=self._market,
+        self._before = frozenset(self._tools.lookups.shelf.recordings)
+        self._live = await self._start(wished)
+        await self._until(lambda: self._playing() is not None)
+
+    async def replay(self) -> Replayed:
+        """What the recording in bulk is for; it is done while the live part is paced."""
+        imported, import_seconds = await self._record()
+        backtest, backtest_seconds = await self._backtest(imported)
+        forked = await self._fork(backtest)
+        verdict = await self._verify(backtest.started.spec.session)
+        self._say("Forked with another target, and decided again.")
+        return Replayed(
             imported=imported,
             import_seconds=import_seconds,
-            live=live.result(),
-            paper=ended,
             backtest=backtest,
             backtest_seconds=backtest_seconds,
             fork=forked,
-            verdicts=verdicts,
+            verdict=verdict,
+        )
+
+    async def end(self, replayed: Replayed) -> Told:
+        """Wait for the live tail's end, stop the paper session and verify it."""
+        assert self._live is not None, "the story has begun"
+        self._say("Waiting for the live tail ...")
+        live = await self._live_recording()
+        ended = await self._stopped(self._live, live)
+        self._say("Verifying the paper session against its own log ...")
+        return Told(
+            market=self._market,
+            imported=replayed.imported,
+            import_seconds=replayed.import_seconds,
+            live=live,
+            paper=ended,
+            backtest=replayed.backtest,
+            backtest_seconds=replayed.backtest_seconds,
+            fork=replayed.fork,
+            verdicts=(await self._verify(self._live.session), replayed.verdict),
         )
 
     # --- steps ----------------------------------------------------------------------------------------------------
@@ -172,13 +199,17 @@ class Story:
             lambda: recording in shelf.recordings and shelf.recordings[recording].state is RecordingState.COMPLETE
         )
 
-    async def _live_recording(self, before: set[str]) -> RecordingCompleted:
-        shelf = self._tools.lookups.shelf
+    def _playing(self) -> Recording | None:
+        """The recording that the source makes of this demo."""
+        found = self._tools.lookups.shelf.recordings
+        mine = (one for name, one in found.items() if name not in self._before and one.opened.source == self._source)
+        return next(mine, None)
+
+    async def _live_recording(self) -> RecordingCompleted:
         while True:
+            if (playing := self._playing()) is not None and playing.completed is not None:
+                return playing.completed
             await asyncio.sleep(POLL_SECONDS)
-            for name, one in list(shelf.recordings.items()):
-                if name not in before and one.opened.source == self._source and one.completed is not None:
-                    return one.completed
 
     async def _ended(self, session: str) -> History:
         tape = self._tools.connection.tape

@@ -92,7 +92,8 @@ async def tape_server(
     servers = Servers(settings, SystemClock())
     try:
         await servers.start(market=market)
-        await servers.market_started()
+        if market:
+            await servers.market_started()
         if guarded:
             await servers.guard()
         yield None

@@ -39,22 +39,42 @@ class Running:
     servers: Servers
     supervisor: Supervisor
     market_store: str
+    readers: list[ChildSpec]  # started when the market store answers
+    _reads: asyncio.Task[None] | None = None
+
+    def begin_reads(self) -> None:
+        """Start the market store's server, and the processes that read it when it answers."""
+        if self._reads is None:
+            self._reads = asyncio.create_task(self._begin_reads())
+
+    async def _begin_reads(self) -> None:
+        await self.servers.market_started()
+        for child in self.readers:
+            self.supervisor.start(child)
 
     async def ready(self) -> None:
-        """Wait until reads are answered. Raises as `_ready`."""
+        """Wait until reads are answered. Raises as `_ready`, and as `Servers.start`."""
+        self.begin_reads()
+        assert self._reads is not None
+        await self._reads
         await _ready(self)
         self.supervisor.settled()
 
     async def keep(self) -> None:
         """Keep everything up until something cannot be kept up, which is raised."""
-        failing = asyncio.ensure_future(self.servers.failed())
-        try:
-            while not failing.done():
-                _watched(self.supervisor)
-                await asyncio.sleep(WATCH_SECONDS)
-            failing.result()
-        finally:
-            failing.cancel()
+        while True:
+            _watched(self.supervisor)
+            self.servers.watched()
+            if self._reads is not None and self._reads.done():
+                self._reads.result()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def stop(self) -> None:
+        """Stop all, by pid."""
+        if self._reads is not None:
+            self._reads.cancel()
+        await self.supervisor.stop()
+        await self.servers.stop()
 
 
 @asynccontextmanager
@@ -63,7 +83,8 @@ async def house(
 ) -> AsyncIterator[Running]:
     """Servers, seal, engine, workers, projector and API; all stopped, by pid, on the way out.
 
-    It is given when reads are answered; where it does not wait, when all is started: `Running.ready` waits then.
+    It is given when reads are answered; where it does not wait, when sessions run: `Running.begin_reads` starts the
+    rest then, and `Running.ready` waits for it.
 
     Raises:
         Conflict: a house runs on this data folder.
@@ -78,33 +99,31 @@ async def house(
         )
     port = settings.api.port or _free_port(settings.api.host)
     check_port(settings.api.host, port)
-    servers = Servers(settings, clock)
+    store = market_store_of(settings)
     child_env = {**(env or os.environ), **_as_env(settings, port)}
     limits = SupervisorSettings(**msgspec.structs.asdict(settings.processes))
-    supervisor = Supervisor(places.logs, clock, child_env, limits)
-    await servers.start()
+    servers, supervisor = Servers(settings, clock), Supervisor(places.logs, clock, child_env, limits)
+    processes = children(settings, store)
+    readers = [child for child in processes if child.reads_market]
+    running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store, readers)
+    await servers.start(market=waits)
     try:
         await servers.init() if read_mark(places) else None
         await servers.check()
-        store = market_store_of(settings)
         await _sealed(places, supervisor)
         await _introduced(settings, clock)
-        processes = children(settings, store)
         for child in [child for child in processes if not child.reads_market]:
             supervisor.start(child)
-        await servers.market_started()
-        for child in [child for child in processes if child.reads_market]:
-            supervisor.start(child)
+        if waits:
+            running.begin_reads()
         async with attended(settings, supervisor, clock):
-            running = Running(f"http://{_named(settings.api.host)}:{port}", servers, supervisor, store)
             if waits:
                 await running.ready()
             write_house(places, HouseFile(os.getpid(), running.url, store))
             yield running
     finally:
         forget_house(places)
-        await supervisor.stop()
-        await servers.stop()
+        await running.stop()
 
 
 def children(settings: Settings, market_store: str) -> list[ChildSpec]:
