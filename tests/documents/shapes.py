@@ -39,10 +39,16 @@ def misfits(value: Any, shape: Any, at: str = "$") -> list[str]:
         if not isinstance(value, list):
             return [f"{at} is no list"]
         return [one for index, item in enumerate(value) for one in misfits(item, shape[0], f"{at}[{index}]")]
+    if "$any" in shape:
+        return min((misfits(value, form, at) for form in shape["$any"]), key=len)
     if "$enum" in shape:
         return [] if value in shape["$enum"] else [f"{at} is {value!r}, not among {shape['$enum']}"]
     if not isinstance(value, dict):
         return [f"{at} is no object"]
+    return _misfit_fields(value, shape, at)
+
+
+def _misfit_fields(value: dict[str, Any], shape: dict[str, Any], at: str) -> list[str]:
     if "*" in shape:
         return [one for name, item in value.items() for one in misfits(item, shape["*"], f"{at}.{name}")]
     found = []
@@ -53,6 +59,40 @@ def misfits(value: Any, shape: Any, at: str = "$") -> list[str]:
             found += misfits(value[plain], inner, f"{at}.{plain}")
         elif required:
             found.append(f"{at}.{plain} is missing")
+    return found
+
+
+def unseen(value: Any, shape: Any) -> list[str]:
+    """Places of a shape of which a value shows nothing: lists that are empty, fields that may be absent and are."""
+    return sorted(set(_places(shape)) - set(_shown(value, shape)))
+
+
+def _places(shape: Any, at: str = "") -> list[str]:
+    if isinstance(shape, list):
+        return [f"{at}[]", *_places(shape[0], f"{at}[]")]
+    if not isinstance(shape, dict) or "$enum" in shape:
+        return []
+    if "$any" in shape:
+        return []  # each form has a fact of its own
+    found = []
+    for name, inner in shape.items():
+        place = f"{at}.{name.removesuffix('?')}"
+        found += [place, *_places(inner, place)]
+    return found
+
+
+def _shown(value: Any, shape: Any, at: str = "") -> list[str]:
+    if isinstance(shape, list) and isinstance(value, list):
+        return [place for item in value for place in (f"{at}[]", *_shown(item, shape[0], f"{at}[]"))]
+    if not isinstance(shape, dict) or not isinstance(value, dict) or "$enum" in shape or "$any" in shape:
+        return []
+    if "*" in shape:
+        return [place for item in value.values() for place in (f"{at}.*", *_shown(item, shape["*"], f"{at}.*"))]
+    found = []
+    for name, inner in shape.items():
+        plain = name.removesuffix("?")
+        if plain in value:
+            found += [f"{at}.{plain}", *_shown(value[plain], inner, f"{at}.{plain}")]
     return found
 
 
