@@ -24,7 +24,7 @@ from engine.research.forking import ForkWish
 from engine.research.metrics.annualisation import DAY_NS, HOUR_NS, MINUTE_NS, Annualisation, of_period
 from engine.research.metrics.table import BY_NAME
 from engine.research.verify import Verdict
-from engine.sessions.plan import StrategyWish
+from events.facts.timeframes import Timeframe
 from projections.duckdb.store import Snapshot
 
 PERIODS = {"1m": MINUTE_NS, "1h": HOUR_NS, "1d": DAY_NS}
@@ -63,6 +63,7 @@ class ForkAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strategies: Annotated[tuple[StrategyAsked, ...], Meta(max_length=16)] = ()
     limits: Annotated[Params, Meta(description="those that change")] = {}
     params: Annotated[Params, Meta(description="of the only strategy")] = {}
+    timeframe: Annotated[Timeframe | None, Meta(description="of the only strategy; null: as it was")] = None
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     with_commands: Annotated[bool, Meta(description="orders by hand too")] = False
     name: Annotated[str, Meta(max_length=200)] = ""
@@ -158,14 +159,10 @@ async def fork_session(
     """Run the market rows of an ended session again, with other strategies, parameters or limits."""
     await house.reader.check_session(session)
     wish = ForkWish(
-        strategies=tuple(
-            StrategyWish(
-                strategy=one.strategy, params=one.params, allocation_ratio=one.allocation_ratio, symbols=one.symbols
-            )
-            for one in data.strategies
-        ),
+        strategies=tuple(one.wish() for one in data.strategies),
         limits=data.limits,
         params=data.params,
+        timeframe=data.timeframe,
         seed=data.seed,
         with_commands=data.with_commands,
         name=data.name,

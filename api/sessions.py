@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody, QueryParameter
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from api.access import user_of
 from api.house import House
@@ -21,6 +21,7 @@ from api.session_control import Key, done
 from engine.sessions.plan import SessionWish, StrategyWish
 from events.errors import InvalidInput
 from events.facts import ChangeCode, HaltLane, SessionLimits, SessionMode, SessionSpec, StopSession
+from events.facts.timeframes import Timeframe
 from projections.duckdb.store import Snapshot
 from projections.read_models import sessions
 from projections.read_models.answers import Page
@@ -40,6 +41,20 @@ class StrategyAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     params: Params = {}
     allocation_ratio: Annotated[float, Meta(ge=0, le=1, description="share of the global cap; 0: an equal one")] = 0.0
     symbols: Annotated[tuple[Name, ...], Meta(max_length=256, description="empty: all of the session")] = ()
+    timeframe: Annotated[
+        Timeframe | None,
+        Meta(description="of the bars it decides on; empty: the rows as they come; null: as configured, else those"),
+    ] = None
+
+    def wish(self) -> StrategyWish:
+        """For `plan`."""
+        return StrategyWish(
+            strategy=self.strategy,
+            params=self.params,
+            allocation_ratio=self.allocation_ratio,
+            symbols=self.symbols,
+            timeframe=UNSET if self.timeframe is None else self.timeframe,
+        )
 
 
 class LimitsAsked(SessionLimits, frozen=True, forbid_unknown_fields=True):
@@ -117,12 +132,7 @@ async def start_session(
     wish = SessionWish(
         mode=data.mode,
         symbols=data.symbols,
-        strategies=tuple(
-            StrategyWish(
-                strategy=one.strategy, params=one.params, allocation_ratio=one.allocation_ratio, symbols=one.symbols
-            )
-            for one in data.strategies
-        ),
+        strategies=tuple(one.wish() for one in data.strategies),
         recording=data.recording,
         source=data.source,
         acceleration=data.acceleration,

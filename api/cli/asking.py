@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from engine.sessions.plan import GRID_MAX, StrategyWish, check_limits
 from events.clock import from_iso
 from events.errors import InvalidInput
 from events.facts import SessionLimits
+from events.facts.timeframes import TIMEFRAME_NS, Timeframe
 from events.misfits import misfit
 
 Value = float | int | bool
@@ -75,12 +77,17 @@ def limits_of(texts: Sequence[str]) -> SessionLimits:
     return limits
 
 
-def strategies_of(names: Sequence[str], params: Sequence[str], allocations: Sequence[str]) -> tuple[StrategyWish, ...]:
+def strategies_of(
+    names: Sequence[str], params: Sequence[str], allocations: Sequence[str], timeframe: Timeframe | None = None
+) -> tuple[StrategyWish, ...]:
     """Strategies with their parameters. `--param NAME=VALUE` is for the only strategy, else STRATEGY.NAME=VALUE.
+
+    `timeframe` is for all of them.
 
     Raises:
         InvalidInput: a pair is malformed or of a strategy that is not named.
     """
+    on: Timeframe | UnsetType = UNSET if timeframe is None else timeframe
     chosen: dict[str, dict[str, Value]] = {name: {} for name in names}
     if len(chosen) < len(names):
         raise InvalidInput("--strategy names one strategy twice.", field="--strategy")
@@ -94,7 +101,7 @@ def strategies_of(names: Sequence[str], params: Sequence[str], allocations: Sequ
         if name not in chosen:
             raise InvalidInput(f"--allocation is for {name}, which is no --strategy of this session.", field=name)
     return tuple(
-        StrategyWish(strategy=name, params=given, allocation_ratio=float(shares.get(name, 0.0)))
+        StrategyWish(strategy=name, params=given, allocation_ratio=float(shares.get(name, 0.0)), timeframe=on)
         for name, given in chosen.items()
     )
 
@@ -172,6 +179,11 @@ def session_options(command: F) -> F:
                 multiple=True,
                 metavar="NAME=VALUE",
                 help="Limit of the session, such as cash=10000 or stop_loss_ratio=0.03. Repeatable.",
+            ),
+            click.option(
+                "--timeframe",
+                type=click.Choice([name for name in TIMEFRAME_NS if name]),
+                help="Decide on bars of this length; else on the rows as they come.",
             ),
             click.option("--name", default="", help="A name for people."),
         )

@@ -46,7 +46,9 @@ def backtest(settings: Settings, /, recording: str, out: Path | None, as_json: b
     wish = SessionWish(
         mode="backtest",
         recording=recording,
-        strategies=strategies_of(options["strategies"], options["params"], options["allocations"]),
+        strategies=strategies_of(
+            options["strategies"], options["params"], options["allocations"], options["timeframe"]
+        ),
         symbols=options["symbols"],
         limits=limits_of(options["limits"]),
         seed=options["seed"] or 0,

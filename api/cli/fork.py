@@ -53,8 +53,9 @@ def wish_of(options: dict[str, Any]) -> ForkWish:
     limits_of(options["limits"])  # refuses unknown names and bad values before a server starts
     named = options["strategies"]
     return ForkWish(
-        strategies=strategies_of(named, options["params"], ()) if named else (),
+        strategies=strategies_of(named, options["params"], (), options["timeframe"]) if named else (),
         params={} if named else numbers_of(options["params"], "--param"),
+        timeframe=None if named else options["timeframe"],
         limits=numbers_of(options["limits"], "--limit"),
         seed=options["seed"],
         with_commands=options["with_commands"],

@@ -56,7 +56,9 @@ def start(settings: Settings, /, mode: str, key: str | None, wait: bool, as_json
 
     wish = SessionWish(
         mode=mode,  # type: ignore[arg-type]
-        strategies=strategies_of(options["strategies"], options["params"], options["allocations"]),
+        strategies=strategies_of(
+            options["strategies"], options["params"], options["allocations"], options["timeframe"]
+        ),
         symbols=options["symbols"],
         source=options["source"],
         recording=options["recording"],

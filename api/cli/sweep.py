@@ -53,7 +53,7 @@ def sweep(settings: Settings, /, recording: str, grid: tuple[str, ...], as_json:
     wish = SessionWish(
         mode="backtest",
         recording=recording,
-        strategies=strategies_of((options["strategy"],), options["params"], ()),
+        strategies=strategies_of((options["strategy"],), options["params"], (), options["timeframe"]),
         symbols=options["symbols"],
         limits=limits_of(options["limits"]),
         seed=options["seed"] or 0,

@@ -6,7 +6,7 @@ import math
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from api.house import House
 from api.reading.asking import ns_of
@@ -14,22 +14,16 @@ from api.services import learning
 from api.services.acting import Done
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
-from engine.recordings.intervals import interval_of
-from engine.recordings.shelf import Recording
 from engine.recordings.stretches import Span, chosen
 from engine.sessions.plan import LIMIT_BOUNDS, Library, SessionWish, StrategyWish, configured_wishes, plan
-from events.clock import NS_PER_SECOND
+from engine.sessions.source_bars import check_timeframes
 from events.errors import InvalidInput, Unknown
 from events.facts import SessionLimits
-from events.tape import Tape
+from events.facts.timeframes import Timeframe
+from events.misfits import fitted
 
 KIND = "backtest"
 NAME_MAX = 128
-
-BAR_NS = {
-    name: minutes * 60 * NS_PER_SECOND
-    for name, minutes in {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1d": 1440}.items()
-}
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
 Day = Annotated[str, Meta(max_length=64, description="ISO 8601")]
@@ -46,8 +40,9 @@ class BacktestAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     params: Annotated[
         dict[str, Any],
         Meta(
-            description="parameters of the strategy, and of the account: position_size (share of the capital of an "
-            "entry), stop_loss_pct, take_profit_pct, trailing_stop_pct (shares of the price)"
+            description="parameters of the strategy, the timeframe of the bars it decides on (else as configured, else "
+            "the rows as they come), and of the account: position_size (share of the capital of an entry), "
+            "stop_loss_pct, take_profit_pct, trailing_stop_pct (shares of the price)"
         ),
     ] = {}
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
@@ -61,6 +56,7 @@ ACCOUNT: dict[str, tuple[str, float]] = {
     "take_profit_pct": ("take_profit_ratio", 100.0),
     "trailing_stop_pct": ("trailing_ratio", 1.0),
 }
+TIMEFRAME = "timeframe"  # a parameter that is the session's
 ABOVE_ZERO = ("position_size",)  # of the others, 0 is without
 # where an error of the plan lies in this body
 FIELDS = {
@@ -68,6 +64,7 @@ FIELDS = {
     "symbols": "symbol",
     "config.initial_cash": "initial_capital",
     "config.budget.global_cap": "initial_capital",
+    "strategies.0.timeframe": "params.timeframe",
 } | {
     field: f"params.{name}" for name, (limit, _) in ACCOUNT.items() for own, _, _, field in LIMIT_BOUNDS if own == limit
 }
@@ -82,10 +79,7 @@ async def run(house: House, asked: BacktestAsked, user: str, key: str | None) ->
     await house.lookups.current(house.tape)
     library = house.lookups.library()
     body = fixed(body_of(asked), library)
-    configured = library.configured.get(asked.strategy)
-    if configured is not None:
-        recording = library.shelf.find(body.wish.recording or "")
-        await check_length(house.tape, recording, configured.form.timeframe, "strategy")
+    await check_bars(house, body, library, "params.timeframe" if TIMEFRAME in asked.params else "strategy")
     title = f"Running backtest for {asked.symbol}..."
     return await submit(house, user, key, Asked(KIND, body, title))
 
@@ -98,7 +92,7 @@ def body_of(asked: BacktestAsked) -> BacktestBody:
         mode="backtest",
         recording=asked.recording,
         symbols=(asked.symbol,),
-        strategies=(StrategyWish(strategy=asked.strategy, params=_params(asked)),),
+        strategies=(StrategyWish(strategy=asked.strategy, params=_params(asked), timeframe=_timeframe(asked)),),
         limits=_limits(asked.initial_capital, account),
         seed=asked.seed,
     )
@@ -124,16 +118,18 @@ def fixed(body: BacktestBody, library: Library) -> BacktestBody:
     return msgspec.structs.replace(body, wish=wish)
 
 
-async def check_length(tape: Tape, recording: Recording, wanted: str, field: str) -> None:
-    """Whether bars of a timeframe can be read from a recording: nothing makes bars of others. Raises InvalidInput."""
-    own = await interval_of(tape, recording) if wanted else 0
-    if own and own != BAR_NS[wanted]:
-        has = next((name for name, length in BAR_NS.items() if length == own), f"{own / NS_PER_SECOND:g} s")
-        raise InvalidInput(
-            f"Recording {recording.id} holds bars of {has}, not of {wanted}.",
-            field=field,
-            hint=f"Ask for {has}, or import bars of {wanted}.",
-        )
+async def check_bars(house: House, body: BacktestBody, library: Library, field: str) -> None:
+    """Whether bars of the timeframe can be made of a fixed job's recording. Raises InvalidInput of this field."""
+    try:
+        await check_timeframes(house.tape, plan(body.wish, "check", "check", library))
+    except InvalidInput as error:
+        raise InvalidInput(error.message, code=error.code, field=field, hint=error.hint) from None
+
+
+def _timeframe(asked: BacktestAsked) -> Timeframe | UnsetType:
+    """Of the body's params; not set where they name none. Raises InvalidInput."""
+    given = asked.params.get(TIMEFRAME)
+    return UNSET if given is None else fitted(given, Timeframe, at=f"params.{TIMEFRAME}")
 
 
 def _field(field: str | None) -> str:
@@ -162,7 +158,7 @@ def _share(name: str, value: Any) -> float:
 
 def _params(asked: BacktestAsked) -> dict[str, float | int | bool]:
     """Those of the strategy. Raises InvalidInput."""
-    others = (*ACCOUNT, *(learning.MODEL_PARAMS if asked.strategy in learning.KINDS else ()))
+    others = (*ACCOUNT, TIMEFRAME, *(learning.MODEL_PARAMS if asked.strategy in learning.KINDS else ()))
     found = {name: value for name, value in asked.params.items() if name not in others}
     for name, value in found.items():
         if isinstance(value, float):

@@ -13,7 +13,7 @@ from api.house import House
 from api.reading.reader import Moment
 from api.services import configuration
 from api.services.acting import Done
-from api.services.backtests import BAR_NS, KIND, check_length, fixed
+from api.services.backtests import KIND, check_bars, fixed
 from api.services.job_results import read
 from api.services.jobs import Asked, submit
 from api.services.learning import Symbol, Timeframe
@@ -31,6 +31,7 @@ from engine.sessions.plan import SessionWish, StrategyWish
 from events.errors import InvalidInput, Unknown
 from events.facts import SessionCosts, SessionLimits
 from events.facts.catalogue import InstrumentRegistered
+from events.facts.timeframes import TIMEFRAME_NS
 from projections.duckdb.store import Snapshot
 from projections.read_models.jobs import JobRow, job
 
@@ -190,14 +191,13 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
     """The job, checked as of now. Raises InvalidInput with the contract's name of the field."""
     await house.lookups.current(house.tape)
     defaults = (await configuration.current(house, Moment())).value.whole
-    recording, instrument = await replayed(house, asked, BAR_NS[asked.timeframe])
-    await check_length(house.tape, recording, asked.timeframe, "timeframe")
+    recording, instrument = await replayed(house, asked, TIMEFRAME_NS[asked.timeframe])
     config, lot = _completed(asked.config, defaults), _lot(instrument)
     wish = SessionWish(
         mode="backtest",
         symbols=(instrument.symbol,),
         recording=recording.id,
-        strategies=(StrategyWish(strategy=asked.strategy, params=asked.params),),
+        strategies=(StrategyWish(strategy=asked.strategy, params=asked.params, timeframe=asked.timeframe),),
         limits=_limits(asked, config, instrument),
         seed=asked.config.seed,
     )
@@ -207,12 +207,23 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
         wish=wish,
         symbol=instrument.symbol,
         bars=asked.bars,
-        bar_ns=BAR_NS[asked.timeframe],
+        bar_ns=TIMEFRAME_NS[asked.timeframe],
         stop_distance=(config.stop_loss_pips or 0.0) * pip,
         target_distance=(config.take_profit_pips or 0.0) * pip,
         details=msgspec.Raw(msgspec.json.encode(details)),
     )
-    return fixed(body, house.lookups.library())
+    return await _fixed(house, body)
+
+
+async def _fixed(house: House, body: BacktestBody) -> BacktestBody:
+    """See `fixed`; an error of the timeframe is of this body's field."""
+    library = house.lookups.library()
+    try:
+        body = fixed(body, library)
+    except InvalidInput as error:
+        raise _at(error, "timeframe") if error.field == "params.timeframe" else error from None
+    await check_bars(house, body, library, "timeframe")
+    return body
 
 
 def _completed(config: BacktestConfig, defaults: Configuration) -> BacktestConfig:
@@ -280,7 +291,8 @@ def finished(snapshot: Snapshot, name: str, kind: str) -> JobRow:
 
 
 def details_of(row: JobRow, body: BacktestBody) -> Details:
-    """Of a backtest; one that another contract asked for replays rows as they were recorded. Raises Undecodable."""
+    """Of a backtest; one of another contract decides on rows as they come, or as its strategy. Raises Undecodable."""
     if bytes(body.details) == b"null":
-        return Details("tick", 1.0, msgspec.to_builtins(body.wish))
+        only = body.wish.strategies[0].timeframe if body.wish.strategies else ""
+        return Details(only or "tick", 1.0, msgspec.to_builtins(body.wish))
     return read(body.details, Details, f"The details of job {row.job}", row.sequence)

@@ -24,7 +24,11 @@ MESSAGES_MAX = 4_096  # of the source that are decoded
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """A market row. Price in quote currency; of a bar its close, and the time at which it was known."""
+    """A market row. Price in quote currency; of a bar its close, and the time at which it was known.
+
+    Of a strategy on bars of a timeframe it is the row with which the bar closed: of a recorded bar that opened behind a
+    gap, its open, of which nothing else was known.
+    """
 
     source: str
     symbol: str
@@ -46,8 +50,8 @@ class _Part(NamedTuple):
     first: int  # index of the section's first row within the message
     until: int  # how many rows of the section
 
-    def found(self, at: int) -> _Found:
-        return _Found(self.section, self.sequence, at, self.first + at)
+    def found(self, at: int, opens: bool) -> _Found:
+        return _Found(self.section, self.sequence, at, self.first + at, opens)
 
 
 class _Found(NamedTuple):
@@ -55,6 +59,7 @@ class _Found(NamedTuple):
     sequence: int
     at: int  # within the section
     place: int  # within the message
+    opens: bool  # of a bar, its open is meant
 
 
 async def cause_of(tape: Tape, spec: SessionSpec, signal: SignalRow) -> Cause | None:
@@ -111,7 +116,7 @@ def _counted_back(parts: list[_Part], spec: SessionSpec, back: int) -> _Found | 
         rows = np.flatnonzero(np.isin(part.section.rows["instrument"][: part.until], mine))
         each = ROWS_PER_BAR if part.section.kind is SectionKind.BAR else 1
         if back < len(rows) * each:
-            return part.found(int(rows[-1 - back // each]))
+            return part.found(int(rows[-1 - back // each]), back % each == ROWS_PER_BAR - 1)
         back -= len(rows) * each
     return None
 
@@ -124,7 +129,8 @@ def _by_time(parts: list[_Part], spec: SessionSpec, signal: SignalRow) -> _Found
         rows = part.section.rows[: part.until]
         found = np.flatnonzero((rows["instrument"] == number) & (rows[time] <= signal.ts_event_ns))
         if len(found):
-            return part.found(int(found[-1]))
+            last = int(found[-1])
+            return part.found(last, int(rows["ts_event_ns"][last]) == signal.ts_event_ns)
     return None
 
 
@@ -134,6 +140,8 @@ def _worded(found: _Found, spec: SessionSpec, number: int) -> Cause:
     if found.section.kind is SectionKind.BAR:
         known = int(row["ts_event_ns"]) + int(row["interval_ns"])
         price, quantity, kind, side = float(row["close"]), float(row["volume"]), "bar", Side.NONE
+        if found.opens:
+            known, price, quantity = int(row["ts_event_ns"]), float(row["open"]), 0.0
     else:
         known, price, quantity = int(row["ts_event_ns"]), float(row["price"]), float(row["quantity"])
         kind, side = MarketKind(int(row["kind"])).name.lower(), Side(int(row["side"]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple, cast
 
 import msgspec
+from msgspec import UNSET
 
 from api.house import House
 from api.reading.reader import Moment
@@ -152,6 +153,7 @@ def _wished(one: StrategySetting) -> StrategyWish:
         allocation_ratio=one.allocation_ratio,
         symbols=one.symbols,
         direction=one.direction,
+        timeframe=one.timeframe or UNSET,
     )
 
 

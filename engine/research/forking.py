@@ -16,6 +16,7 @@ from engine.sessions.plan import (
     Library,
     StrategyWish,
     check_currency,
+    check_kinds,
     check_limits,
     check_name,
     check_seed,
@@ -35,6 +36,7 @@ from events.facts import (
     StrategySetting,
     SubmitOrder,
 )
+from events.facts.timeframes import Timeframe
 from events.misfits import fitted
 
 
@@ -44,6 +46,7 @@ class ForkWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strategies: tuple[StrategyWish, ...] = ()
     limits: dict[str, float | int | bool] = {}  # fields of SessionLimits
     params: dict[str, float | int | bool] = {}  # of the only strategy
+    timeframe: Timeframe | None = None  # of the only strategy; None: as it was
     seed: int | None = None
     with_commands: bool = False
     name: str = ""
@@ -115,13 +118,18 @@ def _strategies(parent: SessionSpec, wish: ForkWish, library: Library) -> tuple[
     if wish.strategies:
         wishes = configured_wishes(wish.strategies, "backtest", library)
         return settings_of(wishes, tuple(one.symbol for one in parent.instruments), library)
-    if not wish.params:
+    if not wish.params and wish.timeframe is None:
         return parent.strategies
+    field = "params" if wish.params else "timeframe"
     if len(parent.strategies) != 1:
-        raise InvalidInput("Parameters alone fit a session of one strategy; name the strategies.", field="params")
+        raise InvalidInput(
+            "Parameters and a timeframe alone fit a session of one strategy; name the strategies.", field=field
+        )
     only = parent.strategies[0]
     params = library.resolve(only.strategy, {**only.params, **wish.params})
-    return (msgspec.structs.replace(only, params=params),)
+    timeframe = only.timeframe if wish.timeframe is None else wish.timeframe
+    check_kinds(only.strategy, timeframe, "timeframe", library)
+    return (msgspec.structs.replace(only, params=params, timeframe=timeframe),)
 
 
 def _limits(limits: SessionLimits, changes: dict[str, Any]) -> SessionLimits:

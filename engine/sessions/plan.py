@@ -300,17 +300,16 @@ def _setting(
         symbols=_own_symbols(one, at, symbols),
         direction=one.direction,
         configured=one.configured,
-        timeframe=_timeframe(one, at, library),
+        timeframe=check_kinds(one.strategy, one.timeframe or "", f"strategies.{at}.timeframe", library),
     )
 
 
-def _timeframe(one: StrategyWish, at: int, library: Library) -> Timeframe:
-    """What it decides on. Raises InvalidInput: bars are asked for, and its kernel sees other rows than trades."""
-    timeframe = one.timeframe or ""
-    if timeframe and library.kinds(one.strategy) != TRADES:
+def check_kinds(strategy: str, timeframe: Timeframe, field: str, library: Library) -> Timeframe:
+    """The timeframe. Raises InvalidInput: it is one, and the strategy's kernel sees other rows than trades."""
+    if timeframe and library.kinds(strategy) != TRADES:
         raise InvalidInput(
-            f"{one.strategy} decides on quotes, the book or the clock: of those no bars are made.",
-            field=f"strategies.{at}.timeframe",
+            f"{strategy} decides on quotes, the book or the clock: of those no bars are made.",
+            field=field,
             hint="Leave the timeframe out.",
         )
     return timeframe

@@ -93,6 +93,19 @@ def test_a_row_of_a_sweep_is_the_backtest_of_its_parameters(desk: Desk) -> None:
     assert len([line for line in table.splitlines() if "%" in line]) == 1
 
 
+def test_a_sweep_and_a_fork_decide_on_the_timeframe_they_are_given(desk: Desk) -> None:
+    """--timeframe makes bars: the row of the sweep is the fork with its parameters, and not what the trades gave."""
+    grid = ("-g", "fast=2", "-g", "slow=3")
+    rows, bars = (
+        desk.good("sweep", desk.recording, "-s", "ema_cross", *grid, "--json", *more).json()["rows"][0]
+        for more in ((), ("--timeframe", "1m"))
+    )
+    assert bars["signals"] > 0
+    assert bars["decision_hash"] != rows["decision_hash"]
+    forked = desk.good("fork", desk.backtest, "-p", "fast=2", "-p", "slow=3", "--timeframe", "1m", "--json").json()
+    assert forked["fork"]["decision_hash"] == bars["decision_hash"]
+
+
 def test_verify_says_that_rows_are_equal(desk: Desk) -> None:
     """A session decides the same again."""
     done = desk.good("verify", desk.backtest)
