@@ -108,7 +108,9 @@ class SourceSettings(Section, frozen=True):
     id: Annotated[str, Meta(description="its name")]
     kind: Annotated[Literal["simulated", "files"], Meta(description="what it is")]
     symbols: Annotated[tuple[str, ...], Meta(description="what it trades")] = ()
-    market: Annotated[Literal["endless", "six_hours"], Meta(description="which simulated market")] = "endless"
+    market: Annotated[
+        Literal["endless", "six_hours"], Meta(description="which simulated market; `endless` goes on for 100 years")
+    ] = "endless"
     seed: Annotated[int, Meta(ge=0, description="of a simulated market")] = 1
     files: Annotated[tuple[str, ...], Meta(description="paths, for kind files")] = ()
     format: Annotated[str, Meta(description="format of the files; empty: found by content")] = ""

@@ -26,7 +26,7 @@ from events.rows import MARKET_DTYPE, Rows
 NS = 1_000_000_000
 INSTRUMENTS_MAX = 64
 PUMPS_MAX = 1_000
-DURATION_S_MAX = 31 * 86_400
+DURATION_S_MAX = 100 * 365 * 86_400
 TRADES_PER_SECOND_MAX = 5_000.0  # of all instruments together, outside pumps
 BLOCKS_KEPT = 2
 BLOCK_SECONDS: tuple[tuple[float, int], ...] = ((100.0, 600), (1_000.0, 60), (TRADES_PER_SECOND_MAX, 10))

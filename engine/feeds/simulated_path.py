@@ -19,6 +19,7 @@ SWING = 0.5  # standard deviation of the log volatility
 DAY_S = 86_400.0
 RISE_BIAS, DUMP_BIAS = 0.35, -0.25  # of the share of buys
 WALK_MAX = 5.0  # |log of price over start price| of the walk: a factor of 150
+STATES_APART = 64  # blocks
 PATH, COUNTS, ROWS = 1, 2, 3  # what a generator is for
 
 Floats = NDArray[np.float64]
@@ -47,7 +48,9 @@ def generator(seed: int, block: int, purpose: int, instrument: int = 0) -> np.ra
 
 
 class Paths:
-    """Paths of all blocks, made on demand; states at block borders are kept (24 bytes per instrument and block)."""
+    """Paths of all blocks, made on demand. Of the states at block borders one of `STATES_APART` is kept, and the last:
+    a month of blocks of 600 s takes 70 of them, and a second to reach.
+    """
 
     def __init__(self, market: SimulatedMarket) -> None:
         self._market = market
@@ -55,19 +58,33 @@ class Paths:
         self.blocks = -(-market.duration_s // market.block_s)
         count = len(market.instruments)
         start = generator(market.seed, 0, PATH, 1).standard_normal(count) * SWING
-        self._states = [_State(np.zeros(count), start, np.zeros(count, np.int64))]
+        first = _State(np.zeros(count), start, np.zeros(count, np.int64))
+        self._kept = [first]  # before block 0, `STATES_APART`, 2 `STATES_APART` ...
+        self._near = (0, first)  # the last one made, before the block of this number
         self._last: Path | None = None
 
     def path(self, block: int) -> Path:
         """The path of a block, 0 being the first."""
         if self._last is not None and self._last.block == block:
             return self._last
-        while len(self._states) <= block:
-            self._make(len(self._states) - 1)
-        return self._make(block)
+        before, state = self._known(block)
+        for number in range(before, block + 1):
+            self._last, state = self._make(number, state)
+            self._near = (number + 1, state)
+            if number + 1 == len(self._kept) * STATES_APART:
+                self._kept.append(state)
+        assert self._last is not None, "a known state is before the block or at it"
+        return self._last
 
-    def _make(self, block: int) -> Path:
-        market, state, seconds = self._market, self._states[block], self._seconds
+    def _known(self, block: int) -> tuple[int, _State]:
+        """The nearest state that is known, before the block or at it, and its block."""
+        at = min(block // STATES_APART, len(self._kept) - 1)
+        kept = (at * STATES_APART, self._kept[at])
+        return self._near if kept[0] < self._near[0] <= block else kept
+
+    def _make(self, block: int, state: _State) -> tuple[Path, _State]:
+        """The path of a block that begins in a state, and the state behind it."""
+        market, seconds = self._market, self._seconds
         count = len(market.instruments)
         chance = generator(market.seed, block, PATH).standard_normal((2 * count + 1, seconds))
         swing = _swings(state.swing, chance[:count], market.cluster_s)
@@ -83,10 +100,7 @@ class Paths:
             [generator(market.seed, block, COUNTS, at).poisson(rates[at]).astype(np.int64) for at in range(count)]
         )
         path = Path(block, walk + script.log_price, counts, script.bias, state.trades)
-        if len(self._states) == block + 1:
-            self._states.append(_State(walk[:, -1], swing[:, -1], state.trades + counts.sum(axis=1)))
-        self._last = path
-        return path
+        return path, _State(walk[:, -1], swing[:, -1], state.trades + counts.sum(axis=1))
 
     def _open(self, block: int) -> NDArray[np.bool_]:
         """Which seconds of the block lie before the end of the market."""

@@ -35,7 +35,8 @@ async def gone_on(tape: Tape, source: str, market: SimulatedMarket, now_ns: int)
         return market
     end_ns = given[-1].whole().last_event_ns
     after_ns = end_ns - before.start_ns
-    if not 0 <= after_ns < market.last_block_ns:
+    cut_short = after_ns >= before.last_block_ns and before.duration_s % before.block_s  # its last block, other rows
+    if cut_short or not 0 <= after_ns < market.last_block_ns:
         return market
     start_ns = -(-(max(now_ns, end_ns) - after_ns) // MS) * MS
     rows = await _rows_at_the_end(tape, given[-1])
@@ -52,7 +53,8 @@ def _recipe(mapping: str) -> SimulatedMarket | None:
 
 
 def _anew(market: SimulatedMarket) -> SimulatedMarket:
-    return msgspec.structs.replace(market, start_ns=0, after_ns=0, after_rows=0)
+    """What makes two markets the same: how long one lasts changes no row of its whole blocks."""
+    return msgspec.structs.replace(market, start_ns=0, duration_s=1, after_ns=0, after_rows=0)
 
 
 async def _rows_at_the_end(tape: Tape, recording: Recording) -> int:

@@ -9,17 +9,15 @@ import msgspec
 
 from engine.catalogue import InstrumentForm
 from engine.feeds.feed import Feed
-from engine.feeds.simulated import SimulatedFeed, SimulatedInstrument, SimulatedMarket, six_hours
+from engine.feeds.simulated import DURATION_S_MAX, SimulatedFeed, SimulatedInstrument, SimulatedMarket, six_hours
 from events.clock import NS_PER_SECOND
-
-ENDLESS_SECONDS = 31 * 86_400
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A source that can be started.
 
-    `market` of a simulated one: `endless` starts now and goes on for a month, `six_hours` is the fixed recipe with
-    three pumps. Rows are paced by `acceleration` for the first `paced_seconds` of running, then given at once.
+    `market` of a simulated one: `endless` starts now and goes on for a hundred years, `six_hours` is the fixed recipe
+    with three pumps. Rows are paced by `acceleration` for the first `paced_seconds` of running, then given at once.
     """
 
     id: str
@@ -53,7 +51,7 @@ def feed_of(source: Source, now_ns: int) -> Feed:
     instruments = tuple(_instrument(symbol) for symbol in source.symbols)
     return SimulatedFeed(
         SimulatedMarket(
-            instruments=instruments, seed=source.seed, start_ns=start_ns, duration_s=ENDLESS_SECONDS, quotes=True
+            instruments=instruments, seed=source.seed, start_ns=start_ns, duration_s=DURATION_S_MAX, quotes=True
         )
     )
 

@@ -43,7 +43,7 @@ def test_page_lists_formats_options_and_findings() -> None:
         (merge.FEEDS_MAX, "256 merged"),
         (repeats.TAIL_ROWS_MAX, "1,000,000 rows"),
         (simulated.PUMPS_MAX, "1,000 pumps"),
-        (simulated.DURATION_S_MAX // 86_400, "31 days"),
+        (simulated.DURATION_S_MAX // (365 * 86_400), "100 years"),
         (simulated.TRADES_PER_SECOND_MAX, "5,000"),
     ],
 )

@@ -92,6 +92,21 @@ async def test_it_goes_on_behind_any_row(tmp_path: Path, given: int) -> None:
     assert later.start_ns + later.after_ns >= 5 * SECOND_NS
 
 
+async def test_a_market_that_was_to_end_goes_on(tmp_path: Path) -> None:
+    """A source whose market was made to end sooner goes on with it behind that end."""
+    house = MemoryHouse(tmp_path)
+    await house.start()
+    market = crowded()
+    short = msgspec.structs.replace(market, duration_s=market.block_s)
+    rows = np.concatenate(list(SimulatedFeed(short).chunks(place)))
+    await record(house, short, rows)
+    later = await gone_on(house.tape, "sim", market, 5 * SECOND_NS)
+    got = next(SimulatedFeed(later).chunks(place))[:50].copy()
+    for name in ("ts_event_ns", "ts_received_ns"):
+        got[name] -= later.start_ns
+    assert got.tobytes() == whole(market, len(rows) + 50)[len(rows) :].tobytes()
+
+
 async def test_another_recipe_begins_anew(tmp_path: Path) -> None:
     """A source with another seed than before does not go on with the old market."""
     house = MemoryHouse(tmp_path)
