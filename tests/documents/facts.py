@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -44,6 +45,7 @@ class Ask:
     user: str | None = None  # "" is nobody; None as the entry says
     headers: Mapping[str, str] = field(default_factory=dict)
     csrf: bool = True
+    needs: tuple[str, ...] = ()  # what else the stage makes before
     during: str = ""  # what goes on meanwhile, by name
 
     def with_(self, other: Ask) -> Ask:
@@ -56,6 +58,7 @@ class Ask:
             user=self.user if other.user is None else other.user,
             headers={**self.headers, **other.headers},
             csrf=self.csrf and other.csrf,
+            needs=self.needs + other.needs,
             during=other.during or self.during,
         )
 
@@ -97,7 +100,7 @@ class Table:
     asks: Mapping[str, Ask]
     errors: Mapping[tuple[str, int], tuple[Wrong, ...]]
     queries: Mapping[tuple[str, str], Param]
-    exceptions: Mapping[Fact, str]
+    exceptions: frozenset[Fact]  # facts that do not hold; docs/contracts.md says why
     empty: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (entry, place in its answer) never seen, why
 
 
@@ -126,7 +129,16 @@ def shape_of(entry: Entry) -> Any:
     return entry["response_shape"] if entry["response_documented"] else entry.get("suggested_shape", "any")
 
 
-Make = Callable[[str], Awaitable[Any]]  # what the stage has under a name
+class Staged(Protocol):
+    """What is there, or made, for requests to succeed."""
+
+    async def make(self, name: str) -> Any:
+        """What stands under a name."""
+        ...
+
+    def during(self, name: str) -> AbstractAsyncContextManager[Any]:
+        """What goes on meanwhile."""
+        ...
 
 
 @dataclass(slots=True)
@@ -134,7 +146,7 @@ class Asker:
     """Sends the requests of entries to a house."""
 
     house: House
-    make: Make
+    stage: Staged
 
     async def send(self, entry: Entry, ask: Ask, path: str = "") -> httpx.Response:
         """The answer to the documented request, filled in."""
@@ -142,10 +154,13 @@ class Asker:
         body = None
         if entry["request_example"] is not None or ask.body is not None:
             body = await self.filled(merged(ask.body if ask.body is not None else entry["request_example"], ask.fill))
-        return await self.house.client.request(method, url, params=query, json=body, headers=headers)
+        async with self.stage.during(ask.during):
+            return await self.house.client.request(method, url, params=query, json=body, headers=headers)
 
     async def request(self, entry: Entry, ask: Ask, path: str = "") -> tuple[str, str, dict[str, Any], dict[str, str]]:
         """Method, path, query and headers."""
+        for name in ask.needs:
+            await self.stage.make(name)
         url = path or entry["path_template"].replace(":id", "{id}")
         for name, value in (await self.filled(dict(ask.parts))).items():
             url = url.replace(f"{{{name}}}", str(value))
@@ -159,7 +174,7 @@ class Asker:
     async def filled(self, value: Any) -> Any:
         """A value with what the stage makes in the place of `@name`."""
         if isinstance(value, str) and value.startswith("@"):
-            return await self.make(value[1:])
+            return await self.stage.make(value[1:])
         if isinstance(value, dict):
             return {name: await self.filled(one) for name, one in value.items()}
         if isinstance(value, list):

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.api.worlds import World
-from tests.documents import facts_000
+from tests.documents import facts_000, facts_003, facts_004
 from tests.documents.facts import (
     Ask,
     Asker,
@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(not inventory(""), reason="no contracts here"),
 ]
 
-TABLES: dict[str, Table] = {"s0.": facts_000.TABLE}
+TABLES: dict[str, Table] = {"s0.": facts_000.TABLE, "s3.": facts_003.TABLE, "s4.": facts_004.TABLE}
 ROUTES: dict[str, Entry] = {name: entry for prefix in TABLES for name, entry in routes_of(prefix).items()}
 FACTS: list[Fact] = [fact for entry in ROUTES.values() for fact in facts_of(entry)]
 
@@ -77,7 +77,7 @@ async def walk(asker: Asker, name: str, part: str) -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def asker(made: World) -> AsyncIterator[Asker]:
     """Asks a house that makes what is asked for."""
-    yield Asker(made, Stage(made).make)
+    yield Asker(made, Stage(made))
 
 
 def excepted(fact: Fact) -> bool:
