@@ -180,8 +180,8 @@ async def start_session(
     same body it is answered instead. `live` is refused: no venue is configured.
     """
     user = user_of(request).user
-    configured = (await current(house, Moment())).value.whole.backtest
-    wish = wish_of(data, house.lookups.shelf, configured.initial_balance)
+    configured = (await current(house, Moment())).value.whole
+    wish = wish_of(data, house.lookups.shelf, configured)
     how = await start(house, wish, user, key, Start(replaces=True, idempotent=data.idempotent))
     started = StartedSession(how.session, data.session_type, data.symbols)
     return done(Enveloped(Outcome("session_started", started)), how, house)

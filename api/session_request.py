@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.configuration.sections import Configuration
 from engine.recordings.shelf import Shelf
 from engine.sessions.plan import SessionWish, StrategyWish
 from events.errors import InvalidInput
@@ -52,6 +53,13 @@ class StartConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_loss_percent: Percent = 0.0
     take_profit_percent: Gain = 0.0
     trailing_percent: Percent = 0.0
+    daily_loss_percent: Annotated[
+        Percent | None,
+        Meta(
+            description="of the equity at the start of a UTC day; nothing opens until the next once it is lost; "
+            "0: off. Default: the configured risk.maxDailyLoss"
+        ),
+    ] = None
     max_position_size: Annotated[float, Meta(ge=0, le=1e15, description="notional of one lane; 0: no limit")] = 0.0
     session_id: Annotated[
         str | None,
@@ -94,8 +102,8 @@ class StartRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-def wish_of(request: StartRequest, shelf: Shelf, balance: float) -> SessionWish:
-    """The session that a body asks for; `balance` is the configured one, where a body names neither cash nor budget.
+def wish_of(request: StartRequest, shelf: Shelf, configured: Configuration) -> SessionWish:
+    """The session that a body asks for; what it leaves out of cash and daily loss is as configured.
 
     Raises:
         InvalidInput: with the contract's name of the field at fault.
@@ -110,15 +118,16 @@ def wish_of(request: StartRequest, shelf: Shelf, balance: float) -> SessionWish:
         recording=recording,
         source=config.source,
         acceleration=_acceleration(request, recording),
-        limits=limits_of(config, balance),
+        limits=limits_of(config, configured),
         seed=config.seed,
         name=config.name,
     )
 
 
-def limits_of(config: StartConfig, balance: float) -> SessionLimits:
+def limits_of(config: StartConfig, configured: Configuration) -> SessionLimits:
     """Percents and basis points of a body as ratios; the account holds the budget where no cash is named."""
-    cap = config.budget.global_cap if config.budget else balance
+    cap = config.budget.global_cap if config.budget else configured.backtest.initial_balance
+    daily_loss = config.daily_loss_percent
     return SessionLimits(
         cash=config.initial_cash if config.initial_cash is not None else cap,
         global_cap=cap,
@@ -136,6 +145,7 @@ def limits_of(config: StartConfig, balance: float) -> SessionLimits:
         equity_interval_ms=config.equity_interval_ms,
         close_on_stop=config.close_on_stop,
         allow_short=config.allow_short,
+        daily_loss_ratio=configured.risk.max_daily_loss if daily_loss is None else daily_loss / 100,
     )
 
 

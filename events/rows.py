@@ -148,6 +148,7 @@ class Code(IntEnum):
     HALTED = 109
     NO_POSITION = 110
     MARGIN_EXCEEDED = 111
+    DAILY_LOSS_REACHED = 112  # a denial, and of orders that were cancelled when the day's floor was met
 
 
 # What a strategy said. 48 bytes.

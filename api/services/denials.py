@@ -17,6 +17,7 @@ SENTENCES: dict[Code, str] = {
     Code.HALTED: "The lane is halted. Let it go on first.",
     Code.NO_POSITION: "There is no position to reduce.",
     Code.MARGIN_EXCEEDED: "More than {limit:g}, the leverage times the equity, would be in use. Order less.",
+    Code.DAILY_LOSS_REACHED: "Equity met {limit:g}, what the day may lose. Nothing opens until the next day.",
 }
 
 

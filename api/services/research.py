@@ -43,6 +43,7 @@ FOREX_LOT = 100_000.0  # base units; a lot of anything else is one unit
 FOREX_PIP, YEN_PIP, OTHER_PIP = 0.0001, 0.01, 0.01  # OTHER_PIP: where an instrument has no price step
 
 Cost = Annotated[float, Meta(ge=0, le=1e6)]
+Share = Annotated[float, Meta(ge=0, le=1, description="share of equity; 0: no limit")]
 Values = Annotated[tuple[float | int | bool, ...], Meta(min_length=1, max_length=64)]
 
 
@@ -57,6 +58,8 @@ class BacktestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     risk_per_trade: Annotated[float, Meta(gt=0, le=1, description="share of equity lost at the stop")] = 0.02
     stop_loss_pips: Annotated[float, Meta(gt=0, le=1e6)] | None = None
     take_profit_pips: Annotated[float, Meta(gt=0, le=1e6)] | None = None
+    max_position_size: Share | None = None
+    max_daily_loss: Share | None = None
     n_simulations: Annotated[int, Meta(ge=1, le=SIMULATIONS_MAX)] = 1_000
     monte_carlo_method: Annotated[
         Method, Meta(description="what is drawn: trades that ended, or blocks of the returns per period")
@@ -236,6 +239,8 @@ def _completed(config: BacktestConfig, defaults: Configuration) -> BacktestConfi
         "commission_per_lot": backtest.commission_per_lot,
         "stop_loss_pips": risk.default_stop_loss_pips,
         "take_profit_pips": risk.default_take_profit_pips,
+        "max_position_size": risk.max_position_size,
+        "max_daily_loss": risk.max_daily_loss,
     }
     missing = {name: value for name, value in usual.items() if getattr(config, name) is None}
     return msgspec.structs.replace(config, **missing)
@@ -244,16 +249,24 @@ def _completed(config: BacktestConfig, defaults: Configuration) -> BacktestConfi
 def _limits(asked: ReplayAsked, config: BacktestConfig, instrument: InstrumentRegistered) -> SessionLimits:
     """The account: sized by risk, with buying power; costs where they are asked for, and no other fees."""
     pip, on = _pip(instrument), float(asked.realistic_mode)
+    most = config.max_position_size or 0.0
     costs = SessionCosts(
         spread=(config.spread_pips or 0.0) * pip * on,
         slippage=config.slippage_pips * pip * on,
         commission=(config.commission_per_lot or 0.0) / _lot(instrument) * on,
         instrument_fees=False,
         leverage=config.leverage or 0.0,
-        risk_ratio=config.risk_per_trade,
+        risk_ratio=min(config.risk_per_trade, most) if most else config.risk_per_trade,
     )
     # the volume of a currency pair counts price changes, not units: it bounds no fill
-    return SessionLimits(cash=config.initial_balance or 0.0, global_cap=0.0, fill_ratio_max=0.0, costs=costs)
+    return SessionLimits(
+        cash=config.initial_balance or 0.0,
+        global_cap=0.0,
+        fill_ratio_max=0.0,
+        daily_loss_ratio=config.max_daily_loss or 0.0,
+        position_risk_ratio=most,
+        costs=costs,
+    )
 
 
 def _pip(instrument: InstrumentRegistered) -> float:

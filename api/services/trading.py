@@ -2,7 +2,7 @@
 
 The default session is what the user ran last in that mode. Who ran nothing yet gets the active configured strategies
 on every symbol of a source (in a backtest: of the newest complete recording), and where none is active,
-`DEFAULT_STRATEGY`.
+`DEFAULT_STRATEGY`; a day may lose what is configured.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from msgspec import UNSET
 
 from api.house import House
 from api.reading.reader import Moment
+from api.services import configuration
 from api.services.acting import Done, Start, act, key_of_part, start
 from engine.sessions import history
 from engine.sessions.plan import Library, SessionWish, StrategyWish
 from events.errors import Conflict, NotAvailable
-from events.facts import SessionMode, SessionSpec, StopSession, StrategySetting
+from events.facts import SessionLimits, SessionMode, SessionSpec, StopSession, StrategySetting
 from events.facts.house import Mode, SetSystemMode
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
@@ -124,7 +125,8 @@ async def _default(house: House, user: str, mode: Mode) -> SessionWish:
         started, _ = await history.find(house.tape, row.session)
         return _as_before(started.spec)
     await house.lookups.current(house.tape)
-    return _configured(house.lookups.library(), mode)
+    risk = (await configuration.current(house, Moment())).value.whole.risk
+    return _configured(house.lookups.library(), mode, SessionLimits(daily_loss_ratio=risk.max_daily_loss))
 
 
 def _as_before(spec: SessionSpec) -> SessionWish:
@@ -157,16 +159,18 @@ def _wished(one: StrategySetting) -> StrategyWish:
     )
 
 
-def _configured(library: Library, mode: Mode) -> SessionWish:
+def _configured(library: Library, mode: Mode, limits: SessionLimits) -> SessionWish:
+    strategies = _strategies(library, mode)
+    limits = limits if strategies else SessionLimits()  # what collects is held to none
     if mode == "backtest":
         whole = [one.id for one in library.shelf.recordings.values() if one.completed is not None]
         if not whole:
             raise Conflict("There is no complete recording to run a backtest over.", hint="Import one, or collect.")
-        return SessionWish(mode=mode, strategies=_strategies(library, mode), recording=whole[-1])
+        return SessionWish(mode=mode, strategies=strategies, recording=whole[-1], limits=limits)
     if not library.sources.symbols:
         raise Conflict("No source is configured or running.", hint="Configure one under `sources`.")
     source = next(iter(library.sources.symbols))
-    return SessionWish(mode=mode, strategies=_strategies(library, mode), source=source)
+    return SessionWish(mode=mode, strategies=strategies, source=source, limits=limits)
 
 
 def _strategies(library: Library, mode: Mode) -> tuple[StrategyWish, ...]:

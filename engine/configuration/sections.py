@@ -48,10 +48,11 @@ class Ppo(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Risk(msgspec.Struct, frozen=True, rename="camel"):
-    """Shares of the equity, and distances in pips. Backtests take the distances as their exits where they name none.
+    """Shares of the equity, and distances in pips, for whatever names none of its own.
 
-    No session is held to the two shares yet: they are kept and told for clients and for learning. What a session is
-    held to are its own limits.
+    `max_position_size` is what a position may lose at its stop loss, `max_daily_loss` what a UTC day may lose of the
+    equity it began with. Backtests of contract 002 take all four; sessions of contract 000 and those that the panel
+    starts of itself take the daily loss.
     """
 
     max_position_size: Share = 0.02

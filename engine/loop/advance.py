@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.loop.day import begin_day, end_day
 from engine.loop.decide import follow
 from engine.loop.exits import protect
 from engine.loop.fills import match
@@ -53,6 +54,8 @@ def advance(rows: Record, lookup: Record, book_arrays: Books, out_arrays: Out, i
             return at
         stamp_ns = row["ts_received_ns"] if received else row["ts_event_ns"]
         account["loop_ns"] = max(account["loop_ns"], stamp_ns)
+        if account["loop_ns"] >= account["day_end_ns"]:
+            begin_day(account)
         if not step(books, out, row, index, intents, memory):
             return at
         if out[COUNTS][TOTAL] != total:
@@ -103,6 +106,8 @@ def close_row(books: Books, out: Out) -> None:
     """Equity at this row, and a mark where loop time crossed an interval."""
     account = books[3][0]
     weigh(account)
+    if account["equity"] <= account["day_floor"] and account["day_over"] == 0:
+        end_day(books, out)
     if account["loop_ns"] >= account["mark_ns"]:
         interval_ns = account["equity_interval_ns"]
         account["mark_ns"] = (account["loop_ns"] // interval_ns + 1) * interval_ns

@@ -150,7 +150,8 @@ def submit_resting(books: Books, out: Out, order: Record) -> bool:
     closing = min(closable(books, order["lane"], order["side"]), max(order["quantity"], 0.0))
     allowed = lane["long_allowed"] if order["side"] > 0 else lane["short_allowed"]
     step = books[0][order["instrument"]]["quantity_step"]
-    if allowed == 0 and 0.0 < order["quantity"] <= closing + dust(step, closing):
+    closes_only = allowed == 0 or books[3][0]["day_over"] != 0
+    if closes_only and 0.0 < order["quantity"] <= closing + dust(step, closing):
         order["reduces"] = 1
     return submit(books, out, order, closing)
 

@@ -360,7 +360,7 @@ def _outputs(memory: Memory, capacity: int) -> tuple[Any, ...]:
     asked = int(memory.account["chain_most"][0]) * INTENTS_MAX
     most = (
         asked,
-        max(2 * working + 3 * lanes + 4 * asked, working + 2 * lanes),
+        max(3 * working + 3 * lanes + 4 * asked, working + 2 * lanes),
         working + lanes,
         2 * asked + 1,
         working + lanes + 1,

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from engine.loop import advance, bars, commands, lane_bars, records
+from engine.loop.day import end_day
 from engine.loop.exits import protect
 from engine.loop.fills import match
 from engine.loop.outputs import put_mark, row_fits
@@ -33,7 +34,7 @@ from events.errors import InvalidInput, ProcessFailed
 from events.rows import BAR_DTYPE, DENIAL_DTYPE, FILL_DTYPE, MARK_DTYPE, MARKET_DTYPE, ORDER_DTYPE, SIGNAL_DTYPE
 
 # Functions that loops call and no kernel touches.
-CORE = (row_fits, match, protect, advance.carry_out, put_mark)
+CORE = (row_fits, match, protect, advance.carry_out, end_day, put_mark)
 
 TABLE = {table: "table"}
 COMPILERS = ("table", "inner")  # files beside this one that turn the text into machine code

@@ -42,8 +42,8 @@ def claim(out: Out, kind: int) -> int:
 def row_fits(books: Books, out: Out) -> bool:
     """Whether the outputs can take all that one more row could cause.
 
-    Each working order can be triggered, filled and ended; each lane of one instrument can exit once and ask for
-    INTENTS_MAX things, each of at most two orders that may end on the same row.
+    Each working order can be triggered, filled and ended, and ordered anew as far as it closes; each lane of one
+    instrument can exit once and ask for INTENTS_MAX things, each of at most two orders that may end on the same row.
     """
     account = books[3][0]
     counts = out[COUNTS]
@@ -52,7 +52,7 @@ def row_fits(books: Books, out: Out) -> bool:
     asked = lanes * INTENTS_MAX
     return (
         counts[SIGNALS] + asked <= counts[ROOM + SIGNALS]
-        and counts[ORDERS] + 2 * working + 3 * lanes + 4 * asked <= counts[ROOM + ORDERS]
+        and counts[ORDERS] + 3 * working + 3 * lanes + 4 * asked <= counts[ROOM + ORDERS]
         and counts[FILLS] + working + lanes <= counts[ROOM + FILLS]
         and counts[DENIALS] + 2 * asked <= counts[ROOM + DENIALS]
         and counts[MARKS] + working + lanes + 1 <= counts[ROOM + MARKS]

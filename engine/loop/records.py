@@ -147,6 +147,10 @@ ACCOUNT_DTYPE = np.dtype(
         ("commission", "<f8"),  # beside the ratio, quote currency per base unit
         ("leverage", "<f8"),  # notional in use at most, in equities; 0: no limit
         ("risk_ratio", "<f8"),  # share of equity that an entry loses at its stop loss; 0: order_notional decides
+        ("daily_loss_ratio", "<f8"),  # share of the equity at the start of a UTC day that it may lose; 0: no limit
+        ("position_risk_ratio", "<f8"),  # share of equity that a lane may lose at its stop loss; 0: no limit
+        ("day_floor", "<f8"),  # equity at which the day is over; -inf: none
+        ("day_end_ns", "<i8"),  # loop time at which the next day begins
         ("queue_ratio", "<f8"),  # share of the visible level ahead of a new limit order
         ("room_buy", "<f8"),  # what our orders may still buy of this row
         ("room_sell", "<f8"),
@@ -173,7 +177,7 @@ ACCOUNT_DTYPE = np.dtype(
         ("lanes", "<i4"),
         ("places", "<i4"),  # of the working list, used or not
         ("chain_most", "<i4"),  # lanes of the instrument that has most
-        ("pad", "<i4"),
+        ("day_over", "<i4"),  # 1: nothing opens or adds until the next day
         ("dead", "<i4"),  # dead orders in the working list, only within a step
     ]
 )

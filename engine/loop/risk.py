@@ -11,6 +11,7 @@ from engine.loop.records import Books, Out, Record
 from engine.loop.rounding import dust, floor_step, nearest_step
 from events.rows import Code, OrderKind, Side
 
+ROUND = 1e-9  # share of a notional that is none: sizes by risk come as far as the limit
 EXITS_KEPT = 2  # places of the working list kept free for the exits of each lane
 
 
@@ -85,11 +86,15 @@ def judge_entry(books: Books, order: Record, closing: float) -> tuple[int, float
     notional = order["quantity"] * reserve_price(order, market["last"])
     places = accounts[0]["places"] - EXITS_KEPT * accounts[0]["lanes"]
     allowed = lane["long_allowed"] if order["side"] == Side.BUY else lane["short_allowed"]
+    opens = order["quantity"] > closing + dust(market["quantity_step"], closing)
     code = int(Code.NONE)
     limit = 0.0
     if lane["halted"] != 0:
         code = int(Code.HALTED)
-    elif allowed == 0 and order["quantity"] > closing + dust(market["quantity_step"], closing):
+    elif accounts[0]["day_over"] != 0 and opens:
+        code = int(Code.DAILY_LOSS_REACHED)
+        limit = accounts[0]["day_floor"]
+    elif allowed == 0 and opens:
         code = int(Code.DIRECTION_NOT_ALLOWED)
     elif notional < market["notional_min"]:
         code = int(Code.BELOW_MINIMUM)
@@ -113,6 +118,10 @@ def judge_caps(books: Books, order: Record, closing: float) -> tuple[int, float]
     in_lane = abs(lane["position"]) * last + lane["reserved"] - freed + added
     if in_lane > lane["position_max"]:
         return int(Code.MAX_POSITION_EXCEEDED), lane["position_max"]
+    if account["position_risk_ratio"] > 0.0:
+        most = risked_notional(account, lane)
+        if in_lane > most * (1.0 + ROUND):
+            return int(Code.MAX_POSITION_EXCEEDED), most
     if in_lane > lane["allocation"]:
         return int(Code.ALLOCATION_EXCEEDED), lane["allocation"]
     in_use = lane_exposure(books) + account["reserved"] - freed + added
@@ -121,3 +130,9 @@ def judge_caps(books: Books, order: Record, closing: float) -> tuple[int, float]
     if account["leverage"] > 0.0 and in_use > account["leverage"] * account["equity"]:
         return int(Code.MARGIN_EXCEEDED), account["leverage"] * account["equity"]
     return int(Code.NONE), 0.0
+
+
+def risked_notional(account: Record, lane: Record) -> float:
+    """The notional that loses `position_risk_ratio` of the equity at the lane's stop loss; all of it without one."""
+    stop = lane["stop_loss_ratio"] if lane["stop_loss_ratio"] > 0.0 else 1.0
+    return max(account["equity"], 0.0) * account["position_risk_ratio"] / stop

@@ -88,6 +88,16 @@ class LoopSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return any(lane.interval_ns for lane in self.lanes)
 
 
+WHOLE_AT_MOST = (
+    "stop_loss_ratio",
+    "trailing_ratio",
+    "fill_ratio_max",
+    "queue_ratio",
+    "daily_loss_ratio",
+    "position_risk_ratio",
+)
+
+
 def check_limits(limits: SessionLimits) -> None:
     """Refuse numbers that no loop can run with.
 
@@ -100,7 +110,7 @@ def check_limits(limits: SessionLimits) -> None:
             continue
         if not math.isfinite(value) or value < 0:
             raise InvalidInput(f"Limit {name} is {value}; it must be finite and not below 0.", field=name)
-    for name in ("stop_loss_ratio", "trailing_ratio", "fill_ratio_max", "queue_ratio"):
+    for name in WHOLE_AT_MOST:
         if getattr(limits, name) > 1.0:
             raise InvalidInput(f"Limit {name} is above 1, the whole.", field=name)
     if costs.risk_ratio > 1.0:
@@ -270,6 +280,10 @@ def _account(spec: LoopSpec, chain_most: int) -> Rows:
     row["half_spread"] = costs.spread / 2.0
     for name in ("slippage", "commission", "leverage", "risk_ratio"):
         row[name] = getattr(costs, name)
+    for name in ("daily_loss_ratio", "position_risk_ratio"):
+        row[name] = getattr(limits, name)
+    row["day_floor"] = -np.inf
+    row["day_end_ns"] = 0 if limits.daily_loss_ratio > 0.0 else np.iinfo(np.int64).max
     row["cash"] = row["equity"] = row["equity_peak"] = limits.cash
     row["global_cap"] = limits.global_cap or np.inf
     row["latency_ns"] = round(limits.latency_ms * NS_PER_MS)

@@ -30,6 +30,7 @@ STRATEGIES_MAX = 16
 LANES_MAX = 512
 GRID_MAX = 10_000
 NAME_MAX = 128  # characters of a name for people
+LATER_LIMITS = ("daily_loss_ratio", "position_risk_ratio")  # of no weight in a hash where they are 0
 
 Params = dict[str, float | int | bool]
 # (strategy id, given parameters) -> all parameters; raises Unknown or InvalidInput with the field named.
@@ -130,7 +131,7 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         seed=wish.seed,
         code_hash=code_hash_of(strategies, library) if strategies else "",
         designated=recording.opened.designated if recording else "event",
-        body_hash=hashlib.blake2b(msgspec.json.encode(wish), digest_size=16).hexdigest(),
+        body_hash=_body_hash(wish),
         research=wish.mode == "backtest",
         grid=grid,
         name=wish.name,
@@ -140,6 +141,15 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
 def code_hash_of(strategies: tuple[StrategySetting, ...], library: Library) -> str:
     """Hash of the loop that runs the strategies of a session."""
     return library.code_hash(tuple(one.strategy for one in strategies), any(one.timeframe for one in strategies))
+
+
+def _body_hash(wish: SessionWish) -> str:
+    """Hash of what was asked for. Limits that came later count where they are set: the hashes of before stand."""
+    body = msgspec.to_builtins(wish)
+    for name in LATER_LIMITS:
+        if not body["limits"][name]:
+            del body["limits"][name]
+    return hashlib.blake2b(msgspec.json.encode(body), digest_size=16).hexdigest()
 
 
 def check_currency(instruments: tuple[InstrumentTerms, ...]) -> None:
@@ -191,6 +201,8 @@ LIMIT_BOUNDS: tuple[tuple[str, float, float, str], ...] = (
     ("position_max", 0.0, 1e15, "config.max_position_size"),
     ("order_notional", 0.0, 1e15, "config.order_notional"),
     ("stop_loss_ratio", 0.0, 1.0, "config.stop_loss_percent"),
+    ("daily_loss_ratio", 0.0, 1.0, "config.daily_loss_percent"),
+    ("position_risk_ratio", 0.0, 1.0, "limits.position_risk_ratio"),
     ("take_profit_ratio", 0.0, 100.0, "config.take_profit_percent"),
     ("trailing_ratio", 0.0, 1.0, "config.trailing_percent"),
     ("fill_ratio_max", 0.0, 1.0, "config.fill_ratio_max"),

@@ -56,6 +56,8 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     equity_interval_ms: int = 60_000
     close_on_stop: bool = False
     allow_short: bool = True
+    daily_loss_ratio: float = 0.0  # of the equity at the start of a UTC day; what opens or adds is denied from then on
+    position_risk_ratio: float = 0.0  # of equity that a lane may lose at its stop loss, all of it without; 0: no limit
     costs: SessionCosts | UnsetType = UNSET  # not written where there are none: bodies keep their hash
 
 

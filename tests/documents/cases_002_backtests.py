@@ -153,10 +153,37 @@ async def gives_the_whole_result(made: World) -> None:
     away = (1.5 / 2 + 1.0) * 0.0001 * (1 if dear["direction"] == "long" else -1)
     assert dear["entryPrice"] - cheap["entryPrice"] == pytest.approx(away, abs=1.1e-5)
     assert body["config"]["config"]["stopLossPips"] == 50.0
-    session = (await made.get(f"/api/sessions/{body['session']}")).json()["session"]
-    assert session["decision_hash"] == body["decisionHash"]
+    session = (await made.get(f"/api/sessions/{body['session']}")).json()
+    assert session["session"]["decision_hash"] == body["decisionHash"]
+    limits = session["spec"]["limits"]
+    assert (limits["daily_loss_ratio"], limits["position_risk_ratio"], limits["costs"]["risk_ratio"]) == (
+        0.05,
+        0.02,
+        0.02,
+    )
+    for one in (body, free):  # a size by risk comes just as far as a position may
+        denials = (await made.get(f"/api/sessions/{one['session']}/denials")).json()["rows"]
+        assert {row["code"] for row in denials} <= {"DAILY_LOSS_REACHED"}
+    await _keeps_limits(made)
     missing = await made.get("/api/v1/backtest/results/nosuch")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def _keeps_limits(made: World) -> None:
+    """A day that lost its share opens nothing more, and an entry risks no more than a position may."""
+    careful = {"maxDailyLoss": 0.001, "maxPositionSize": 0.005}
+    body = await result(made, await queue_one(made, realisticMode=False, config=careful))
+    kept = body["config"]["config"]
+    assert (kept["maxDailyLoss"], kept["maxPositionSize"]) == (0.001, 0.005)
+    path = f"/api/sessions/{body['session']}"
+    assert (await made.get(path)).json()["spec"]["limits"]["costs"]["risk_ratio"] == 0.005
+    denials = (await made.get(f"{path}/denials?limit=1000")).json()["rows"]
+    assert {row["code"] for row in denials} == {"DAILY_LOSS_REACHED"}
+    assert body["metrics"]["trade"]["totalTrades"] > 0
+    free = await result(
+        made, await queue_one(made, realisticMode=False, config={"maxDailyLoss": 0, "maxPositionSize": 0})
+    )
+    assert free["metrics"]["trade"]["totalTrades"] > body["metrics"]["trade"]["totalTrades"]
 
 
 async def compares(made: World) -> None:

@@ -101,8 +101,11 @@ async def starts_and_stops(made: World) -> None:
     body = await stop(made, session)
     assert misfits(body, ENTRIES["s0.sessions.stop"]["response_shape"]) == []
     assert body["data"]["data"]["session_id"] == session
-    again = await start(made, START)
+    again = await start(made, START | {"config": START["config"] | {"daily_loss_percent": 2.5}})
     assert again != session
+    kept = [(await made.get(f"/api/sessions/{one}")).json()["spec"]["limits"] for one in (session, again)]
+    configured = (await made.get("/api/v1/config")).json()["data"]["risk"]["maxDailyLoss"]
+    assert [one["daily_loss_ratio"] for one in kept] == [configured, 0.025]
     await stop(made, again)
 
 

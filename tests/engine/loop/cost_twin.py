@@ -1,7 +1,8 @@
 """One lane's session by hand, in exact decimals: what dealing costs, what an entry risks, what the account may hold.
 
 It knows the documented rules alone and shares nothing with the loop: entries and exits at the market, a stop loss, half
-a spread where no quote is known, slippage, fees, a commission, sizes by risk, buying power.
+a spread where no quote is known, slippage, fees, a commission, sizes by risk, buying power, what a position may risk
+and what a day may lose.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from events.facts import InstrumentTerms, SessionCosts, SessionLimits
 from events.rows import MarketKind, SignalKind
 
 ZERO = Decimal(0)
+DAY_NS = 86_400 * 1_000_000_000
 
 
 class Deal(NamedTuple):
@@ -50,11 +52,13 @@ class CostTwin:
         self._bid = self._ask = ZERO
         self._entered = -1
         self._pending: Pending | None = None
+        self._day, self._floor, self._over = -1, ZERO, False
         self.deals: list[Deal] = []
         self.denials: list[tuple[int, str]] = []
 
     def row(self, at: int, row: dict[str, Any], intent: dict[str, Any] | None) -> None:
         """One row, and what the strategy says on it."""
+        self._begin_day(row["ts_event_ns"] // DAY_NS)
         is_trade = self._see(row)
         price = exact(row["price"]) if is_trade else ZERO
         if self._pending is not None and (self._taken(self._pending.signed, price) > 0):
@@ -65,6 +69,23 @@ class CostTwin:
         if intent is not None:
             self._follow(at, intent)
         self.equity = self.cash + self.position * self.last
+        if self._limits.daily_loss_ratio and not self._over and self.equity <= self._floor:
+            self._end_day()
+
+    def _begin_day(self, day: int) -> None:
+        if day != self._day:
+            self._day, self._over = day, False
+            self._floor = self.equity * (1 - exact(self._limits.daily_loss_ratio))
+
+    def _end_day(self) -> None:
+        """Of an entry that waits only what closes a position is left."""
+        self._over = True
+        waiting = self._pending
+        if waiting is not None and not waiting.reduces:
+            self._pending = None
+            if waiting.signed * self.position < 0:
+                most = min(abs(self.position), abs(waiting.signed))
+                self._pending = Pending(most if waiting.signed > 0 else -most, reduces=True)
 
     def _see(self, row: dict[str, Any]) -> bool:
         price = exact(row["price"])
@@ -140,6 +161,13 @@ class CostTwin:
     def _judge(self, quantity: Decimal, closing: Decimal) -> str:
         if quantity <= 0:
             return "BELOW_MINIMUM"
+        if self._over and quantity > closing:
+            return "DAILY_LOSS_REACHED"
         in_use = abs(self.position) * self.last - closing * self.last + (quantity - closing) * self.last
+        risked = in_use * (self._stop_ratio or 1)
+        if self._limits.position_risk_ratio and risked > exact(self._limits.position_risk_ratio) * max(
+            self.equity, ZERO
+        ):
+            return "MAX_POSITION_EXCEEDED"
         most = exact(self._costs.leverage) * self.equity
         return "MARGIN_EXCEEDED" if self._costs.leverage and in_use > most else ""

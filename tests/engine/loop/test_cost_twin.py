@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from events.facts import SessionCosts
 from events.rows import Code, SignalKind
 from tests.engine.loop.cost_twin import CostTwin, Deal
-from tests.engine.loop.driving import Desk, ask, bid, limits, spec_of, terms, trade
+from tests.engine.loop.driving import START_NS, Desk, ask, bid, limits, spec_of, terms, trade
 
 ROWS = 240
 SCRIPT_MAX = 60
+HOUR_NS = 3_600 * 1_000_000_000
 
 COSTS = st.builds(
     SessionCosts,
@@ -30,19 +31,20 @@ COSTS = st.builds(
 
 
 def market_of(seed: int) -> list[dict[str, Any]]:
-    """Trades that jump, and quotes that come, go and cross."""
+    """Trades that jump, and quotes that come, go and cross: an hour apart, over ten days."""
     chance = np.random.default_rng(seed)
-    rows, price = [trade(100.0)], 100.0
-    for _ in range(ROWS - 1):
+    rows, price = [trade(100.0, ts_event_ns=START_NS)], 100.0
+    for at in range(1, ROWS):
         price = round(max(price + float(chance.normal(0, 0.6)), 20.0), 2)
         kind = chance.integers(0, 5)
         away = round(float(chance.integers(-1, 6)) / 100, 2)
         if kind == 0:
-            rows.append(bid(round(price - away, 2), float(chance.integers(0, 2)) * 5.0))
+            row = bid(round(price - away, 2), float(chance.integers(0, 2)) * 5.0)
         elif kind == 1:
-            rows.append(ask(round(price + away, 2), float(chance.integers(0, 2)) * 5.0))
+            row = ask(round(price + away, 2), float(chance.integers(0, 2)) * 5.0)
         else:
-            rows.append(trade(price))
+            row = trade(price)
+        rows.append(row | {"ts_event_ns": START_NS + at * HOUR_NS})
     return rows
 
 
@@ -62,14 +64,13 @@ def script_of(seed: int, rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]
     return said
 
 
-def compared(seed: int, costs: SessionCosts, stop_loss_ratio: float = 0.01373) -> tuple[Desk, CostTwin]:
-    """The loop and its twin over one market."""
+def compared(seed: int, costs: SessionCosts, **bounds: float) -> tuple[Desk, CostTwin]:
+    """The loop and its twin over one market; `bounds` are limits beside those of all."""
     rows = market_of(seed)
     script = script_of(seed, rows)
     instrument = terms(taker_fee_ratio=0.0007)
-    given_limits = limits(
-        cash=10_000.0, global_cap=0.0, order_notional=3_000.0, stop_loss_ratio=stop_loss_ratio, costs=costs
-    )
+    values = {"cash": 10_000.0, "global_cap": 0.0, "order_notional": 3_000.0, "stop_loss_ratio": 0.01373} | bounds
+    given_limits = limits(costs=costs, **values)
     desk = Desk(spec_of(given=given_limits, instrument=instrument))
     desk.script(*((at + 1, fields) for at, fields in script.items())).rows(*rows)
     twin = CostTwin(given_limits, costs, instrument)
@@ -80,12 +81,22 @@ def compared(seed: int, costs: SessionCosts, stop_loss_ratio: float = 0.01373) -
 
 
 @settings(max_examples=120, deadline=None)
-@given(seed=st.integers(0, 10**6), costs=COSTS, stop=st.sampled_from([0.0, 0.01373]))
-def test_every_cost_is_what_the_twin_reckons(seed: int, costs: SessionCosts, stop: float) -> None:
+@given(
+    seed=st.integers(0, 10**6),
+    costs=COSTS,
+    stop=st.sampled_from([0.0, 0.01373]),
+    day=st.sampled_from([0.0, 0.004, 0.02]),
+    position=st.sampled_from([0.0, 0.013, 0.3]),
+)
+def test_every_cost_is_what_the_twin_reckons(
+    seed: int, costs: SessionCosts, stop: float, day: float, position: float
+) -> None:
     """Price, size and fee of every fill, every denial, cash and equity: to the cent of a session by hand."""
-    desk, twin = compared(seed, costs, stop)
+    bounds = {"stop_loss_ratio": stop, "daily_loss_ratio": day, "position_risk_ratio": position}
+    desk, twin = compared(seed, costs, **bounds)
     fills = desk.kind(2)
-    assert len(fills) == len(twin.deals) > 5
+    assert len(fills) == len(twin.deals)
+    assert len(fills) > 5 or day or position
     for fill, deal in zip(fills, twin.deals, strict=True):
         found = (float(fill["price"]), float(fill["quantity"] * fill["side"]), float(fill["fee"]))
         assert int(fill["input"]) == deal.input
@@ -108,3 +119,14 @@ def test_the_twin_finds_what_is_left_out() -> None:
     free, _ = compared(7, msgspec.structs.replace(costs, instrument_fees=False))
     assert float(free.loop.account[0]["fees"]) < float(sum(deal.fee for deal in whole.deals))
     assert isinstance(whole.deals[0], Deal)
+
+
+def test_the_twin_meets_both_limits() -> None:
+    """A limit that is met changes what both decide, and they decide the same."""
+    for name, value, code in (
+        ("daily_loss_ratio", 0.004, "DAILY_LOSS_REACHED"),
+        ("position_risk_ratio", 0.013, "MAX_POSITION_EXCEEDED"),
+    ):
+        desk, twin = compared(7, SessionCosts(), **{name: value})
+        assert code in {one for _, one in twin.denials}
+        assert [(int(row["input"]), Code(row["code"]).name) for row in desk.kind(3)] == twin.denials
