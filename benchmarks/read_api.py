@@ -77,7 +77,7 @@ async def filled(tools: Opened) -> str:
 async def loaded(url: str, seconds: float) -> dict[str, float]:
     """One turn of the load."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.read_load", url, "--seconds", f"{seconds}", stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "benchmarks._read_load", url, "--seconds", f"{seconds}", stdout=asyncio.subprocess.PIPE
     )
     told, _ = await child.communicate()
     if child.returncode:

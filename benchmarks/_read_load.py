@@ -1,6 +1,6 @@
 """A load of reads from a process of its own: so many connections, each asks again when it was answered.
 
-    python -m benchmarks.read_load URL [--connections 64] [--seconds 4]
+    python -m benchmarks._read_load URL [--connections 64] [--seconds 4]
 
 Loopback only, bounded in connections and time. Prints JSON: requests, seconds, p50_ms, p99_ms, bytes of an answer.
 """
