@@ -25,7 +25,7 @@ from engine.sessions.plan import SessionWish, StrategyWish, plan
 from engine.sessions.watchdog import EXIT_CODE
 from events import codec, subjects
 from events.clock import SystemClock
-from events.errors import Conflict
+from events.errors import Conflict, OutcomeUnknown
 from events.facts import SessionSpec, StepOverran
 from events.jetstream.server import NatsServer
 
@@ -35,6 +35,7 @@ POISON_ROW = 700
 ROWS = 6_000
 STEP_SECONDS_MAX = 1.5
 OVER_SECONDS_MAX = 120.0
+STARTS_MAX = 6
 
 STUCK = '''"""Buys nothing and never returns from a price of 12345.67."""
 
@@ -91,10 +92,16 @@ class House:
         self.supervisor = supervisor
 
     async def start(self, wish: SessionWish) -> SessionSpec:
-        """Start a session."""
+        """Start a session; asked again under its key where the process that was to answer ended meanwhile."""
         spec = plan(wish, session_name(self.tools.clock), "admin", self.tools.lookups.library())
-        await start(self.tools, spec)
-        return spec
+        for _ in range(STARTS_MAX):
+            self.supervisor.watch()
+            try:
+                await start(self.tools, spec)
+            except OutcomeUnknown:
+                continue
+            return spec
+        raise TimeoutError(f"{spec.session}: {STARTS_MAX} tries without an answer")
 
     async def over(self, spec: SessionSpec) -> History:
         """The history of a session that ended or failed, its process started again as often as needed."""
