@@ -30,8 +30,10 @@ class ExplorerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Named limits of the explorer."""
 
     text_max: int = 20_000  # characters of a statement
-    seconds_max: float = 2.0  # waiting and running together; then the child is ended
-    copy_seconds_max: float = 8.0  # an older copy is made anew before a query, when the tape has moved on
+    seconds_max: float = 2.0  # waiting for a child and running together; then the child is ended
+    copy_seconds_max: float = 10.0  # an older copy is not asked, when the tape has moved on
+    renew_seconds: float = 4.0  # the next copy is begun behind a query of an older one
+    ready_seconds_max: float = 20.0  # of waiting for a copy, the first one above all
     children_max: int = 2  # queries at once
     waiting_max: int = 16
     queries_max: int = 500  # of one child
@@ -149,26 +151,28 @@ class Explorer:
             self._waiting -= 1
 
     async def _bounded(self, text: str, least: int) -> Found:
+        try:
+            async with asyncio.timeout(self.settings.ready_seconds_max):
+                await self._current(least)
+        except TimeoutError:
+            raise ReadModelUnavailable("The copy of the views is being made.", hint="Ask again shortly.") from None
         ends = asyncio.get_running_loop().time() + self.settings.seconds_max
         try:
             async with asyncio.timeout_at(ends):
-                copy = await self._current(least)
                 await self._free.acquire()
         except TimeoutError:
-            if self._copying is not None:
-                raise ReadModelUnavailable("The copy of the views is being made.", hint="Ask again shortly.") from None
             raise TooMany("Every child is busy with another query (children_max).", retry_after_s=1.0) from None
         try:
-            return await self._asked(text, copy, ends)
+            return await self._asked(text, ends)
         finally:
             self._free.release()
             self._warm_up()
 
-    async def _asked(self, text: str, copy: Copy, ends: float) -> Found:
+    async def _asked(self, text: str, ends: float) -> Found:
         one: Child | None = None
         try:
             async with asyncio.timeout_at(ends):
-                one = await self._taken(copy)
+                one = await self._taken()
                 said = await one.ask(text, self.settings)
         except TimeoutError:
             if one is None:
@@ -198,17 +202,17 @@ class Explorer:
 
     # --- children -------------------------------------------------------------------------------------------------
 
-    async def _taken(self, copy: Copy) -> Child:
+    async def _taken(self) -> Child:
         """A child that has the copy open. One that is on its way goes on when whoever waits for it gives up."""
         while True:
-            while self._warm:
-                one = self._warm.pop()
-                if one.copy is copy:
-                    return one
-                self._let_go(one)
+            self._let_go_others()
+            if self._warm:
+                return self._warm.pop()
+            copy = self._copy
+            assert copy is not None, "a query waits, so the copy is kept"
             if self._warming is None:
                 self._warming = asyncio.create_task(self._warmed(copy))
-            if not await asyncio.shield(self._warming):
+            if not await asyncio.shield(self._warming) and copy is self._copy:
                 raise ReadModelUnavailable("A child of the explorer did not start.")
 
     def _warm_up(self) -> None:
@@ -233,35 +237,53 @@ class Explorer:
 
     # --- copies ---------------------------------------------------------------------------------------------------
 
-    async def _current(self, least: int) -> Copy:
-        """A copy that is new enough."""
-        while self._copy is None or self._is_old(self._copy) or self._copy.sequence < least:
-            if self._copying is None:
-                self._copying = asyncio.create_task(self._copied())
-            await asyncio.shield(self._copying)
-        return self._copy
+    async def _current(self, least: int) -> None:
+        """Wait for a copy that is new enough; one that was begun after the question is."""
+        asked = self._clock.now_ns()
+        while self._copy is None or self._copy.sequence < least or self._age_s(asked) > self.settings.copy_seconds_max:
+            await asyncio.shield(self._renew())
+        if self._age_s() > self.settings.renew_seconds:
+            self._renew()
 
-    def _is_old(self, copy: Copy) -> bool:
+    def _age_s(self, at: int | None = None) -> float:
+        """How old the copy is; not at all while the tape has nothing new."""
         now = self._clock.now_ns()
-        if copy.epoch == self._store.checkpoint.epoch and copy.sequence == self._store.visible:
+        there = (self._store.checkpoint.epoch, self._store.visible)
+        if self._copy is not None and (self._copy.epoch, self._copy.sequence) == there:
             self._checked_ns = now
-        return now - self._checked_ns > self.settings.copy_seconds_max * NS_PER_SECOND
+        return ((now if at is None else at) - self._checked_ns) / NS_PER_SECOND
+
+    def _renew(self) -> asyncio.Task[None]:
+        """The copy that is on its way, begun where none is."""
+        if self._copying is None:
+            self._copying = asyncio.create_task(self._copied())
+            self._copying.add_done_callback(_heard)
+        return self._copying
 
     async def _copied(self) -> None:
-        began = self._clock.now_ns()
+        """Make the next copy, warm a child over it, and only then let it take the place of the one before."""
+        began, before = self._clock.now_ns(), self._copy
         path = copy_path(self._store, self._clock.new_id())
         try:
-            if self._copy is None:
+            if before is None:
                 await asyncio.to_thread(forget, self._store)
-            made = await asyncio.to_thread(publish, self._store, path)
+            made = await asyncio.to_thread(publish, self._store, path, before)
+            with contextlib.suppress(EOFError, OSError):  # the query that needs one says so
+                self._warm.append(await Child.start(made))
         finally:
             self._copying = None
-        before, self._copy, self._checked_ns = self._copy, made, began
-        for one in self._warm:
-            self._let_go(one)
-        self._warm.clear()
+        self._copy, self._checked_ns = made, began
+        self._let_go_others()
         if before is not None:
             remove(before.path)  # who has it open keeps it
+        if self._resting is None:
+            self._rest()
+
+    def _let_go_others(self) -> None:
+        """End children of earlier copies that nobody asks."""
+        for one in [one for one in self._warm if one.copy is not self._copy]:
+            self._warm.remove(one)
+            self._let_go(one)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -276,7 +298,7 @@ class Explorer:
         for one in self._warm:
             self._let_go(one)
         self._warm.clear()
-        if self._copy is not None and not self._waiting:
+        if self._copy is not None and not self._waiting and self._copying is None:
             remove(self._copy.path)
             self._copy = None
 
@@ -288,7 +310,7 @@ class Explorer:
         if self._warming is not None:
             await self._warming
         if self._copying is not None:
-            with contextlib.suppress(OperatingError):
+            with contextlib.suppress(OperatingError, OSError):
                 await self._copying
         self._rest()
         await asyncio.gather(*self._tasks)
@@ -297,3 +319,9 @@ class Explorer:
 def _too_large() -> InvalidInput:
     message = "The query was ended: it needs more memory than it may have."
     return InvalidInput(message, code="QUERY_TOO_LARGE", field="query", hint="Ask for less at once.")
+
+
+def _heard(copying: asyncio.Task[None]) -> None:
+    """A copy that nobody waits for may fail as well."""
+    if not copying.cancelled() and (error := copying.exception()) is not None:
+        log.warning("explorer_copy_not_made", error=str(error))

@@ -15,7 +15,8 @@ from projections.read_models.answers import CODES, ORDER_KINDS, ORDER_STATUSES, 
 
 Columns = tuple[tuple[str, str], ...]  # name, SQL over the view's tables
 
-ROWS_MAX = 1_000_000  # newest rows of each view
+ROWS_MAX = 1_000_000  # newest rows of each view that are there
+ROWS_SLACK = 50_000  # so many more may be there before the oldest are taken out
 
 
 def _time(column: str) -> str:
@@ -36,20 +37,37 @@ def _same(*names: str, of: str = "t") -> Columns:
 
 
 class View(msgspec.Struct, frozen=True):
-    """A view: its name, what a row is, its columns, and the tables it is made of."""
+    """A view: its name, what a row is, its columns, and the tables it is made of.
+
+    A view whose rows come one after the other `grows`: a later copy takes only what came since. Of rows that have
+    versions as well, `changed` are those (SQL of their `key`) that an earlier copy shows and that hold no longer.
+    """
 
     name: str
     row: str
     columns: Columns
-    tables: Callable[[Snapshot], str]  # what stands behind FROM, as of a snapshot
+    tables: Callable[[Snapshot, int], str]  # what stands behind FROM, as of a snapshot and made behind a sequence
     order: str  # newest last
+    grows: bool = False
+    key: tuple[str, ...] = ()
+    changed: Callable[[Snapshot, int], str] | None = None
 
     def select(self, snapshot: Snapshot) -> str:
         """The rows as of a snapshot, the newest `ROWS_MAX` of them, oldest first."""
         columns = ", ".join(f"{sql} AS {name}" for name, sql in self.columns)
-        tables = self.tables(snapshot)
+        tables = self.tables(snapshot, 0)
         skipped = max(0, snapshot.count(f"SELECT count(*) FROM {tables}") - ROWS_MAX)
         return f"SELECT {columns} FROM {tables} ORDER BY {self.order} OFFSET {skipped}"
+
+    def renewed(self, snapshot: Snapshot, copy: str, after: int) -> list[str]:
+        """Statements that bring the view in a copy as of sequence `after` to a snapshot. It must be one that grows."""
+        there = f"{copy}.{self.name}"
+        columns = ", ".join(f"{sql} AS {name}" for name, sql in self.columns)
+        added = f"INSERT INTO {there} SELECT {columns} FROM {self.tables(snapshot, after)} ORDER BY {self.order}"
+        if self.changed is None:
+            return [added]
+        keys = ", ".join(self.key)
+        return [f"DELETE FROM {there} WHERE ({keys}) IN ({self.changed(snapshot, after)})", added]
 
 
 # --- what rows of sessions have in common -------------------------------------------------------------------------
@@ -69,12 +87,17 @@ _SIDE: Columns = (("side", _word("t.side", SIDES)),)
 _CODE: Columns = (("code", _word("t.code", CODES)),)
 
 
-def _made(table: str, joins: str) -> Callable[[Snapshot], str]:
-    return lambda at: f"(FROM {table} WHERE {at.made(table)}) t {joins}"
+def _made(table: str, joins: str) -> Callable[[Snapshot, int], str]:
+    return lambda at, after: f"(FROM {table} WHERE {at.made(table)} AND {table}.sequence > {after}) t {joins}"
 
 
-def _current(table: str, joins: str = "") -> Callable[[Snapshot], str]:
-    return lambda at: f"(FROM {table} WHERE {at.current(table)}) t {joins}"
+def _current(table: str, joins: str = "") -> Callable[[Snapshot, int], str]:
+    return lambda at, after: f"(FROM {table} WHERE {at.current(table)} AND {table}.sequence_from > {after}) t {joins}"
+
+
+def _orders_changed(at: Snapshot, after: int) -> str:
+    ended = f"sequence_to > {after} AND sequence_to <= {at.sequence}"
+    return f"SELECT s.session, t.order_number FROM (FROM orders WHERE {ended}) t {_NAMES}"
 
 
 VIEWS = (
@@ -137,7 +160,7 @@ VIEWS = (
         "lanes",
         "a strategy on an instrument in a session",
         (*_OF_SESSION, *_same("lane", "strategy", "symbol", "instrument")),
-        lambda at: f"lanes t JOIN (FROM sessions WHERE {at.made('sessions')}) s ON s.number = t.session",
+        lambda at, _: f"lanes t JOIN (FROM sessions WHERE {at.made('sessions')}) s ON s.number = t.session",
         "t.session, t.lane",
     ),
     View(
@@ -149,6 +172,7 @@ VIEWS = (
         ),
         _made("signals", _LANES),
         "t.sequence, t.session, t.ordinal",
+        grows=True,
     ),
     View(
         "orders",
@@ -162,6 +186,9 @@ VIEWS = (
         ),
         _current("orders", _LANES),
         "t.sequence_from, t.session, t.ordinal",
+        grows=True,
+        key=("session", "order_number"),
+        changed=_orders_changed,
     ),
     View(
         "fills",
@@ -173,6 +200,7 @@ VIEWS = (
         ),
         _made("fills", _LANES),
         "t.sequence, t.session, t.ordinal",
+        grows=True,
     ),
     View(
         "denials",
@@ -183,6 +211,7 @@ VIEWS = (
         ),
         _made("denials", _LANES),
         "t.sequence, t.session, t.ordinal",
+        grows=True,
     ),
     View(
         "equity",
@@ -190,6 +219,7 @@ VIEWS = (
         (*_OF_SESSION, *_AT, *_PLACE, *_same("cash", "equity", "exposure", "realized", "unrealized", "fees")),
         _made("equity", _NAMES),
         "t.sequence, t.session, t.ordinal",
+        grows=True,
     ),
     View(
         "positions",
@@ -214,6 +244,7 @@ VIEWS = (
         ),
         _made("trades", _LANES),
         "t.sequence, t.session, t.ordinal",
+        grows=True,
     ),
     View(
         "jobs",

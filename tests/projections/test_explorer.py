@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import msgspec
 import pytest
 import pytest_asyncio
@@ -17,6 +18,9 @@ import pytest_asyncio
 from events.clock import SystemClock
 from events.errors import InvalidInput, ReadModelUnavailable, TooMany
 from projections.duckdb.read_model import DuckReadModel
+from projections.duckdb.store import DuckStore
+from projections.explorer import copies
+from projections.explorer.copies import Copy, publish
 from projections.explorer.explorer import Explorer, ExplorerSettings
 from projections.explorer.views import VIEWS, table
 from projections.read_models.answers import Page, Scope
@@ -172,6 +176,66 @@ async def test_a_copy_is_made_anew(asked: Asked, tmp_path: Path) -> None:
         model.close()
     with pytest.raises(ReadModelUnavailable):
         await Explorer(model.store, SystemClock()).ask("SELECT 1")
+
+
+def _rows_of(copy: Copy) -> dict[str, list[tuple]]:
+    with duckdb.connect(str(copy.path), read_only=True) as connection:
+        return {view.name: sorted(connection.execute(f"FROM {view.name}").fetchall(), key=str) for view in VIEWS}
+
+
+@IN_MODULE
+async def test_a_copy_from_the_one_before_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the tape moved on between copies, each has the rows that a whole one has; the oldest go."""
+    script = await random_script(7, 120)
+    model = opened(tmp_path / "growing.duckdb")
+    model.begin((await script.tape.info()).epoch)
+    messages = await messages_of(script.tape, model.subjects)
+    copy: Copy | None = None
+    for number, at in enumerate(range(0, len(messages), 1 + len(messages) // 6)):
+        apply_all(model, messages[at : at + 1 + len(messages) // 6])
+        copy = publish(model.store, tmp_path / f"part-{number}", copy)
+        whole = publish(model.store, tmp_path / f"whole-{number}")
+        assert (copy.sequence, _rows_of(copy)) == (whole.sequence, _rows_of(whole))
+    fills = _rows_of(whole)["fills"]
+    assert len(fills) > 10
+    assert any(row for row in _rows_of(whole)["orders"])
+    monkeypatch.setattr(copies, "ROWS_MAX", 5)
+    monkeypatch.setattr(copies, "ROWS_SLACK", 0)
+    kept = _rows_of(publish(model.store, tmp_path / "kept", copy))["fills"]
+    assert 5 <= len(kept) < len(fills)
+    assert set(kept) <= set(fills)
+    (tmp_path / "damaged").write_bytes(b"no database")
+    damaged = msgspec.structs.replace(whole, path=tmp_path / "damaged")
+    monkeypatch.undo()
+    assert _rows_of(publish(model.store, tmp_path / "again", damaged)) == _rows_of(whole)
+    model.close()
+
+
+@IN_MODULE
+async def test_a_copy_that_takes_long_keeps_nobody_waiting(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the tape moves and each copy takes longer than a query may, every query is answered, none of it old."""
+    taken: list[float] = []
+
+    def slowly(store: DuckStore, path: Path, before: Copy | None = None) -> Copy:
+        time.sleep(1.2)
+        return publish(store, path, before)
+
+    monkeypatch.setattr("projections.explorer.explorer.publish", slowly)
+    settings = ExplorerSettings(seconds_max=1.0, copy_seconds_max=4.0, renew_seconds=0.2)
+    explorer = Explorer(asked.model.store, SystemClock(), settings)
+    try:
+        told: set[int] = set()
+        for _ in range(12):
+            asked.model.store.seen(asked.model.store.visible + 1)
+            began = time.perf_counter()
+            told.add((await explorer.ask("SELECT 1")).sequence)
+            taken.append(time.perf_counter() - began)
+            await asyncio.sleep(0.3)
+    finally:
+        await explorer.close()
+    assert taken[0] > 1.0, "the first copy is waited for"
+    assert sorted(taken)[len(taken) // 2] < 1.0, "later ones are not"
+    assert len(told) > 1
 
 
 async def _at_least(explorer: Explorer, sequence: int) -> int:
