@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from engine.strategies.registry import Registry
     from projections.market_store import Limits as MarketLimits
     from projections.market_store import MarketStore
+    from projections.runner import RunnerSettings
 
 log = structlog.get_logger(__name__)
 
@@ -249,6 +250,13 @@ def answering(settings: Settings, connection: Connection, clock: Clock) -> Answe
     from engine.aggregates.answering import Answering
 
     return Answering(connection.tape, clock, aggregates(registry_of(settings)))
+
+
+def projector_limits(settings: Settings) -> RunnerSettings:
+    """Limits of the process that writes QuestDB."""
+    from projections.runner import RunnerSettings
+
+    return RunnerSettings(linger_seconds=settings.market.linger_seconds)
 
 
 def market_store(settings: Settings, *, wait: bool = False) -> MarketStore:

@@ -49,6 +49,10 @@ class MarketSettings(Section, frozen=True):
         Literal["full", "quick"],
         Meta(description="of the child's Java; quick: a start takes less processor time, what runs long takes more"),
     ] = "full"
+    linger_seconds: Annotated[
+        float,
+        Meta(ge=0, le=1, description="how long rows wait for company before QuestDB has to commit them, seconds"),
+    ] = 0.25
     query_pool_max: Annotated[int, Meta(ge=1, le=64, description="queries at once")] = 4
     query_seconds_max: Annotated[float, Meta(gt=0, le=300, description="bound of one query, seconds")] = 10.0
 

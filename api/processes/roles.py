@@ -111,7 +111,7 @@ async def projector(settings: Settings, name: str = "") -> None:
         stack.push_async_callback(connection.close)
         store = await asyncio.to_thread(bootstrap.market_store, settings)
         market = MarketProjection(store)
-        runner = ProjectionRunner(connection.tape, [market], clock=clock)
+        runner = ProjectionRunner(connection.tape, [market], bootstrap.projector_limits(settings), clock=clock)
         await runner.start()
         stack.push_async_callback(runner.close)
         me = name or "projector"

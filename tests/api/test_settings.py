@@ -45,6 +45,12 @@ async def test_limits_of_queries_are_those_of_the_settings(tmp_path: Path) -> No
     assert bootstrap.host_settings(Settings(engine=EngineSettings(sessions_max=3)), ("paper",)).sessions_max == 3
 
 
+def test_rows_wait_for_company_as_long_as_the_settings_say() -> None:
+    """A live market is a few commits a second for QuestDB, each with its views, and not one for each tick."""
+    assert bootstrap.projector_limits(Settings()).linger_seconds == 0.25
+    assert bootstrap.projector_limits(Settings(market=MarketSettings(linger_seconds=0.0))).linger_seconds == 0.0
+
+
 def test_variables_of_the_configuration_and_the_master_key_are_known() -> None:
     """They are read elsewhere and let through here; a value that cannot be is refused by the name of its variable."""
     assert load(env={"TAPEDECK_CONFIG_PPO_GAMMA": "0.9", "TAPEDECK_MASTER_KEY": "ab" * 32}) == Settings()
