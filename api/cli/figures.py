@@ -63,7 +63,9 @@ def body_of(history: History) -> dict[str, Any]:
         "source": spec.input.source,
         "parent": spec.parent,
         "symbols": [one.symbol for one in spec.instruments],
-        "strategies": [{"strategy": one.strategy, "params": one.params} for one in spec.strategies],
+        "strategies": [
+            {"strategy": one.strategy, "params": one.params, "timeframe": one.timeframe} for one in spec.strategies
+        ],
         "limits": spec.limits,
         "seed": spec.seed,
         "code_hash": spec.code_hash,

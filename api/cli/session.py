@@ -217,7 +217,7 @@ async def _show(settings: Settings, name: str, as_json: bool) -> None:
     say(f"session     {name}  {spec.name}".rstrip())
     say(f"mode        {spec.mode}, {found.state}{': ' + found.error if found.error else ''}")
     for one in spec.strategies:
-        say(f"strategy    {one.strategy} {one.params}")
+        say(f"strategy    {one.strategy} {one.params}{' on ' + one.timeframe if one.timeframe else ''}")
     say(f"symbols     {', '.join(found.symbols)}")
     say(f"reads       {spec.input.recording or spec.input.source}")
     say(f"started     {found.started}  by {spec.user}")

@@ -34,8 +34,9 @@ class Stamp(msgspec.Struct, frozen=True):
 def warm_up(settings: Settings) -> None:
     """Compile every decision loop ahead of the first session.
 
-    One loop a strategy and one of all. What was compiled before is found again within a second. QuestDB's classes are
-    archived too, once for its jar and its Java: it starts in half the time from there.
+    One loop a strategy and one of all, each without bars of a timeframe and with them. What was compiled before is
+    found again within a second. QuestDB's classes are archived too, once for its jar and its Java: it starts in half
+    the time from there.
     """
     _archive(settings)
     given = settings.engine.strategies

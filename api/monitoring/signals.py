@@ -121,6 +121,7 @@ async def one_signal(
     cause = await cause_of(house.tape, spec, row)
     lane = next((one for one in spec.strategies if one.strategy == row.strategy), None)
     told = {"mode": spec.mode, "user": spec.user, "strategy": row.strategy, "params": lane.params if lane else {}}
+    told["timeframe"] = lane.timeframe if lane else ""
     one = _signal(row)
     body = SignalDetail(one.id, one.symbol, one.time, one.score, one.side, one.pattern, one.meta, told, cause)
     return answered(body, found.sequence, found.epoch)

@@ -82,8 +82,8 @@ class BacktestWhole(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str | None
     initial_capital: float
     params: Annotated[
-        dict[str, float | int | bool],
-        Meta(description="of the strategy, those of a configured one as it was when this was asked for"),
+        dict[str, float | int | bool | str],
+        Meta(description="of the strategy, its timeframe too; of a configured one as it was when this was asked for"),
     ]
     recording: str | UnsetType = UNSET
     progress: float
@@ -148,7 +148,7 @@ def whole(row: JobRow) -> BacktestWhole:
         **_common(row, body, result),
         "status": STATUSES.get(row.state, row.state),
         "initial_capital": body.wish.limits.cash,
-        "params": {name: value for one in body.wish.strategies for name, value in one.params.items()},
+        "params": _params(body),
         "recording": body.wish.recording or UNSET,
         "progress": row.ratio,
         "description": row.description,
@@ -167,6 +167,15 @@ def whole(row: JobRow) -> BacktestWhole:
         session=result.session,
         decision_hash=result.decision_hash,
     )
+
+
+def _params(body: BacktestBody) -> dict[str, Any]:
+    """What its strategy runs with; its timeframe where it has one."""
+    found: dict[str, Any] = {}
+    for one in body.wish.strategies:
+        found |= one.params
+        found |= {"timeframe": one.timeframe} if one.timeframe else {}
+    return found
 
 
 def _result(row: JobRow) -> BacktestResult | None:

@@ -79,7 +79,7 @@ async def run(house: House, asked: BacktestAsked, user: str, key: str | None) ->
     await house.lookups.current(house.tape)
     library = house.lookups.library()
     body = fixed(body_of(asked), library)
-    await check_bars(house, body, library, "params.timeframe" if TIMEFRAME in asked.params else "strategy")
+    await check_bars(house, body, library, bars_field(asked))
     title = f"Running backtest for {asked.symbol}..."
     return await submit(house, user, key, Asked(KIND, body, title))
 
@@ -124,6 +124,11 @@ async def check_bars(house: House, body: BacktestBody, library: Library, field: 
         await check_timeframes(house.tape, plan(body.wish, "check", "check", library))
     except InvalidInput as error:
         raise InvalidInput(error.message, code=error.code, field=field, hint=error.hint) from None
+
+
+def bars_field(asked: BacktestAsked) -> str:
+    """Where a body names the timeframe."""
+    return f"params.{TIMEFRAME}" if TIMEFRAME in asked.params else "strategy"
 
 
 def _timeframe(asked: BacktestAsked) -> Timeframe | UnsetType:

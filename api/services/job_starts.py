@@ -10,7 +10,7 @@ from msgspec import Meta
 from api.house import House
 from api.reading.reader import Moment
 from api.services.acting import Done
-from api.services.backtests import BacktestAsked, body_of, fixed
+from api.services.backtests import BacktestAsked, bars_field, body_of, check_bars, fixed
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
 from engine.jobs.montecarlo import MonteCarloBody
@@ -60,6 +60,7 @@ async def run_sweep(house: House, asked: SweepAsked, user: str, key: str | None)
     """
     await house.lookups.current(house.tape)
     backtest, rows = _tried(house, asked)
+    await check_bars(house, backtest, house.lookups.library(), bars_field(asked))
     body = SweepBody(backtest=backtest, grid=rows, objective=asked.objective, top=asked.top)
     title = f"Sweep of {asked.strategy} on {asked.symbol}: {len(rows)} runs"
     return await submit(house, user, key, Asked(SWEEP, body, title, prefix="sweep_"))

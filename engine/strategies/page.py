@@ -17,8 +17,8 @@ INTRODUCTION = """# Strategies
 The strategies that are built in, one file each in `engine/strategies/`. A session names them by id and may set any
 parameter within its bounds; what it does not set is at its default. Sizes, protective exits (stop loss, take profit,
 trailing stop) and the directions allowed are the session's. Windows in rows count trades, or bars where the source has
-bars; windows in seconds are of event time. A file of the same shape in the folder `strategies_folder` of the settings
-is found beside them.
+bars or the session names a timeframe ([the loop](decision-loop.md#bars-of-a-timeframe)); windows in seconds are of
+event time. A file of the same shape in the folder `strategies_folder` of the settings is found beside them.
 """
 
 

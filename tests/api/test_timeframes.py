@@ -17,6 +17,7 @@ from events.frames import Section
 from events.rows import BAR_DTYPE, Rows, SectionKind
 from events.tape import Append
 from tests.api.recordings import LiveSource, simulated_recording
+from tests.api.test_jobs import until
 from tests.api.worlds import World, until_state, world
 from tests.documents.cases_002_backtests import result
 
@@ -112,6 +113,11 @@ async def test_backtests_of_contract_001_decide_on_a_timeframe(made: World) -> N
     ]
     first, second, third, fourth = (one["decision_hash"] for one in hashes)
     assert first == second != third == fourth
+    told = (await made.get(f"/api/backtests/{hashes[0]['session']}", "trader")).json()["params"]
+    assert told == {"timeframe": "4h", **EMA}
+    swept = await made.post("/api/jobs/sweep", body | {"strategy": strategy, "grid": {"fast": [2, 3]}})
+    table = (await until(made, swept.json()["job"], "completed"))["result"]["best"]
+    assert {one["decision_hash"] for one in table if one["params"]["fast"] == 3} == {first}
     wrong = await made.post("/api/backtests/run", body | {"strategy": "ema_cross", "params": {"timeframe": "7m"}})
     assert (wrong.status_code, wrong.json()["field"]) == (400, "params.timeframe")
 
