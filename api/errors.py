@@ -95,17 +95,24 @@ def words_of(error: BaseException) -> tuple[str, str, str | None]:
 def body_of(error: BaseException, scope: Scope, now_ns: int) -> ErrorBody | ErrorEnvelope:
     """The body of an error for a request."""
     code, message, field = words_of(error)
+    if field and isinstance(error, HTTPException):  # the framework's name of a parameter is not the contract's
+        named = _asked_as(field, scope)
+        field, message = named, message.replace(field, named, 1)
     now = iso(now_ns)
     if is_v1(scope["path"]):
         status = status_of(error)
-        if field and isinstance(error, HTTPException):  # the framework's name of a parameter is not the contract's
-            field, message = camel(field), message.replace(field, camel(field), 1)
         details = getattr(error, "fields", None) or ({field: [message]} if field else {})
         words = ErrorWords(V1_CODES.get(status, code), message, details)
         return ErrorEnvelope(words, ErrorMeta(now, request_id(scope)))
     fields = getattr(error, "fields", None) or {}
     body = ErrorBody(code, message, message, code, message, status_of(error), now, field)
     return msgspec.structs.replace(body, fields=fields) if len(fields) > 1 else body
+
+
+def _asked_as(field: str, scope: Scope) -> str:
+    """The name that a request has for what the code calls so."""
+    names = scope["litestar_app"].state.parameters.get(id(scope.get("route_handler")), {})
+    return names.get(field) or (camel(field) if is_v1(scope["path"]) else field)
 
 
 def is_v1(path: str) -> bool:

@@ -13,10 +13,10 @@ from events.errors import InvalidInput
 SHOWN_MAX = 20  # known parameters that an error lists
 
 
-def known_parameters(app: Litestar) -> dict[int, frozenset[str]]:
-    """Names of the query parameters of every HTTP handler, by its id."""
+def known_parameters(app: Litestar) -> dict[int, dict[str, str]]:
+    """Names of the query parameters of every HTTP handler: its id -> name in the code -> name in a request."""
     return {
-        id(handler): frozenset(parameter.field_alias for parameter in model.expected_query_params)
+        id(handler): {parameter.field_name: parameter.field_alias for parameter in model.expected_query_params}
         for route in app.routes
         if isinstance(route, HTTPRoute)
         for handler, model in route.route_handler_map.values()
@@ -28,7 +28,7 @@ async def refuse_unknown(connection: Connection, handler: BaseRouteHandler) -> N
     if not connection.scope["query_string"] or connection.scope["type"] != ScopeType.HTTP:
         return
     # what a guard is given is a copy of the handler
-    known = connection.app.state.parameters.get(id(connection.scope["route_handler"]), frozenset())
+    known = connection.app.state.parameters.get(id(connection.scope["route_handler"]), {}).values()
     for name in connection.query_params:
         if name not in known:
             listed = ", ".join(sorted(known)[:SHOWN_MAX]) or "none"

@@ -19,6 +19,7 @@ class Events:
 
     def __init__(self) -> None:
         self.status = 0
+        self.headers: dict[str, str] = {}
         self._sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._text = b""
         self._ended = False
@@ -36,6 +37,12 @@ class Events:
                 self._note(await self._sent.get())
         return event
 
+    async def opened(self, seconds: float = 20.0) -> None:
+        """Wait until the answer has begun: `status` and `headers` are known then."""
+        async with asyncio.timeout(seconds):
+            while not self.status:
+                self._note(await self._sent.get())
+
     def waiting(self, but: str = "") -> list[Event]:
         """Events that have come and were not taken, but those of a name."""
         while not self._sent.empty():
@@ -48,6 +55,7 @@ class Events:
     def _note(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.headers = {name.decode().lower(): value.decode() for name, value in message["headers"]}
         else:
             self._text += message.get("body", b"")
             self._ended = not message.get("more_body", False)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import httpx
+from litestar import Litestar
 
 from tests.api.error_bodies import error_code
+from tests.api.sse import listening
 from tests.documents.left import left
 from tests.documents.shapes import inventory, misfits, unseen
 
@@ -26,6 +29,7 @@ class House(Protocol):
     """Whom the facts are put to."""
 
     client: httpx.AsyncClient
+    app: Litestar
 
     def bearer(self, name: str = "trader", *, csrf: bool = False) -> dict[str, str]:
         """Headers of a user, who is called as the role is."""
@@ -79,6 +83,7 @@ class Param:
     value: Any = None
     sees: Callable[[Any, Any], bool] | None = None  # of the bodies without it and with it
     wrong: Any = None  # a value that is refused with the parameter's name
+    without: int = 0  # the status where it is left out, and need not be there in another request
 
 
 NO_TOKEN = Wrong(Ask(user=""))
@@ -101,6 +106,7 @@ class Table:
     errors: Mapping[tuple[str, int], tuple[Wrong, ...]]
     queries: Mapping[tuple[str, str], Param]
     exceptions: frozenset[Fact]  # facts that do not hold; docs/contracts.md says why
+    forms: Mapping[str, Ask] = field(default_factory=dict)  # what gives the other form of an answer
     empty: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (entry, place in its answer) never seen, why
 
 
@@ -120,7 +126,7 @@ def facts_of(entry: Entry) -> list[Fact]:
     parts += sorted({f"error {one['status']}" for one in entry["errors"]})
     parts += [f"query {one['name']}" for one in entry["query"]]
     parts += [f"alias {path}" for path in entry.get("alt_paths", [])]
-    parts += ["form 2"] if "alt_response_example" in entry else []
+    parts += ["form 2"] if "alt_response_example" in entry and name not in left()["refused"] else []
     return [(name, part) for part in parts]
 
 
@@ -138,6 +144,10 @@ class Staged(Protocol):
 
     def during(self, name: str) -> AbstractAsyncContextManager[Any]:
         """What goes on meanwhile."""
+        ...
+
+    def broken(self) -> AbstractContextManager[None]:
+        """What the house reads from breaks."""
         ...
 
 
@@ -199,8 +209,14 @@ def merged(example: Any, fill: Mapping[str, Any]) -> Any:
 
 async def answers(asker: Asker, entry: Entry, table: Table, ask: Ask, path: str = "") -> None:
     """The documented request has the documented status and body; what is left for later says so."""
-    answer = await asker.send(entry, ask, path)
+    if "MLPredictive" in str(entry["request_example"]):
+        no_model = await asker.send(entry, Ask(user=ask.user))
+        assert (no_model.status_code, error_code(no_model)) == (501, "LEARNING_NOT_AVAILABLE")
     status, codes = expected(entry)
+    if entry["kind"] == "sse" and status == 200:
+        await opens(asker, entry, ask)
+        return
+    answer = await asker.send(entry, ask, path)
     assert answer.status_code == status, answer.text
     if codes:
         assert error_code(answer) in codes
@@ -217,6 +233,29 @@ async def answers(asker: Asker, entry: Entry, table: Table, ask: Ask, path: str 
     if entry["id"] not in left()["empty"]:
         known = {place for name, place in table.empty if name == entry["id"]}
         assert set(unseen(body, shape)) <= known, "the answer shows nothing of these"
+
+
+async def opens(asker: Asker, entry: Entry, ask: Ask) -> None:
+    """A stream of events opens."""
+    _, path, query, headers = await asker.request(entry, ask)
+    async with listening(asker.house.app, path, query, headers) as events:
+        await events.opened()
+        assert (events.status, events.headers["content-type"].split(";")[0]) == (200, entry["content_type"])
+
+
+async def takes_form(asker: Asker, entry: Entry, ask: Ask) -> None:
+    """The other documented form: its keys and no others of the first, its words but for their figures."""
+    answer = await asker.send(entry, ask)
+    assert answer.status_code == entry["success"]["status"], answer.text
+    body, example = answer.json(), entry["alt_response_example"]
+    shape = shape_of(entry)
+    assert misfits(body, shape["$any"][1] if "$any" in shape else shape) == []
+    assert set(example) <= set(body)
+    assert set(entry["response_example"]) & set(body) <= set(example)
+    for name in {"status", "message", "is_admin"} & set(example):
+        assert re.sub(r"\d+", "1", str(body[name])) == re.sub(r"\d+", "1", str(example[name]))
+    if "queue_position" in body:
+        assert str(body["queue_position"]) in body["message"]
 
 
 def expected(entry: Entry) -> tuple[int, set[str]]:
@@ -245,7 +284,8 @@ async def guards(asker: Asker, entry: Entry, ask: Ask) -> None:
 
 async def refuses(asker: Asker, entry: Entry, status: int, ask: Ask, wrong: Wrong) -> None:
     """A documented error is answered with its status, in its contract's body, and says which field is at fault."""
-    answer = await asker.send(entry, ask.with_(wrong.change))
+    with asker.stage.broken() if wrong.broken else nullcontext():
+        answer = await asker.send(entry, replace(ask, during="").with_(wrong.change))
     assert answer.status_code == status, answer.text
     code = error_code(answer)
     documented = {one["code"] for one in entry["errors"] if one["status"] == status} - {None}
@@ -256,11 +296,14 @@ async def refuses(asker: Asker, entry: Entry, status: int, ask: Ask, wrong: Wron
 async def matters(asker: Asker, entry: Entry, name: str, ask: Ask, param: Param) -> None:
     """A parameter of the query is asked for where it is required, changes the answer, and is refused where wrong."""
     (about,) = (one for one in entry["query"] if one["name"] == name)
-    assert about["required"] or param.sees or param.wrong is not None, "nothing is said of what it does"
+    assert about["required"] or param.sees or param.without or param.wrong is not None, (
+        "nothing is said of what it does"
+    )
     status, _ = expected(entry)
-    if about["required"]:
+    if about["required"] or param.without:
         without = await asker.send(entry, ask.with_(Ask(query={name: None})))
-        assert (without.status_code, name in without.text) == (400, True), without.text
+        assert without.status_code == (param.without or 400), without.text
+        assert param.without or name in without.text
         error_code(without)
     if param.wrong is not None:
         refused = await asker.send(entry, ask.with_(Ask(query={name: param.wrong})))

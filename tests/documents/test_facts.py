@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.api.worlds import World
-from tests.documents import facts_000, facts_003, facts_004
+from tests.documents import facts_000, facts_001, facts_002, facts_003, facts_004
 from tests.documents.facts import (
     Ask,
     Asker,
@@ -22,6 +22,7 @@ from tests.documents.facts import (
     matters,
     refuses,
     routes_of,
+    takes_form,
 )
 from tests.documents.shapes import inventory
 from tests.documents.stage import Stage
@@ -32,7 +33,13 @@ pytestmark = [
     pytest.mark.skipif(not inventory(""), reason="no contracts here"),
 ]
 
-TABLES: dict[str, Table] = {"s0.": facts_000.TABLE, "s3.": facts_003.TABLE, "s4.": facts_004.TABLE}
+TABLES: dict[str, Table] = {
+    "s0.": facts_000.TABLE,
+    "s1.": facts_001.TABLE,
+    "s2.": facts_002.TABLE,
+    "s3.": facts_003.TABLE,
+    "s4.": facts_004.TABLE,
+}
 ROUTES: dict[str, Entry] = {name: entry for prefix in TABLES for name, entry in routes_of(prefix).items()}
 FACTS: list[Fact] = [fact for entry in ROUTES.values() for fact in facts_of(entry)]
 
@@ -48,9 +55,15 @@ def has_row(name: str, part: str) -> bool:
     """Whether it is said how a fact is put to the house; every answer and guard is put as it stands."""
     kind, _, what = part.partition(" ")
     table = table_of(name)
-    return {"error": lambda: (name, int(what)) in table.errors, "query": lambda: (name, what) in table.queries}.get(
-        kind, lambda: True
-    )()
+    match kind:
+        case "error":
+            return (name, int(what)) in table.errors
+        case "query":
+            return (name, what) in table.queries
+        case "form":
+            return name in table.forms
+        case _:
+            return True
 
 
 async def walk(asker: Asker, name: str, part: str) -> None:
@@ -61,6 +74,8 @@ async def walk(asker: Asker, name: str, part: str) -> None:
     match kind:
         case "answer":
             await answers(asker, entry, table, ask)
+        case "form":
+            await takes_form(asker, entry, ask.with_(table.forms[name]))
         case "alias":
             await answers(asker, entry, table, ask, what)
         case "auth":
@@ -98,6 +113,7 @@ def rows(table: Table) -> set[Fact]:
         *((name, f"error {status}") for name, status in table.errors),
         *((name, f"query {one}") for name, one in table.queries),
         *((name, "answer") for name, _ in table.empty),
+        *((name, "form 2") for name in table.forms),
         *table.exceptions,
     }
 
