@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ COUNTS: tuple[tuple[str, int, str], ...] = (
     ("stream-clients", 24, "clients of the event stream"),
     ("stream-seconds", 6, "seconds that they listen"),
 )
+DEFAULTS = {name: default for name, default, _ in COUNTS}
 
 # files by processor time, the most first, down to ten seconds: begun late, one of them would be the last for minutes
 LONGEST = (
@@ -98,6 +100,20 @@ def orders_count(pytestconfig: pytest.Config) -> int:
 def inputs_count(pytestconfig: pytest.Config) -> int:
     """How many hostile inputs are sent."""
     return int(pytestconfig.getoption("--inputs"))
+
+
+@pytest.fixture(scope="session")
+def progress(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Tells how far a test is that takes minutes: past the default count of inputs on the terminal, else nowhere."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    many = pytestconfig.getoption("--inputs") > DEFAULTS["inputs"]
+
+    def tell(text: str) -> None:
+        if many and capture is not None:
+            with capture.global_and_fixture_disabled():
+                sys.stderr.write(f"{text}\n")
+
+    return tell
 
 
 @pytest.fixture(scope="session")
