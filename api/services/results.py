@@ -9,13 +9,12 @@ import msgspec
 import numpy as np
 import structlog
 
-from api.reading.wording import instant
 from engine.research.metrics.annualisation import Annualisation
 from engine.research.metrics.equity import Curve, curve_from_marks
 from engine.research.metrics.measure import Measurements, measure
 from engine.research.metrics.trades import trades_from_fills, with_excursions
 from engine.research.outcome import last_of_one, usual_annualisation
-from engine.research.report import PriceSeries, ReportData, render_report
+from engine.research.report import PriceSeries, ReportData, clock, render_report
 from engine.research.verify import Verdict
 from events.errors import InvalidInput, ReadModelUnavailable
 from events.facts import SessionSpec, SessionVerified
@@ -124,8 +123,8 @@ def _facts(row: SessionRow, spec: SessionSpec) -> tuple[tuple[str, str], ...]:
         ("Strategies", ", ".join(row.strategies)),
         ("Symbols", ", ".join(row.symbols)),
         ("Source", f"{row.source}, {over}"),
-        ("Started", instant(row.started_ns) or "–"),
-        ("Ended", instant(row.ended_ns) or "–"),
+        ("Started", clock(row.started_ns)),
+        ("Ended", clock(row.ended_ns) if row.ended_ns else "–"),
         ("Capital", f"{spec.limits.cash:,.2f}"),
         ("Code", row.code_hash[:16]),
     ]

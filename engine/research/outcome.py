@@ -11,11 +11,11 @@ from engine.research.metrics.annualisation import Annualisation, annualisation_f
 from engine.research.metrics.equity import Curve, curve_from_marks
 from engine.research.metrics.measure import Measurements, measure
 from engine.research.metrics.trades import trades_from_fills, with_excursions
-from engine.research.report import PriceSeries, ReportData
+from engine.research.report import PriceSeries, ReportData, clock
 from engine.research.verify import Verdict, window_of
 from engine.sessions.history import History
 from engine.sessions.lanes import lanes_of
-from events.clock import NS_PER_SECOND, iso
+from events.clock import NS_PER_SECOND
 from events.facts import SessionSpec
 from events.rows import Rows, SectionKind
 
@@ -125,8 +125,8 @@ def _facts(history: History) -> tuple[tuple[str, str], ...]:
         ("Strategies", ", ".join(one.strategy for one in spec.strategies)),
         ("Symbols", ", ".join(one.symbol for one in spec.instruments)),
         ("Source", f"{spec.input.source}, {spec.input.recording or 'live tail'}"),
-        ("Started", iso(history.started.started_ns)),
-        ("Ended", iso(ended.ended_ns) if ended else ""),
+        ("Started", clock(history.started.started_ns)),
+        ("Ended", clock(ended.ended_ns) if ended else ""),
         ("Capital", f"{spec.limits.cash:,.2f} {spec.instruments[0].quote}"),
         ("Inputs", f"{ended.inputs:,} rows" if ended else ""),
         ("Code", spec.code_hash[:16]),

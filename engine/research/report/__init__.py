@@ -2,5 +2,6 @@
 
 from engine.research.report.data import PriceSeries, ReportData
 from engine.research.report.page import render_report
+from engine.research.report.tables import clock
 
-__all__ = ["PriceSeries", "ReportData", "render_report"]
+__all__ = ["PriceSeries", "ReportData", "clock", "render_report"]
