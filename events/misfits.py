@@ -269,4 +269,4 @@ def _choices(kinds: list[inspect.Type]) -> list[Any]:
 
 def _listed(choices: list[Any]) -> str:
     more = ", ..." if len(choices) > CHOICES_MAX else ""
-    return ", ".join(str(one) for one in choices[:CHOICES_MAX]) + more
+    return ", ".join(str(one) or '""' for one in choices[:CHOICES_MAX]) + more

@@ -156,7 +156,7 @@ async def start_fork(house: House, parent: str, wish: ForkWish, user: str, key: 
     history = await _history(house.tape, parent)
     await house.lookups.current(house.tape)
     spec = fork(history, wish, session_id(house.clock, "fork"), user, house.lookups.library())
-    await check_timeframes(house.tape, spec)
+    await check_timeframes(house.tape, spec, "timeframe" if wish.timeframe is not None else "")
     return await begin(house, spec, key, Start())
 
 

@@ -64,7 +64,7 @@ FIELDS = {
     "symbols": "symbol",
     "config.initial_cash": "initial_capital",
     "config.budget.global_cap": "initial_capital",
-    "strategies.0.timeframe": "params.timeframe",
+    "strategies[0].timeframe": "params.timeframe",
 } | {
     field: f"params.{name}" for name, (limit, _) in ACCOUNT.items() for own, _, _, field in LIMIT_BOUNDS if own == limit
 }
@@ -120,10 +120,7 @@ def fixed(body: BacktestBody, library: Library) -> BacktestBody:
 
 async def check_bars(house: House, body: BacktestBody, library: Library, field: str) -> None:
     """Whether bars of the timeframe can be made of a fixed job's recording. Raises InvalidInput of this field."""
-    try:
-        await check_timeframes(house.tape, plan(body.wish, "check", "check", library))
-    except InvalidInput as error:
-        raise InvalidInput(error.message, code=error.code, field=field, hint=error.hint) from None
+    await check_timeframes(house.tape, plan(body.wish, "check", "check", library), field)
 
 
 def bars_field(asked: BacktestAsked) -> str:

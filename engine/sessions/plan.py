@@ -312,7 +312,7 @@ def _setting(
         symbols=_own_symbols(one, at, symbols),
         direction=one.direction,
         configured=one.configured,
-        timeframe=check_kinds(one.strategy, one.timeframe or "", f"strategies.{at}.timeframe", library),
+        timeframe=check_kinds(one.strategy, one.timeframe or "", f"strategies[{at}].timeframe", library),
     )
 
 

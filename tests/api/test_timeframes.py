@@ -17,7 +17,7 @@ from events.frames import Section
 from events.rows import BAR_DTYPE, Rows, SectionKind
 from events.tape import Append
 from tests.api.recordings import LiveSource, simulated_recording
-from tests.api.test_jobs import until
+from tests.api.test_jobs import hourly_recording, until
 from tests.api.worlds import World, until_state, world
 from tests.documents.cases_002_backtests import result
 
@@ -140,6 +140,27 @@ async def test_backtests_of_contract_002_decide_on_their_timeframe(made: World) 
     assert len(parts) >= 4
     for part in parts:
         assert timeframe_of((await made.get(f"/api/sessions/{part}", "admin")).json()) == "1h"
+
+
+async def test_bars_that_are_too_long_are_refused_before_anything_is_appended(made: World) -> None:
+    """Of recorded bars of an hour no session decides on five minutes: the error names the field and what there is."""
+    hours = await hourly_recording(made)
+    last = await made.last()
+    own = {"strategy": "ema_cross", "timeframe": "5m"}
+    body = {"mode": "backtest", "recording": hours.recording, "strategies": [{"strategy": "breakout"}, own]}
+    for path, wanted, field in (
+        ("/api/sessions", body, "strategies[1].timeframe"),
+        ("/api/sessions", body | {"strategies": [own], "grid": [EMA]}, "strategies[0].timeframe"),
+        ("/api/sessions", body | {"strategies": [own | {"timeframe": "2h"}]}, "strategies[0].timeframe"),
+    ):
+        answer = await made.post(path, wanted)
+        assert (answer.status_code, answer.json()["field"]) == (400, field), answer.text
+    assert 'one of "", 15m, 1d' in answer.json()["message"]
+    assert await made.last() == last
+    ran = await over(made, "/api/sessions", body | {"strategies": [{"strategy": "breakout"}]})
+    for change in ({"timeframe": "15m"}, {"timeframe": "10m"}):
+        answer = await made.post(f"/api/sessions/{ran['session']['session']}/fork", change)
+        assert (answer.status_code, answer.json()["field"]) == (400, "timeframe"), answer.text
 
 
 async def signals_of(made: World, name: str) -> list[dict[str, Any]]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from engine.loop.decision_loop import DecisionLoop
 from engine.loop.module import code_hash_of
-from engine.loop.spec import LaneSpec, LoopSpec
+from engine.loop.spec import INTERVAL_MAX, LaneSpec, LoopSpec
 from engine.strategies import ema_cross
 from events.rows import BAR_DTYPE, MARKET_DTYPE, MarketFlag, MarketKind, Rows
-from tests.engine.loop.crowd import STRATEGIES
-from tests.engine.loop.driving import SECOND, START_NS, bid, limits, market, terms, trade
+from tests.engine.loop.crowd import STRATEGIES, crowd, outcome, spec
+from tests.engine.loop.driving import SECOND, START_NS, bid, limits, market, plain_loop, terms, trade
 from tests.engine.loop.kernels import SEEING
 
 MINUTE = 60 * SECOND
@@ -23,6 +24,11 @@ def spec_of(interval_ns: int, strategy: str = "seeing", **fields: object) -> Loo
     """One lane on one instrument."""
     lane = LaneSpec(strategy=strategy, instrument=0, interval_ns=interval_ns)
     return LoopSpec(**{"instruments": (terms(),), "lanes": (lane,), "limits": limits(), **fields})  # type: ignore[arg-type]
+
+
+def seeing(spec: LoopSpec) -> DecisionLoop:
+    """A loop of the kernel that writes down what it sees, in plain Python: few rows need no compiler."""
+    return DecisionLoop(spec, REGISTRY, loop=plain_loop([SEEING], intervals=True))
 
 
 def seen(loop: DecisionLoop) -> list[tuple[float, ...]]:
@@ -90,7 +96,7 @@ def test_what_a_kernel_gets_of_trades() -> None:
         [trade(100.0, 4.0), bid(99.0), trade(103.0, 4.0), trade(99.0, 8.0), trade(101.0, 0.0)],  # of a minute
     )
     later = market([bid(98.0), trade(98.0)], first=60)  # 20 s into the minute after
-    loop = DecisionLoop(spec_of(MINUTE), REGISTRY)
+    loop = seeing(spec_of(MINUTE))
     loop.advance(np.concatenate([rows, later]))
     end = (BEGUN + MINUTE - 1) // SECOND
     assert seen(loop) == [(101.0, 4.0, MarketFlag.BAR_CLOSE, 100.0, 103.0, 99.0, end, 101.0)]
@@ -101,7 +107,7 @@ def test_intervals_without_a_trade_make_no_bar_and_late_trades_belong_to_now() -
     """Two minutes of silence are no bars; a trade of the bar before, come late, is the new bar's."""
     rows = market([trade(100.0), trade(105.0), trade(90.0), trade(107.0), trade(1.0)])
     rows["ts_event_ns"] = BEGUN + np.array([1, 200, 58, 239, 240]) * SECOND
-    loop = DecisionLoop(spec_of(MINUTE), REGISTRY)
+    loop = seeing(spec_of(MINUTE))
     loop.advance(rows)
     assert [call[:1] + call[3:7] for call in seen(loop)] == [
         (100.0, 100.0, 100.0, 100.0, BEGUN // SECOND + 59),
@@ -129,7 +135,7 @@ def test_longer_bars_close_with_the_last_of_the_shorter() -> None:
     bars = minute_bars(9, 1)
     bars["ts_event_ns"] = (START_NS // (5 * MINUTE) + 1) * 5 * MINUTE + np.array([0, 1, 2, 3, 4, 5, 6, 8, 10]) * MINUTE
     bars["volume"] = 4.0
-    loop = DecisionLoop(spec_of(5 * MINUTE), REGISTRY)
+    loop = seeing(spec_of(5 * MINUTE))
     signals = loop.advance_bars(bars).signals
     calls = seen(loop)
     assert [call[0] for call in calls] == [bars["close"][4], bars["close"][7]]
@@ -142,8 +148,17 @@ def test_fills_and_exits_go_by_the_rows_as_they_are() -> None:
     """An order decided on a bar fills on the next trade, and a stop is met within the minute."""
     rows = market([trade(100.0) for _ in range(130)])
     rows["price"][110:] = 90.0
-    found = DecisionLoop(spec_of(MINUTE, limits=limits(stop_loss_ratio=0.05)), REGISTRY).advance(rows)
+    found = seeing(spec_of(MINUTE, limits=limits(stop_loss_ratio=0.05))).advance(rows)
     assert [(int(one["input"]), float(one["price"])) for one in found.fills] == [(101, 100.0), (110, 90.0)]
+
+
+def test_lanes_without_an_interval_decide_as_in_a_session_without_any() -> None:
+    """A strategy on a timeframe that never closes a bar changes nothing for the others, whatever rows come."""
+    rows, given = crowd(4_000, seed=8), spec()
+    sleeping = LaneSpec(strategy="ema_cross", instrument=2, interval_ns=INTERVAL_MAX)
+    with_it = msgspec.structs.replace(given, lanes=(*given.lanes, sleeping))
+    want = outcome(DecisionLoop(given, STRATEGIES), [rows])[0]
+    assert outcome(DecisionLoop(with_it, STRATEGIES), [rows])[0] == want
 
 
 def test_time_is_the_designated_one() -> None:
@@ -151,7 +166,7 @@ def test_time_is_the_designated_one() -> None:
     rows = market([trade(100.0), trade(101.0), trade(102.0)])
     rows["ts_received_ns"] += np.array([0, 39, 39]) * SECOND
     for designated, calls in (("event", 0), ("received", 1)):
-        loop = DecisionLoop(spec_of(MINUTE, designated=designated), REGISTRY)
+        loop = seeing(spec_of(MINUTE, designated=designated))
         loop.advance(rows)
         assert len(seen(loop)) == calls
 

@@ -85,7 +85,7 @@ async def test_bars_that_no_longer_ones_can_be_made_of_are_refused(house: Memory
     spec = await house.plan(msgspec.structs.replace(wish, recording=longer, strategies=strategies))
     with pytest.raises(InvalidInput, match=r"bars of 5m.*1m") as caught:
         await check_timeframes(house.tape, spec)
-    assert (caught.value.field, caught.value.code) == ("timeframe", "TIMEFRAME_TOO_SHORT")
+    assert (caught.value.field, caught.value.code) == ("strategies[0].timeframe", "TIMEFRAME_TOO_SHORT")
     async with house.host():  # whoever starts it all the same
         assert isinstance(await house.send(StartSession(key="k", user="ann", spec=spec)), CommandAccepted)
         history = await house.ended(spec.session)
@@ -100,4 +100,4 @@ async def test_kernels_of_quotes_have_no_timeframe(house: MemoryHouse) -> None:
     wish = StrategyWish(strategy="noisy", timeframe="1m")
     with pytest.raises(InvalidInput, match="decides on quotes") as caught:
         await house.plan(SessionWish(mode="backtest", recording=recording, strategies=(CROSS, wish)))
-    assert caught.value.field == "strategies.1.timeframe"
+    assert caught.value.field == "strategies[1].timeframe"
