@@ -27,7 +27,6 @@ from api import (
 from api.access import guard
 from api.allowed_methods import methods_by_path, name_all_methods
 from api.documentation import openapi
-from api.errors import answer
 from api.front import EXPOSED, Front
 from api.house import House
 from api.monitoring import components as monitoring_components
@@ -59,6 +58,7 @@ from api.research import system as research_system
 from api.research import training as research_training
 from api.research import walkforwards as research_walkforwards
 from api.services.acting import note_asked
+from api.services.first_answers import answer_again, keep
 from api.strict_request import StrictRequest
 from api.unknown_parameters import known_parameters, refuse_unknown
 
@@ -129,8 +129,9 @@ def create_app(house: House) -> Litestar:
         route_handlers=handlers(),
         dependencies=provided,
         guards=[guard, refuse_unknown],
-        exception_handlers={Exception: answer},
+        exception_handlers={Exception: answer_again},
         before_request=note_asked,
+        after_request=keep,
         before_send=[name_all_methods],
         cors_config=CORSConfig(
             allow_origins=list(api.cors_origins),

@@ -65,6 +65,8 @@ the answer shows, `Tape-Epoch` which tape that is.
 What changes something is a command on the tape and has one answer. `Idempotency-Key` (1 to {KEY_MAX} visible ASCII
 characters, each user's own) makes a repeat harmless: it is answered as the first time, however late, and done once.
 The same request is what has the same method, path and JSON; another one under that key is refused with 409 `KEY_USED`.
+What is checked in front of a command may have changed by then: within an hour, a repeat that would be refused for that
+is answered with its kept first answer (at most 16 KiB).
 Without one, a key is made and given back. No answer within `answer_seconds_max` is a 503 that says so: the outcome is
 unknown, repeat it with the same key.
 

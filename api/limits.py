@@ -102,7 +102,7 @@ class Counters:
     """The counts of one process, together with those of the others."""
 
     def __init__(self, keys: Keys, clock: Clock) -> None:
-        self._keys = keys
+        self.keys = keys
         self._clock = clock
         self._shares: OrderedDict[str, _Share] = OrderedDict()
 
@@ -153,7 +153,7 @@ class Counters:
         now, count = self._clock.now_ns(), limit.count - limit.free
         length = limit.seconds * NS_PER_SECOND
         for _ in range(SWAP_TRIES_MAX):
-            held = await self._keys.get(name)
+            held = await self.keys.get(name)
             window = msgspec.msgpack.decode(held[0], type=_Window) if held else _Window(now, 0)
             if now - window.start_ns >= length:
                 window = _Window(now, 0)
@@ -163,7 +163,7 @@ class Counters:
                 share.full = True
                 return
             window.used += taken
-            if await self._keys.swap(name, msgspec.msgpack.encode(window), held[1] if held else 0) is not None:
+            if await self.keys.swap(name, msgspec.msgpack.encode(window), held[1] if held else 0) is not None:
                 share.left += taken
                 share.given += taken
                 return

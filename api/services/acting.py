@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import msgspec
 from litestar import Request
 
+from api.access import WRITES
 from api.auth.tokens import Identity
 from api.auth.users import Role
 from api.house import House
 from api.reading.reader import Moment
+from api.services.first_answers import REPEATABLE, look
 from engine.research.forking import ForkWish, fork
 from engine.sessions import history as histories
 from engine.sessions.plan import SessionWish, plan
@@ -47,6 +49,7 @@ class Done(NamedTuple):
     order: int = 0  # number of the order by hand that it placed
     denial: str = ""  # code, where that order was denied
     limit: float = 0.0  # that the denial met
+    sessions: tuple[str, ...] = ()  # that were chosen
 
 
 def session_id(clock: Clock, prefix: str = "exec") -> str:
@@ -70,23 +73,29 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     if key is not None:
         command = msgspec.structs.replace(command, asked=ASKED.get())
     accepted, sequence = await house.commands.send(command)
+    if (repeatable := REPEATABLE.get()) is not None:
+        repeatable.sent = True
     # what follows from a command stands behind its answer in the same append: a client that asks next finds it
     last = max(sequence, (await house.tape.info()).last)
     with contextlib.suppress(ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
-    fate = (accepted.order, accepted.denial, accepted.limit)
+    fate = (accepted.order, accepted.denial, accepted.limit, accepted.sessions)
     return Done(accepted.session, accepted.changed, last, given, accepted.id, *fate)
 
 
 async def note_asked(request: Request[Any, Any, Any]) -> None:
     """Before a request is answered: what is asked under its idempotency key, however its JSON is written."""
+    REPEATABLE.set(None)
     if IDEMPOTENCY_KEY not in request.headers:
         return
     body = await request.body()
     with contextlib.suppress(msgspec.MsgspecError, RecursionError):
         body = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
     line = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    ASKED.set(hashlib.blake2b(line + body, digest_size=16).hexdigest())
+    asked = hashlib.blake2b(line + body, digest_size=16).hexdigest()
+    ASKED.set(asked)
+    if request.method in WRITES:
+        await look(request, request.headers[IDEMPOTENCY_KEY], asked, request.app.state.house.counters.keys)
 
 
 async def check_command(house: House, identity: Identity, session: str) -> None:

@@ -19,7 +19,7 @@ from api.services.acting import Done, Start, act, key_of_part, start
 from engine.sessions import history
 from engine.sessions.plan import Library, SessionWish, StrategyWish
 from events.errors import Conflict, NotAvailable
-from events.facts import SessionLimits, SessionMode, SessionSpec, StopSession, StrategySetting
+from events.facts import ChooseSessions, SessionLimits, SessionMode, SessionSpec, StopSession, StrategySetting
 from events.facts.house import Mode, SetSystemMode
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
@@ -67,7 +67,8 @@ async def begin(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
 
 
 async def end(house: House, user: str, key: str | None) -> tuple[Mode, list[Done]]:
-    """Stop the user's sessions of the mode that run now; none may run, and that is well.
+    """Stop the user's sessions of the mode that run now; none may run, and that is well. A repeat under a key is about
+    those that ran when it was first asked, and that mode.
 
     Raises:
         ReadModelUnavailable: see `_mode_now`.
@@ -75,15 +76,17 @@ async def end(house: House, user: str, key: str | None) -> tuple[Mode, list[Done
     """
     mode = await _mode_now(house)
     own = SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True, own=True)
-    rows = await _sessions(house, own)
+    if key is None and not await _sessions(house, own, 1):
+        return mode, []  # there is nothing that the desk could choose, and no repeat to remember it for
+    chosen = await act(house, user, key, lambda made: ChooseSessions(key=made, user=user, mode=mode))
     stopped = []
-    for name in sorted(row.session for row in rows):
+    for name in sorted(chosen.sessions):
         stop = StopSession(key="", user=user, session=name)
         part = key_of_part(key, name)
         stopped.append(
             await act(house, user, part, lambda made, stop=stop: msgspec.structs.replace(stop, key=made))  # type: ignore[misc]
         )
-    return mode, stopped
+    return cast(Mode, chosen.id), stopped
 
 
 async def again(house: House, user: str, key: str | None) -> tuple[Mode, Done]:

@@ -18,6 +18,7 @@ from engine.sessions.life import OVER, Session, SessionState, begin, evolve
 from engine.sessions.suspension import Release, release
 from events.facts import (
     ChooseSession,
+    ChooseSessions,
     Command,
     CommandAccepted,
     CommandRefused,
@@ -35,6 +36,7 @@ class DeskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sessions_max: int = 64  # running at once, all users
     keys_max: int = 10_000  # idempotency keys remembered
+    chosen_max: int = 64  # sessions of one `ChooseSessions`, in order of start
     ended_max: int = 50_000  # sessions that are over, of which only the state is remembered
 
 
@@ -129,7 +131,7 @@ class Desk:
         return [(sequence, command) for sequence, command in self.open.items() if self._is_ours(command)]
 
     def _is_ours(self, command: Command) -> bool:
-        if isinstance(command, StartSession | ChooseSession):
+        if isinstance(command, StartSession | ChooseSession | ChooseSessions):
             return True
         return getattr(command, "session", "") not in self.sessions or self._unrun(command) is not None
 
@@ -142,6 +144,10 @@ class Desk:
             return self._start(command, sequence)
         if isinstance(command, ChooseSession):
             return self._choose(command, sequence)
+        if isinstance(command, ChooseSessions):
+            chosen = tuple(one.spec.session for one in self._of_user(command.user, command.mode))
+            answer = accepted(command, sequence, changed=False)
+            return Outcome(msgspec.structs.replace(answer, id=command.mode, sessions=chosen[: self.limits.chosen_max]))
         if session is not None:
             found = release(command, session, sequence)
             return Outcome(found.answer, unrun=session, release=found)
@@ -183,19 +189,17 @@ class Desk:
         why = ("NO_RUNNING_SESSION", message, None)
         return Outcome(refused(command, sequence, "", why, kind="CONFLICT"))
 
-    def _of_user(self, command: StartSession) -> list[Session]:
-        """Sessions of the user and mode that were started by themselves: none of a job, no sweep, no fork."""
+    def _of_user(self, user: str, mode: str) -> list[Session]:
+        """Sessions of a user and mode that were started by themselves: none of a job, no sweep, no fork."""
         sessions = (self.sessions[name].spec for name in self.running)
         return [
             self.sessions[spec.session]
             for spec in sessions
-            if spec.user == command.user
-            and spec.mode == command.spec.mode
-            and not (spec.job or spec.grid or spec.parent)
+            if spec.user == user and spec.mode == mode and not (spec.job or spec.grid or spec.parent)
         ]
 
     def _same(self, command: StartSession) -> str | None:
-        for session in self._of_user(command):
+        for session in self._of_user(command.user, command.spec.mode):
             if session.state is SessionState.SUSPENDED:
                 continue  # it does not run
             if session.spec.body_hash and session.spec.body_hash == command.spec.body_hash:
@@ -209,7 +213,7 @@ class Desk:
             StopSession(
                 key=f"{REPLACING}{sequence}-{session.spec.session}", user=command.user, session=session.spec.session
             )
-            for session in self._of_user(command)
+            for session in self._of_user(command.user, command.spec.mode)
         ]
 
     def _late(self, command: Command, sequence: int) -> Outcome:

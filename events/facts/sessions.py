@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from events.facts.kinds import Command, Fact, Place
-from events.facts.specs import SessionSpec
+from events.facts.specs import SessionMode, SessionSpec
 
 
 class StartSession(Command, frozen=True, tag="StartSession"):
@@ -29,6 +29,18 @@ class ChooseSession(Command, frozen=True, tag="ChooseSession"):
     aggregate: ClassVar[str] = "desk"
 
     symbol: str
+
+
+class ChooseSessions(Command, frozen=True, tag="ChooseSessions"):
+    """Which sessions a stop ends that names none: the user's own of the mode, none of a job, no sweep, no fork.
+
+    The answer has them, and the mode as its `id`. Repeated under its key they are the same ones, whatever was started
+    or ended since.
+    """
+
+    aggregate: ClassVar[str] = "desk"
+
+    mode: SessionMode
 
 
 class StopSession(Command, frozen=True, tag="StopSession"):
@@ -197,6 +209,7 @@ class ResearchCompleted(Fact, frozen=True, tag="ResearchCompleted"):
 COMMANDS: tuple[type[Command], ...] = (
     StartSession,
     ChooseSession,
+    ChooseSessions,
     StopSession,
     SubmitOrder,
     CancelOrder,

@@ -58,3 +58,37 @@ async def test_a_session_takes_one_order_under_a_key(running: World) -> None:
     other = await running.post(path, order | {"quantity": 0.02}, **key)
     assert (other.status_code, other.json()["error_code"]) == (409, "KEY_USED")
     await running.post(f"/api/sessions/{session}/stop", {})
+
+
+async def test_a_repeat_is_not_refused_for_what_its_first_try_did(running: World) -> None:
+    """What was removed is answered as removed again under the same key; without it, or with another body, it is not."""
+    made = await _strategy(running, "Removed twice", "key-twice")
+    path = f"/api/strategies/{made}"
+    headers = running.bearer("trader", csrf=True) | {"Idempotency-Key": "removed"}
+    first = await running.client.delete(path, headers=headers)
+    assert first.is_success, first.text
+    await running.caught_up()
+    again = await running.client.delete(path, headers=headers)
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert (await running.client.delete(path, headers=running.bearer("trader", csrf=True))).status_code == 404
+    other = await running.client.delete(path, headers=headers | {"Idempotency-Key": "another"})
+    assert other.status_code == 404
+    body = {"name": "Removed twice", "type": "no_such_kind", "params": {"symbols": ["BTC_USDT"]}}
+    assert (await running.post("/api/strategies/", body, **{"Idempotency-Key": "key-twice"})).status_code >= 400
+
+
+async def test_a_repeated_stop_stops_what_ran_then(running: World) -> None:
+    """A session that was started since goes on, and the answer names the same sessions as the first time."""
+    key, wish = {"Idempotency-Key": "all"}, {"mode": "paper", "source": LIVE, "strategies": [{"strategy": "breakout"}]}
+    await running.post("/api/system/mode", {"mode": "paper"})
+    first = (await running.post("/api/sessions", wish)).json()["session"]
+    stopped = (await running.post("/api/system/stop", {}, **key)).json()
+    assert stopped["sessions"] == [first]
+    second = (await running.post("/api/sessions", wish)).json()["session"]
+    await until_state(running, second, "running")
+    await running.post("/api/system/mode", {"mode": "backtest"})
+    assert (await running.post("/api/system/stop", {}, **key)).json() == stopped
+    await running.caught_up()
+    assert (await running.get(f"/api/sessions/{second}")).json()["session"]["state"] == "running"
+    await running.post("/api/system/mode", {"mode": "paper"})
+    assert (await running.post("/api/system/stop", {})).json()["sessions"] == [second]
