@@ -20,7 +20,8 @@ from api.house import House
 from api.masking import masked_path, masked_query
 from api.reading.hot import HotAnswer
 from api.requests import request_id
-from events.errors import OperatingError, TapedeckError, TooLarge
+from api.sockets import HANDLERS as SOCKET_HANDLERS
+from events.errors import OperatingError, TapedeckError, TooLarge, Unknown
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ _NO_STORE = (b"cache-control", b"no-store")
 EXPOSED = ("Tape-Sequence", "Tape-Epoch", "Retry-After", "Idempotency-Key", "X-Request-Id")
 _EXPOSE = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _BOUND = "tapedeck_bound"
+SOCKETS = frozenset(path for handler in SOCKET_HANDLERS for path in handler.paths)
 ACCEPTED, OURS = 101, 4000  # of a socket: the status once it is open; its close codes behind are statuses
 
 
@@ -216,6 +218,8 @@ class Front:
             headers = Headers.from_scope(scope)
             caller = find_caller(scope, headers, self._house)
             await self._pass(scope, headers, caller)
+            if scope["path"].rstrip("/") not in SOCKETS:
+                raise Unknown(f"There is no socket at {scope['path'][:120]}.", hint="/docs lists every route.")
             await self._app(scope, receive, watched)
         except TapedeckError as error:
             await answer_scope(error, scope, receive, watched)

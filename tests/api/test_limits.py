@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -17,8 +18,7 @@ from events.jetstream.link import Link
 from events.jetstream.server import NatsServer
 from events.jetstream.streams import COUNTERS
 from events.memory_keys import MemoryKeys
-from tests.api.asgi_socket import connected
-from tests.api.error_bodies import error_code
+from tests.api.limited import Later, messages_reach_their_end, reaches_its_end
 from tests.api.worlds import World, world
 from tests.fixtures.nats import OWNER, fresh_streams, nats_server  # noqa: F401
 
@@ -32,16 +32,6 @@ ROWS = [
     ("config_update", "PUT", "/api/v1/config", 30),
     ("read", "GET", "/api/v1/training/jobs", 100),
 ]
-
-
-class Later(SystemClock):
-    """The machine's clock, put forward by hand."""
-
-    ahead_ns = 0
-
-    def now_ns(self) -> int:
-        """See `Clock.now_ns`."""
-        return super().now_ns() + self.ahead_ns
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -61,19 +51,17 @@ async def test_each_class_to_429_and_back(
     body = b"{}" if method != "GET" else None
     headers = {"Content-Type": "application/json"} if body else {}
 
-    async def ask() -> object:
-        return await made.client.request(method, path, content=body, headers=headers)
+    async def ask(**more: str) -> httpx.Response:
+        return await made.client.request(method, path, content=body, headers=headers | more)
 
-    statuses = [(await ask()).status_code for _ in range(count)]  # type: ignore[attr-defined]
-    assert 429 not in statuses
-    refused = await made.client.request(method, path, content=body, headers=headers)
-    assert (refused.status_code, error_code(refused)) == (429, "RATE_LIMITED")
-    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    refused = await reaches_its_end(clock, ask, count, 60)
     assert name in refused.json()["error"]["message"]
-    other = await made.client.request(method, path, content=body, headers=headers | made.bearer("viewer"))
-    assert other.status_code != 429  # counted by user
-    clock.ahead_ns = 61 * NS_PER_SECOND
-    assert (await made.client.request(method, path, content=body, headers=headers)).status_code != 429
+    for _ in range(count):
+        await ask()
+    assert (await ask()).status_code == 429
+    assert (await ask(**made.bearer("viewer"))).status_code != 429  # counted by user
+    clock.ahead_ns += 61 * NS_PER_SECOND
+    assert (await ask()).status_code != 429
 
 
 async def test_what_has_no_limit_on_loopback(made: World) -> None:
@@ -84,22 +72,9 @@ async def test_what_has_no_limit_on_loopback(made: World) -> None:
 
 async def test_messages_of_a_client_are_limited(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty in a second over two sockets of one client are answered; then they are closed, and others are served."""
-    clock = ManualClock()
+    clock = Later(still=True)
     monkeypatch.setattr(made.house.counters, "_clock", clock)
-    async with connected(made.app) as first, connected(made.app) as second:
-        for socket in [first, second] * (DOCUMENTED.socket_messages_per_second // 2):
-            await socket.send({"type": "ping"})
-            assert (await socket.receive())["type"] == "pong"
-        for socket in (first, second):
-            await socket.send({"type": "ping"})
-            assert await socket.receive() is None
-            assert socket.closed == 1008
-    async with connected(made.app, query=f"token={made.token('viewer')}") as other, connected(made.app) as again:
-        await other.send({"type": "ping"})
-        assert (await other.receive())["type"] == "pong"
-        clock.advance(1)
-        await again.send({"type": "ping"})
-        assert (await again.receive())["type"] == "pong"
+    await messages_reach_their_end(made, clock, DOCUMENTED.socket_messages_per_second)
 
 
 async def test_beyond_loopback_requests_have_a_ceiling(tmp_path_factory: pytest.TempPathFactory) -> None:

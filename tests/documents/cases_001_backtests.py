@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from api.services.backtests import BacktestAsked, body_of
 from api.services.jobs import Asked, submit
+from api.settings import ApiSettings
 from engine.feeds.simulated import SimulatedInstrument, SimulatedMarket
-from events.clock import iso
+from events.clock import NS_PER_SECOND, from_iso, iso
 from projections.read_models.jobs import job
 from tests.api.recordings import simulated_recording
 from tests.api.sse import Events, listening
@@ -302,15 +304,21 @@ async def tells_how_far_a_task_is(made: World) -> None:
 
 
 async def beats(made: World) -> None:
-    """A heartbeat every few seconds, for an admin with the resources."""
+    """A heartbeat every five seconds, here as often as it is set, for an admin with the resources."""
+    assert ApiSettings().heartbeat_seconds == 5.0
+    every = made.house.settings.api.heartbeat_seconds
     shape = ENTRIES["s1.system.task_events.heartbeat"]["response_shape"]
     for name in ("admin", "viewer"):
+        times: list[int] = []
         async with listening(made.app, "/api/system/task-events", headers=made.bearer(name)) as events:
-            kind = ""
-            while kind != "heartbeat":
+            while len(times) < 4:
                 kind, body = await events.next()
-            assert misfits(body, shape) == []
-            assert ("resources" in body, body["is_admin"]) == (name == "admin", name == "admin")
+                if kind == "heartbeat":
+                    times.append(from_iso(body["timestamp"]))
+                    assert misfits(body, shape) == []
+                    assert ("resources" in body, body["is_admin"]) == (name == "admin", name == "admin")
+        apart = sorted((after - before) / NS_PER_SECOND for before, after in pairwise(times))
+        assert 0.9 * every <= apart[1] <= 5 * every, apart  # the one in the middle: a busy machine makes one late
 
 
 CASES: dict[str, Callable[[World], Awaitable[None]]] = {

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from api.limits import limits_of
 from api.settings import LimitsSettings
+from tests.api.asgi_socket import connected
 from tests.api.paths import filled
 from tests.api.worlds import World
 from tests.documents.cases_001_backtests import beats, lists_results, shows_the_queue, tells_the_state_first
@@ -63,9 +64,14 @@ async def limits_nothing(made: World) -> None:
         assert (await made.get("/api/strategies/available")).status_code == 200
 
 
-async def has_no_sockets(_: World) -> None:
-    """Nothing of this contract is a socket: events are server-sent."""
+async def has_no_sockets(made: World) -> None:
+    """Nothing of this contract is a socket: events are server-sent, and who asks for a socket there gets none."""
     assert {entry["kind"] for entry in ENTRIES.values()} == {"rest", "sse", "rule"}
+    for entry in ENTRIES.values():
+        if entry["kind"] == "sse" and entry["method"] == "GET":
+            async with connected(made.app, entry["path"], query=f"token={made.token('admin')}") as socket:
+                assert await socket.receive() is None
+            assert (socket.accepted, socket.closed) == (False, 4404), (entry["path"], socket.closed)
 
 
 CASES: dict[str, Callable[[World], Awaitable[None]]] = {

@@ -6,8 +6,6 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from api.limits import limits_of
-from api.settings import LimitsSettings
 from tests.api.asgi_socket import connected
 from tests.api.error_bodies import error_code
 from tests.api.paths import filled
@@ -156,17 +154,6 @@ def rows_of(data: dict[str, Any]) -> list[Any]:
     return list(found)
 
 
-async def has_the_limits(_: World) -> None:
-    """The documented counts and windows; `tests/api/test_limits.py` drives each to 429 and back."""
-    table = limits_of(LimitsSettings())
-    for name, entry in ENTRIES.items():
-        if name.startswith("s2.rule.rate.") and entry["path"]:
-            limit = table.of(entry["method"], entry["path"])
-            assert limit is not None
-            assert (limit.count, limit.seconds) == (entry["limit"], entry["per_seconds"])
-    assert LimitsSettings().socket_messages_per_second == ENTRIES["s2.rule.rate.ws"]["limit"]
-
-
 async def answers_pings(made: World) -> None:
     """A socket opens without a token, and every ping has its pong; what is no message is an error, not an end."""
     async with connected(made.app) as socket:
@@ -197,11 +184,6 @@ CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s2.rule.auth_phase1": asks_for_no_token,
     "s2.rule.content_type": speaks_json,
     "s2.rule.pagination": pages_through_lists,
-    "s2.rule.rate.training_start": has_the_limits,
-    "s2.rule.rate.backtest_start": has_the_limits,
-    "s2.rule.rate.config_update": has_the_limits,
-    "s2.rule.rate.read": has_the_limits,
-    "s2.rule.rate.ws": has_the_limits,
     "s2.ws.connect": answers_pings,
     "s2.ws.client.ping": answers_pings,
     "s2.ws.server.pong": answers_pings,

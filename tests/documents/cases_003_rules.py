@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from api.limits import limits_of
-from api.settings import LimitsSettings
 from tests.api.paths import filled
 from tests.api.worlds import World
 from tests.documents.routes import is_mounted, plain
@@ -61,13 +59,6 @@ async def asks_for_tokens_where_something_changes(made: World) -> None:
         assert (answer.status_code == 401) is asks, (name, answer.status_code)
 
 
-async def is_limited_beyond_loopback(_: World) -> None:
-    """A ceiling per caller holds there; `tests/api/test_limits.py` reaches it."""
-    table = limits_of(LimitsSettings())
-    assert (table.ceiling.count, table.ceiling.seconds) == (1_000, 1)
-    assert LimitsSettings().socket_messages_per_second == 50
-
-
 async def is_one_server(made: World) -> None:
     """Services that the document has on ports of their own answer side by side on one (C17)."""
     for path in ("/health", "/api/health", "/api/sentiment"):
@@ -84,7 +75,6 @@ CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s3.rule.error_body": words_errors,
     "s3.rule.validation": checks_what_is_sent,
     "s3.rule.auth_dev": asks_for_tokens_where_something_changes,
-    "s3.rule.rate_limit": is_limited_beyond_loopback,
     "s3.rule.ports": is_one_server,
     "s3.finbert.health": says_that_no_model_is_loaded,
 }

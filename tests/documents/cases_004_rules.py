@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from api.limits import limits_of
-from api.settings import LimitsSettings
 from tests.api.paths import filled
 from tests.api.worlds import PASSWORD, World
 from tests.documents.routes import is_mounted
@@ -93,13 +91,6 @@ async def refuses_what_is_no_json(made: World) -> None:
             assert answer.status_code in (400, 404), (name, content, answer.status_code)
 
 
-async def limits_logins_and_callers(_: World) -> None:
-    """Tries to log in by address, requests by caller beyond loopback; `tests/api/test_limits.py` reaches them."""
-    table = limits_of(LimitsSettings())
-    assert (table.login.count, table.login.seconds) == (10, 60)
-    assert (table.ceiling.count, table.ceiling.seconds) == (1_000, 1)
-
-
 async def fails_without_telling(made: World) -> None:
     """What broke here is a 500 in JSON without a trace of where."""
 
@@ -149,6 +140,5 @@ CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s4.rule.rbac": asks_for_roles,
     "s4.rule.cors": shares_with_allowed_origins_only,
     "s4.rule.validation": refuses_what_is_no_json,
-    "s4.rule.rate_limit": limits_logins_and_callers,
     "s4.rule.error_handling": fails_without_telling,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from functools import cache
 
 import pytest
@@ -12,13 +14,14 @@ from tests.documents import (
     test_contract_002,
     test_contract_003,
     test_contract_004,
+    test_rates,
 )
 from tests.documents.left import left_whole
 from tests.documents.pending import PENDING
 from tests.documents.routes import is_mounted
 from tests.documents.shapes import inventory
 
-CONTRACTS = (test_contract_000, test_contract_001, test_contract_002, test_contract_003, test_contract_004)
+CONTRACTS = (test_contract_000, test_contract_001, test_contract_002, test_contract_003, test_contract_004, test_rates)
 ENTRIES = inventory("")
 ENTRIES_COUNT = 193
 
@@ -51,3 +54,11 @@ def test_what_is_pending_is_not_there() -> None:
 def test_what_is_left_has_no_other_case() -> None:
     """An entry is served or left, not both."""
     assert sorted(cases() & set(left_whole())) == []
+
+
+@pytest.mark.parametrize("name", sorted(cases()))
+def test_no_case_only_compares_constants(name: str) -> None:
+    """Each asks a house for something and waits for what it says."""
+    (case,) = {contract.CASES[name] for contract in CONTRACTS if name in contract.CASES}
+    house = next(iter(inspect.signature(case).parameters))
+    assert re.search(rf"await .*\b{house}\b|async (with|for) .*\b{house}\b", inspect.getsource(case), re.DOTALL), name
