@@ -252,11 +252,19 @@ def answering(settings: Settings, connection: Connection, clock: Clock) -> Answe
     return Answering(connection.tape, clock, aggregates(registry_of(settings)))
 
 
+PROJECTOR_BATCH_BYTES_MAX = 4 << 20  # 87,000 ticks; the client holds a batch three times
+PROJECTOR_QUEUE_BYTES_MAX = 8 << 20
+
+
 def projector_limits(settings: Settings) -> RunnerSettings:
     """Limits of the process that writes QuestDB."""
     from projections.runner import RunnerSettings
 
-    return RunnerSettings(linger_seconds=settings.market.linger_seconds)
+    return RunnerSettings(
+        batch_bytes_max=PROJECTOR_BATCH_BYTES_MAX,
+        queue_bytes_max=PROJECTOR_QUEUE_BYTES_MAX,
+        linger_seconds=settings.market.linger_seconds,
+    )
 
 
 def market_store(settings: Settings, *, wait: bool = False) -> MarketStore:

@@ -17,6 +17,7 @@ from api.cli.demo_table import show
 from api.cli.opened import Opened, opened, run
 from api.cli.up import Running, check_port, house, initialised
 from api.places import Places, read_mark
+from api.processes.allocator import lean
 from api.room import DEMO_MIB, require_room
 from api.servers import store_line
 from api.settings import Settings, SourceSettings
@@ -55,6 +56,7 @@ def demo_settings(settings: Settings, seed: int) -> Settings:
 @click.pass_obj
 def demo(settings: Settings, leave: bool, seed: int) -> None:
     """Record, trade, replay, verify, fork and report a simulated market; then serve until Ctrl-C."""
+    lean()
     if not run(_demo(demo_settings(settings, seed), leave, seed)):
         click.get_current_context().exit(NOT_WELL)
 

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from api.processes.allocator import lean
 from api.processes.signs import State, shown
 from api.processes.telling import until_told
 from api.sealing import Sealing
@@ -26,6 +27,7 @@ async def seal(settings: Settings, name: str = "") -> None:
         TapeDamaged, TapeShorter, TapeForeign, TapeRefused: what is there is not what was sealed.
         Conflict: another process seals this folder.
     """
+    lean()
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         sealing = await Sealing.open(settings, clock)
