@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.feeds.pack import joined, reordered
 from engine.feeds.simulated_path import ROWS, Path, generator
+from engine.loop.rounding import in_steps
 from events.rows import MARKET_DTYPE, MarketKind, Rows, Side
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def _instrument_rows(market: SimulatedMarket, path: Path, at: int) -> Rows:
     rows["instrument"] = at
     rows["kind"][prints] = MarketKind.TRADE
     rows["side"][prints] = trades.bought * (Side.BUY - Side.SELL) + Side.SELL
-    rows["price"][prints] = on_grid(np.where(trades.bought, trades.ask, trades.bid), one.price_step)
-    rows["quantity"][prints] = on_grid(trades.sizes[0], one.quantity_step)
+    rows["price"][prints] = in_steps(np.where(trades.bought, trades.ask, trades.bid), one.price_step)
+    rows["quantity"][prints] = in_steps(trades.sizes[0], one.quantity_step)
     rows["id"][prints] = path.trades_before[at] + 1 + np.arange(count)
     if market.quotes:
         fresh = quoted > 0
@@ -78,8 +79,8 @@ def _write_quotes(
         places = prints - before
         rows["kind"][places] = kind
         rows["side"][places] = side
-        rows["price"][places] = on_grid(steps[fresh], one.price_step)
-        rows["quantity"][places] = on_grid(trades.sizes[at][fresh], one.quantity_step)
+        rows["price"][places] = in_steps(steps[fresh], one.price_step)
+        rows["quantity"][places] = in_steps(trades.sizes[at][fresh], one.quantity_step)
 
 
 def _trades(market: SimulatedMarket, path: Path, at: int) -> _Trades:
@@ -102,11 +103,3 @@ def _trades(market: SimulatedMarket, path: Path, at: int) -> _Trades:
     drawn = chance.standard_normal((3 if market.quotes else 1, count))
     sizes = np.exp(drawn * SIZE_SIGMA) * (one.notional_median / one.quantity_step) / mid
     return _Trades(times, bid, ask, bought, np.clip(np.rint(sizes), 1, STEPS_MAX))
-
-
-def on_grid(steps: Floats, step: float) -> Floats:
-    """Values of whole numbers of steps; 3 steps of 0.1 are 0.3 and not 0.30000000000000004."""
-    per_one = round(1 / step)
-    if per_one >= 1 and abs(per_one * step - 1) < 1e-9:
-        return steps / per_one
-    return steps * step

@@ -6,11 +6,17 @@ What comes out is the double that the decimal is read as: prices of orders are c
 from __future__ import annotations
 
 import math
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 NEAR = 1e-9
 
+Counted = TypeVar("Counted", float, NDArray[np.float64])
 
-def in_steps(count: float, step: float) -> float:
+
+def in_steps(count: Counted, step: float) -> Counted:
     """So many steps: 6 of 0.1 are 0.6, and not 0.6000000000000001, where a whole number of steps is 1."""
     per_one = math.floor(1.0 / step + 0.5)
     if per_one >= 1.0 and abs(per_one * step - 1.0) < NEAR:

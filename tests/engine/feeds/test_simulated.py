@@ -27,7 +27,7 @@ from engine.feeds.simulated import (
     six_hours,
 )
 from engine.feeds.simulated_path import STATES_APART
-from engine.feeds.simulated_rows import on_grid
+from engine.loop.rounding import in_steps
 from events.rows import MarketKind, Rows, Side
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -250,7 +250,7 @@ def test_seed_changes_everything_and_nothing_else_does() -> None:
 
 def test_whole_steps_give_the_nearest_decimal() -> None:
     """Three steps of 0.1 are 0.3 itself."""
-    assert on_grid(np.array([3.0, 7.0]), 0.1).tolist() == [0.3, 0.7]
-    assert on_grid(np.array([3.0]), 0.25).tolist() == [0.75]
-    assert on_grid(np.array([3.0]), 5.0).tolist() == [15.0]
-    assert on_grid(np.array([7.0]), 0.00001).tolist() == [0.00007]
+    assert in_steps(np.array([3.0, 7.0]), 0.1).tolist() == [0.3, 0.7]
+    assert in_steps(np.array([3.0]), 0.25).tolist() == [0.75]
+    assert in_steps(np.array([3.0]), 5.0).tolist() == [15.0]
+    assert in_steps(np.array([7.0]), 0.00001).tolist() == [0.00007]
