@@ -25,8 +25,10 @@ from api.services.prices import SymbolPrice
 from api.services.strategy_items import StrategyItem, items
 from api.services.strategy_list import StrategyEntry, strategy_list
 from api.services.symbols import symbols_of
+from api.session_fields import in_contract
 from api.session_request import StartRequest, wish_of
 from events.clock import NS_PER_SECOND
+from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
 from events.facts import StopSession
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
@@ -182,7 +184,10 @@ async def start_session(
     user = user_of(request).user
     configured = (await current(house, Moment())).value.whole
     wish = wish_of(data, house.lookups.shelf, configured)
-    how = await start(house, wish, user, key, Start(replaces=True, idempotent=data.idempotent))
+    try:
+        how = await start(house, wish, user, key, Start(replaces=True, idempotent=data.idempotent))
+    except (InvalidInput, Unknown, Conflict, NotAvailable) as error:
+        raise in_contract(error, data) from None
     started = StartedSession(how.session, data.session_type, data.symbols)
     return done(Enveloped(Outcome("session_started", started)), how, house)
 

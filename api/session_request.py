@@ -12,12 +12,11 @@ from msgspec import Meta
 
 from engine.configuration.sections import Configuration
 from engine.recordings.shelf import Shelf
-from engine.sessions.plan import SessionWish, StrategyWish
+from engine.sessions.plan import NAME_MAX, SessionWish, StrategyWish
 from events.errors import InvalidInput
 from events.facts import SessionLimits, SessionMode
 
 ALLOCATIONS = "config.budget.allocations"
-NAME_MAX = 128
 SHARE_SLACK = 1e-9  # of sums of shares that a user meant to be 1
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_MAX)]
@@ -87,7 +86,7 @@ class StartConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     close_on_stop: bool = False
     allow_short: bool = True
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
-    name: Annotated[str, Meta(max_length=200)] = ""
+    name: Annotated[str, Meta(max_length=NAME_MAX)] = ""
 
 
 class StartRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,6 +24,7 @@ from engine.research.forking import ForkWish
 from engine.research.metrics.annualisation import DAY_NS, HOUR_NS, MINUTE_NS, Annualisation, of_period
 from engine.research.metrics.table import BY_NAME
 from engine.research.verify import Verdict
+from engine.sessions.plan import NAME_MAX
 from events.facts.timeframes import Timeframe
 from projections.duckdb.store import Snapshot
 
@@ -66,7 +67,7 @@ class ForkAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeframe: Annotated[Timeframe | None, Meta(description="of the only strategy; null: as it was")] = None
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     with_commands: Annotated[bool, Meta(description="orders by hand too")] = False
-    name: Annotated[str, Meta(max_length=200)] = ""
+    name: Annotated[str, Meta(max_length=NAME_MAX)] = ""
 
 
 @get("/api/sessions/{session:str}/metrics")

@@ -18,7 +18,7 @@ from api.services.acting import Start, act, check_command, start
 from api.services.suspended import found_code
 from api.session_bodies import SESSION, SessionBody, SessionPage
 from api.session_control import Key, done
-from engine.sessions.plan import SessionWish, StrategyWish
+from engine.sessions.plan import NAME_MAX, SessionWish, StrategyWish
 from events.errors import InvalidInput
 from events.facts import ChangeCode, HaltLane, SessionLimits, SessionMode, SessionSpec, StopSession
 from events.facts.timeframes import Timeframe
@@ -72,7 +72,7 @@ class SessionAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     acceleration: Annotated[float, Meta(ge=0, le=1e9, description="pace; 0: as fast as possible")] = 0.0
     limits: LimitsAsked = LimitsAsked()
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
-    name: Annotated[str, Meta(max_length=200)] = ""
+    name: Annotated[str, Meta(max_length=NAME_MAX)] = ""
     grid: Annotated[tuple[Params, ...], Meta(max_length=10_000, description="a sweep: parameters of each run")] = ()
     replaces: Annotated[bool, Meta(description="stop your running session of the same mode first")] = False
     idempotent: Annotated[bool, Meta(description="answer with your running session of the same body")] = False

@@ -123,13 +123,14 @@ async def stream(
 
     A client that does not keep up is sent `dropped` and let go: it comes back with `Last-Event-ID` and misses nothing.
     """
+    field = "after" if last is None else LAST_EVENT_ID
     if last is not None:
         if not (last.isascii() and last.isdecimal()) or len(last) > 18:
             raise InvalidInput(f"{LAST_EVENT_ID} is a sequence.", field=LAST_EVENT_ID)
         after = int(last)
     found = await house.tape.info()
     if after is not None and after > found.last:
-        raise InvalidInput(f"Sequence {after} is beyond the tape's end, {found.last}.", field="after")
+        raise InvalidInput(f"Sequence {after} is beyond the tape's end, {found.last}.", field=field)
     house.hub.check_room()
     extend(request.scope, None)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Tape-Epoch": found.epoch}

@@ -7,6 +7,7 @@ a *failed assertion* is our bug and stops what it concerns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 
 class TapedeckError(Exception):
@@ -26,6 +27,10 @@ class TapedeckError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+    def at(self, field: str) -> Self:
+        """The same error about another input: bodies name one thing differently."""
+        return type(self)(self.message, code=self.code, field=field, hint=self.hint)
 
 
 # --- what the asker did wrong -------------------------------------------------------------------------------------

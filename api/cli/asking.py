@@ -12,7 +12,8 @@ import click
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from engine.sessions.plan import GRID_MAX, StrategyWish, check_limits
+from engine.sessions.limits import check_limits
+from engine.sessions.plan import GRID_MAX, StrategyWish
 from events.clock import from_iso
 from events.errors import InvalidInput
 from events.facts import SessionLimits

@@ -123,6 +123,7 @@ class BacktestWhole(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     result_id: str
     symbol: str
     timeframe: str
+    currency: Annotated[str, Meta(description="of all money here and in `config`: the symbol's quote currency")]
     config: Annotated[dict[str, Any], Meta(description="as it was asked for, with what was not named filled in")]
     metrics: Metrics
     reasons: Annotated[dict[str, str], Meta(description="why a metric is null")]
@@ -197,6 +198,7 @@ def whole(row: JobRow, found: Figures) -> BacktestWhole:
         result_id=row.job,
         symbol=symbol_of(body, result),
         timeframe=details.timeframe,
+        currency=found.spec.instruments[0].quote,
         config=details.config,
         metrics=metrics_of(result.measurements),
         reasons={_camel(one.name): one.reason for one in result.measurements.metrics if one.value is None},

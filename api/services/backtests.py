@@ -15,7 +15,7 @@ from api.services.acting import Done
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
 from engine.recordings.stretches import Span, chosen
-from engine.sessions.plan import LIMIT_BOUNDS, Library, SessionWish, StrategyWish, configured_wishes, plan
+from engine.sessions.plan import Library, SessionWish, StrategyWish, configured_wishes, plan
 from engine.sessions.source_bars import check_timeframes
 from events.errors import InvalidInput, Unknown
 from events.facts import SessionLimits
@@ -60,14 +60,11 @@ TIMEFRAME = "timeframe"  # a parameter that is the session's
 ABOVE_ZERO = ("position_size",)  # of the others, 0 is without
 # where an error of the plan lies in this body
 FIELDS = {
-    "strategy_config.strategies": "strategy",
     "symbols": "symbol",
-    "config.initial_cash": "initial_capital",
-    "config.budget.global_cap": "initial_capital",
+    "limits.cash": "initial_capital",
+    "limits.global_cap": "initial_capital",
     "strategies[0].timeframe": "params.timeframe",
-} | {
-    field: f"params.{name}" for name, (limit, _) in ACCOUNT.items() for own, _, _, field in LIMIT_BOUNDS if own == limit
-}
+} | {f"limits.{limit}": f"params.{name}" for name, (limit, _) in ACCOUNT.items()}
 
 
 async def run(house: House, asked: BacktestAsked, user: str, key: str | None) -> Done:
@@ -136,10 +133,8 @@ def _timeframe(asked: BacktestAsked) -> Timeframe | UnsetType:
 
 def _field(field: str | None) -> str:
     """The name in this body of a field that the plan names."""
-    known = FIELDS.get(field or "", field or "strategy")
-    if known in BacktestAsked.__struct_fields__ or known.startswith("params."):
-        return known
-    return "strategy" if known.split(".")[0] in ("strategies", "config", "limits") else f"params.{known}"
+    known = FIELDS.get(field or "", field or "").removeprefix("strategies[0].")
+    return known if known.split(".")[0] in BacktestAsked.__struct_fields__ else "strategy"
 
 
 def _limits(capital: float, account: dict[str, float]) -> SessionLimits:

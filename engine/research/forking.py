@@ -12,16 +12,17 @@ import msgspec
 
 from engine.sessions.history import History
 from engine.sessions.lanes import lanes_of
+from engine.sessions.limits import check_limits
 from engine.sessions.plan import (
     Library,
     StrategyWish,
     check_currency,
     check_kinds,
-    check_limits,
     check_name,
     check_seed,
     code_hash_of,
     configured_wishes,
+    resolved,
     settings_of,
 )
 from events import codec
@@ -126,7 +127,7 @@ def _strategies(parent: SessionSpec, wish: ForkWish, library: Library) -> tuple[
             "Parameters and a timeframe alone fit a session of one strategy; name the strategies.", field=field
         )
     only = parent.strategies[0]
-    params = library.resolve(only.strategy, {**only.params, **wish.params})
+    params = resolved(only.strategy, {**only.params, **wish.params}, ("strategies", "params"), library)
     timeframe = only.timeframe if wish.timeframe is None else wish.timeframe
     check_kinds(only.strategy, timeframe, "timeframe", library)
     return (msgspec.structs.replace(only, params=params, timeframe=timeframe),)

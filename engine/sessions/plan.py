@@ -12,8 +12,10 @@ from msgspec import UNSET, UnsetType
 from engine.aggregates.strategies import ConfiguredStrategy
 from engine.catalogue import Catalogue, terms
 from engine.recordings.shelf import Recording, Shelf
+from engine.sessions.allocations import shares_of
+from engine.sessions.limits import check_limits
 from engine.strategies.strategy import TRADES
-from events.errors import Conflict, InvalidInput, NotAvailable
+from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
 from events.facts import (
     InstrumentTerms,
     Place,
@@ -117,7 +119,7 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         raise NotAvailable(
             "Live sessions need a venue, and none is configured.",
             code="NO_VENUE",
-            field="session_type",
+            field="mode",
             hint="Run the same configuration as a paper session.",
         )
     return SessionSpec(
@@ -163,20 +165,23 @@ def check_currency(instruments: tuple[InstrumentTerms, ...]) -> None:
 
 def _check(wish: SessionWish) -> None:
     if wish.mode != "collect" and not wish.strategies:
-        raise InvalidInput("Name at least one strategy.", field="strategy_config.strategies")
-    if len(wish.symbols) > SYMBOLS_MAX or len(wish.grid) > GRID_MAX:
-        raise InvalidInput(f"At most {SYMBOLS_MAX} symbols and {GRID_MAX} grid rows.", code="TOO_LARGE")
+        raise InvalidInput("Name at least one strategy.", field="strategies")
+    for field, count, most in (("symbols", len(wish.symbols), SYMBOLS_MAX), ("grid", len(wish.grid), GRID_MAX)):
+        if count > most:
+            raise InvalidInput(f"{field} has {count} entries; it has at most {most}.", code="TOO_LARGE", field=field)
     if len(set(wish.symbols)) < len(wish.symbols):
         raise InvalidInput("A symbol is named twice.", field="symbols")
     if wish.grid and wish.mode != "backtest":
         raise InvalidInput("Only a backtest runs a grid of parameters.", field="grid")
     if wish.mode == "collect" and wish.recording:
         message = "A collect session records a source; what is recorded is replayed by a backtest or on paper."
-        raise InvalidInput(message, field="config.session_id")
+        raise InvalidInput(message, field="recording")
     if wish.mode == "backtest" and not wish.recording:
-        raise InvalidInput("A backtest needs the recording it replays.", field="config.session_id")
+        raise InvalidInput("A backtest needs the recording it replays.", field="recording")
+    if wish.recording and wish.source:
+        raise InvalidInput("Name a recording or a source, not both.", field="source")
     if not (math.isfinite(wish.acceleration) and 0 <= wish.acceleration <= 1e9):
-        raise InvalidInput("acceleration_factor is a number from 0 to 1e9.", field="config.acceleration_factor")
+        raise InvalidInput("acceleration is a number from 0 to 1e9.", field="acceleration")
     check_seed(wish.seed)
     check_name(wish.name)
     check_limits(wish.limits)
@@ -185,55 +190,13 @@ def _check(wish: SessionWish) -> None:
 def check_seed(seed: int) -> None:
     """A seed fits the generator's counter. Raises InvalidInput."""
     if not 0 <= seed < 2**63:
-        raise InvalidInput("seed is a whole number from 0 to 2^63 - 1.", field="config.seed")
+        raise InvalidInput("seed is a whole number from 0 to 2^63 - 1.", field="seed")
 
 
 def check_name(name: str) -> None:
     """A name for people is short, and shows as it is. Raises InvalidInput."""
     if len(name) > NAME_MAX or not name.isprintable():
         raise InvalidInput(f"name has over {NAME_MAX} characters or unprintable ones.", field="name")
-
-
-# (field, smallest, largest, the contract's name of it)
-LIMIT_BOUNDS: tuple[tuple[str, float, float, str], ...] = (
-    ("cash", 0.0, 1e15, "config.initial_cash"),
-    ("global_cap", 0.0, 1e15, "config.budget.global_cap"),
-    ("position_max", 0.0, 1e15, "config.max_position_size"),
-    ("order_notional", 0.0, 1e15, "config.order_notional"),
-    ("stop_loss_ratio", 0.0, 1.0, "config.stop_loss_percent"),
-    ("daily_loss_ratio", 0.0, 1.0, "config.daily_loss_percent"),
-    ("position_risk_ratio", 0.0, 1.0, "limits.position_risk_ratio"),
-    ("take_profit_ratio", 0.0, 100.0, "config.take_profit_percent"),
-    ("trailing_ratio", 0.0, 1.0, "config.trailing_percent"),
-    ("fill_ratio_max", 0.0, 1.0, "config.fill_ratio_max"),
-    ("slippage_ratio", 0.0, 0.5, "config.slippage_bps"),
-    ("slippage_jitter_ratio", 0.0, 0.5, "config.slippage_jitter_bps"),
-    ("latency_ms", 0.0, 60_000.0, "config.latency_ms"),
-    ("latency_jitter_ms", 0.0, 60_000.0, "config.latency_jitter_ms"),
-    ("queue_ratio", 0.0, 1.0, "config.queue_ratio"),
-    ("equity_interval_ms", 1.0, 86_400_000.0, "config.equity_interval_ms"),
-)
-
-
-COST_BOUNDS: tuple[tuple[str, float], ...] = (
-    ("spread", 1e12),
-    ("slippage", 1e12),
-    ("commission", 1e12),
-    ("leverage", 10_000.0),
-    ("risk_ratio", 1.0),
-)
-
-
-def check_limits(limits: SessionLimits) -> None:
-    """Every limit within its bounds. Raises InvalidInput with the contract's name of the field."""
-    for name, most in () if isinstance(limits.costs, UnsetType) else COST_BOUNDS:
-        value = getattr(limits.costs, name)
-        if not (math.isfinite(value) and 0.0 <= value <= most):
-            raise InvalidInput(f"costs.{name} is {value}; it must be from 0 to {most:g}.", field=f"limits.costs.{name}")
-    for name, least, most, field in LIMIT_BOUNDS:
-        value = getattr(limits, name)
-        if not (math.isfinite(value) and least <= value <= most):
-            raise InvalidInput(f"{field} is {value}; it must be from {least:g} to {most:g} ({name}).", field=field)
 
 
 def _recording(wish: SessionWish, library: Library) -> Recording | None:
@@ -257,7 +220,7 @@ def _source(wish: SessionWish, library: Library) -> str:
         raise InvalidInput(
             f"No source has {', '.join(wish.symbols) or 'these symbols'}. Sources: {listed}.",
             field="symbols",
-            hint="Name a recording in config.session_id to trade recorded data, or configure a source.",
+            hint="Name a recording to trade recorded data, or configure a source.",
         )
     return source
 
@@ -287,33 +250,41 @@ def settings_of(
         InvalidInput, Unknown: with the field at fault.
     """
     if len(wishes) > STRATEGIES_MAX:
-        raise InvalidInput(f"At most {STRATEGIES_MAX} strategies.", code="TOO_LARGE")
+        raise InvalidInput(f"At most {STRATEGIES_MAX} strategies.", code="TOO_LARGE", field="strategies")
     if len({one.strategy for one in wishes}) < len(wishes):
         why = "Two are of one kind; a session runs each kind once." if any(one.configured for one in wishes) else ""
-        raise InvalidInput(f"A strategy is named twice. {why}".strip(), field="strategy_config.strategies")
+        raise InvalidInput(f"A strategy is named twice. {why}".strip(), field="strategies")
     if len(wishes) * len(symbols) > LANES_MAX:
-        raise InvalidInput(f"{len(wishes)} strategies on {len(symbols)} symbols are more than {LANES_MAX} lanes.")
-    return tuple(_setting(one, at, 1.0 / len(wishes), symbols, library) for at, one in enumerate(wishes))
+        message = f"{len(wishes)} strategies on {len(symbols)} symbols are more than {LANES_MAX} lanes."
+        raise InvalidInput(message, field="symbols")
+    shares = shares_of(tuple(one.allocation_ratio for one in wishes))
+    return tuple(_setting(one, at, shares[at], symbols, library) for at, one in enumerate(wishes))
 
 
-def _setting(
-    one: StrategyWish, at: int, equal_share: float, symbols: tuple[str, ...], library: Library
-) -> StrategySetting:
-    share = one.allocation_ratio or equal_share
-    if not 0 < share <= 1:
-        raise InvalidInput(
-            f"The allocation of {one.strategy} is {share}; it is a share of the global cap, above 0 and at most 1.",
-            field=f"config.budget.allocations.{one.strategy}",
-        )
+def _setting(one: StrategyWish, at: int, share: float, symbols: tuple[str, ...], library: Library) -> StrategySetting:
     return StrategySetting(
         strategy=one.strategy,
-        params=library.resolve(one.strategy, one.params),
+        params=resolved(one.strategy, one.params, (f"strategies[{at}].strategy", f"strategies[{at}].params"), library),
         allocation_ratio=share,
         symbols=_own_symbols(one, at, symbols),
         direction=one.direction,
         configured=one.configured,
         timeframe=check_kinds(one.strategy, one.timeframe or "", f"strategies[{at}].timeframe", library),
     )
+
+
+def resolved(strategy: str, given: Params, fields: tuple[str, str], library: Library) -> Params:
+    """All parameters of a strategy; `fields` are the dotted names of it and of its parameters in the body.
+
+    Raises:
+        InvalidInput: with the dotted name of the parameter. Unknown: there is no such strategy.
+    """
+    try:
+        return library.resolve(strategy, given)
+    except InvalidInput as error:
+        raise error.at(f"{fields[1]}.{error.field}" if error.field else fields[1]) from None
+    except Unknown as error:
+        raise error.at(fields[0]) from None
 
 
 def check_kinds(strategy: str, timeframe: Timeframe, field: str, library: Library) -> Timeframe:
@@ -333,7 +304,7 @@ def _own_symbols(one: StrategyWish, at: int, symbols: tuple[str, ...]) -> tuple[
     if len(mine) < len(one.symbols) and not (one.configured and mine):
         missing = ", ".join(symbol for symbol in one.symbols if symbol not in symbols)
         name = one.configured or one.strategy
-        raise InvalidInput(f"{name} names {missing}, which the session has not.", field=f"strategies.{at}")
+        raise InvalidInput(f"{name} names {missing}, which the session has not.", field=f"strategies[{at}].symbols")
     return mine
 
 
@@ -357,7 +328,7 @@ def _configured_wish(one: StrategyWish, mode: SessionMode, found: ConfiguredStra
         raise Conflict(
             f"Strategy {found.id} is not active.",
             code="STRATEGY_INACTIVE",
-            field="strategy_config.strategies",
+            field="strategies",
             hint="Activate it first; a backtest may run it as it is.",
         )
     form = found.form
@@ -375,8 +346,9 @@ def _configured_wish(one: StrategyWish, mode: SessionMode, found: ConfiguredStra
 def _grid_row(row: Params, at: int, strategies: tuple[StrategySetting, ...], library: Library) -> Params:
     if len(strategies) != 1:
         raise InvalidInput("A sweep runs one strategy.", field="strategies")
+    only = strategies[0]
     try:
-        return library.resolve(strategies[0].strategy, {**strategies[0].params, **row})
+        return resolved(only.strategy, {**only.params, **row}, ("strategies", f"grid[{at}]"), library)
     except InvalidInput as error:
         raise InvalidInput(f"Grid row {at}: {error.message}", field=error.field) from None
 

@@ -80,7 +80,7 @@ async def test_it_trades_its_symbols_and_its_direction_only(made: World) -> None
     assert min(one["position"] for one in fills) >= -1e-12
     nowhere = await configured(made, "Elsewhere", {"symbols": ["XRP_USDT"]})
     answer = await made.post("/sessions/start", backtest(nowhere))
-    assert (answer.status_code, answer.json()["field"]) == (400, "strategies.0")
+    assert (answer.status_code, answer.json()["field"]) == (400, "strategy_config.strategies")
 
 
 async def test_inactive_ones_trade_no_market_of_now(made: World) -> None:

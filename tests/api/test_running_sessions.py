@@ -273,7 +273,7 @@ async def test_what_no_session_can_be_is_refused_before_it_begins(running: World
     last = (await running.tape.info()).last
     for path, body, field in (
         ("/api/sessions", PAPER | {"grid": [{"entry_window": 20}]}, "grid"),
-        ("/api/sessions", {"mode": "collect", "recording": RECORDING}, "config.session_id"),
+        ("/api/sessions", {"mode": "collect", "recording": RECORDING}, "recording"),
         (f"/api/sessions/{collect}/fork", {}, "strategies"),
     ):
         refused = await running.post(path, body)

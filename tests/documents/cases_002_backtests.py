@@ -153,6 +153,7 @@ async def gives_the_whole_result(made: World) -> None:
     away = (1.5 / 2 + 1.0) * 0.0001 * (1 if dear["direction"] == "long" else -1)
     assert dear["entryPrice"] - cheap["entryPrice"] == pytest.approx(away, abs=1.1e-5)
     assert body["config"]["config"]["stopLossPips"] == 50.0
+    assert body["currency"] == "USD"
     session = (await made.get(f"/api/sessions/{body['session']}")).json()
     assert session["session"]["decision_hash"] == body["decisionHash"]
     limits = session["spec"]["limits"]

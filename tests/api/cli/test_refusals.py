@@ -86,7 +86,7 @@ REFUSED: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (2, "Grid row 1", ("sweep", "RECORDING", "-s", "ema_cross", "-g", "fast=5,-5")),
     (6, "venue", ("session", "start", "live", "-s", "ema_cross", "--recording", "RECORDING")),
     (2, "no source 'nope'", ("session", "start", "paper", "-s", "ema_cross", "--source", "nope")),
-    (2, "acceleration_factor", (*START, "--acceleration", "nan")),
+    (2, "acceleration is a number", (*START, "--acceleration", "nan")),
     (2, "visible ASCII", (*START, "--key", "x" * 5_000)),
     (2, "visible ASCII", (*START, "--key", "")),
     (2, "SESSION", ("verify",)),

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.sessions.plan import SessionWish, check_limits
+from engine.sessions.limits import check_limits
+from engine.sessions.plan import SessionWish
 from events.errors import InvalidInput
 from events.facts import SessionCosts, SessionLimits
 from events.rows import Side, SignalKind

@@ -103,14 +103,16 @@ async def test_a_fork_leaves_out_what_it_has_no_lane_for(house: MemoryHouse) -> 
 @pytest.mark.parametrize(
     ("wish", "field"),
     [
-        (ForkWish(strategies=(StrategyWish(strategy="ema_cross", symbols=("ZZZ",)),)), "strategies.0"),
-        (ForkWish(strategies=EMA + EMA), "strategy_config.strategies"),
+        (ForkWish(strategies=(StrategyWish(strategy="ema_cross", symbols=("ZZZ",)),)), "strategies[0].symbols"),
+        (ForkWish(strategies=EMA + EMA), "strategies"),
         (
             ForkWish(strategies=(StrategyWish(strategy="ema_cross", allocation_ratio=-1.0),)),
-            "config.budget.allocations.ema_cross",
+            "strategies[0].allocation_ratio",
         ),
-        (ForkWish(strategies=tuple(StrategyWish(strategy=f"s{at}") for at in range(17))), None),
-        (ForkWish(seed=-1), "config.seed"),
+        (ForkWish(strategies=tuple(StrategyWish(strategy=f"s{at}") for at in range(17))), "strategies"),
+        (ForkWish(seed=-1), "seed"),
+        (ForkWish(params={"fast": 0}), "params.fast"),
+        (ForkWish(limits={"stop_loss_ratio": 2.0}), "limits.stop_loss_ratio"),
     ],
 )
 async def test_a_fork_is_checked_as_a_start_is(house: MemoryHouse, wish: ForkWish, field: str | None) -> None:

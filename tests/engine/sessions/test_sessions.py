@@ -283,24 +283,25 @@ async def test_the_desk_replaces_repeats_and_refuses(house: MemoryHouse) -> None
 @pytest.mark.parametrize(
     ("change", "error", "field"),
     [
-        ({"mode": "live"}, NotAvailable, "session_type"),
-        ({"recording": None}, InvalidInput, "config.session_id"),
+        ({"mode": "live"}, NotAvailable, "mode"),
+        ({"recording": None}, InvalidInput, "recording"),
+        ({"source": "live"}, InvalidInput, "source"),
         ({"recording": "nothing"}, Unknown, "recording"),
         ({"symbols": ("ZZZ",)}, InvalidInput, "symbols"),
         ({"symbols": ("AAA", "AAA")}, InvalidInput, "symbols"),
-        ({"strategies": ()}, InvalidInput, "strategy_config.strategies"),
-        ({"strategies": (StrategyWish(strategy="nothing"),)}, Unknown, "strategy"),
-        ({"acceleration": float("nan")}, InvalidInput, "config.acceleration_factor"),
-        ({"acceleration": -1.0}, InvalidInput, "config.acceleration_factor"),
-        ({"seed": -1}, InvalidInput, "config.seed"),
-        ({"limits": SessionLimits(stop_loss_ratio=float("nan"))}, InvalidInput, "config.stop_loss_percent"),
-        ({"limits": SessionLimits(global_cap=-5)}, InvalidInput, "config.budget.global_cap"),
+        ({"strategies": ()}, InvalidInput, "strategies"),
+        ({"strategies": (StrategyWish(strategy="nothing"),)}, Unknown, "strategies[0].strategy"),
+        ({"acceleration": float("nan")}, InvalidInput, "acceleration"),
+        ({"acceleration": -1.0}, InvalidInput, "acceleration"),
+        ({"seed": -1}, InvalidInput, "seed"),
+        ({"limits": SessionLimits(stop_loss_ratio=float("nan"))}, InvalidInput, "limits.stop_loss_ratio"),
+        ({"limits": SessionLimits(global_cap=-5)}, InvalidInput, "limits.global_cap"),
     ],
 )
 async def test_a_wrong_wish_is_refused_with_its_field(
     house: MemoryHouse, change: dict[str, object], error: type[Exception], field: str
 ) -> None:
-    """Every wrong value of a wish is refused with the contract's name of it, before anything is appended."""
+    """Every wrong value of a wish is refused with its name, before anything is appended."""
     recording = (await house.record(walk(100))).recording
     last = (await house.tape.info()).last
     wish = SessionWish(mode="backtest", recording=recording.id, strategies=EMA)
