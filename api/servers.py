@@ -28,6 +28,7 @@ from projections.questdb.server import QuestDbServer
 
 log = structlog.get_logger(__name__)
 
+NATS, QUESTDB = "nats-server", "questdb"  # by which name a restart knows them
 ASK_SECONDS = 3.0  # until a server at an address of the settings has answered
 
 NO_JAR = (
@@ -184,6 +185,18 @@ class Servers:
         report = await self._sealing.check(deep=True, progress=progress)
         await self._sealing.start()
         return report
+
+    def pids(self) -> dict[str, int]:
+        """Pids of the servers that run as children of this process."""
+        found = {NATS: self.nats, QUESTDB: self.questdb}
+        return {name: server.pid for name, server in found.items() if server is not None and server.pid is not None}
+
+    def ask_restart(self, name: str) -> int:
+        """Tell a server to stop; its watch starts it again. The pid it had; raises KeyError: it is not ours."""
+        server = {NATS: self.nats, QUESTDB: self.questdb}[name]
+        if server is None:
+            raise KeyError(name)
+        return server.ask_restart()
 
     def watched(self) -> None:
         """Look once whether all are kept up; raises what ended one for good."""

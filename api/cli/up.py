@@ -116,7 +116,7 @@ async def house(
             supervisor.start(child)
         if waits:
             running.begin_reads()
-        async with attended(settings, supervisor, clock):
+        async with attended(settings, supervisor, servers, clock):
             if waits:
                 await running.ready()
             write_house(places, HouseFile(os.getpid(), running.url, store))

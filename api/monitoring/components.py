@@ -148,7 +148,8 @@ async def restart_component(
     key: Key = None,
 ) -> Response[Restarted]:
     """Have the processes of a component stopped and started again by their supervisor. What lives in the API (the read
-    model, the streams) is restarted with it. 409 where no supervisor of ours runs it.
+    model, the streams) is restarted with it; of `tape` and `market` it is the server, where it is a child of the house.
+    409 where no supervisor of ours runs it.
     """
     part = await registry.part(component_id)
     sequence = await registry.restart(user_of(request).user, key, part)

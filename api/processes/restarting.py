@@ -10,6 +10,7 @@ from api.places import Places, epoch_of
 from api.processes.attending import Attending
 from api.processes.signs import State, host_name, shown
 from api.processes.supervisor import Supervisor
+from api.servers import Servers
 from api.settings import Settings
 from engine.aggregates.answering import Answering
 from engine.aggregates.house import House
@@ -27,10 +28,10 @@ LOOK_SECONDS = 0.05
 
 
 class Restarting:
-    """Restarts children by name. Whoever owns the supervisor goes on to `watch` it meanwhile."""
+    """Restarts processes and servers by name. Whoever owns them goes on to watch them meanwhile."""
 
-    def __init__(self, supervisor: Supervisor, clock: Clock) -> None:
-        self._supervisor = supervisor
+    def __init__(self, supervisor: Supervisor, servers: Servers, clock: Clock) -> None:
+        self._owners = (supervisor, servers)
         self._clock = clock
 
     async def carry(self, fact: Fact) -> Fact | None:
@@ -41,17 +42,21 @@ class Restarting:
         try:
             pid = await self._restarted(fact.process)
         except KeyError:
-            reason = f"There is no process {fact.process}; there are {', '.join(sorted(self._supervisor.pids()))}."
+            reason = f"There is no process {fact.process}; there are {', '.join(sorted(self._pids()))}."
             return RestartFailed(reason=reason, **who)  # type: ignore[arg-type]
         except TimeoutError:
             reason = f"It did not run again within {RESTART_SECONDS_MAX:g} s."
             return RestartFailed(reason=reason, **who)  # type: ignore[arg-type]
         return ProcessRestarted(pid=pid, **who)  # type: ignore[arg-type]
 
+    def _pids(self) -> dict[str, int]:
+        return {name: pid for owner in self._owners for name, pid in owner.pids().items()}
+
     async def _restarted(self, name: str) -> int:
-        before = self._supervisor.ask_restart(name)
+        owner = next((one for one in self._owners if name in one.pids()), self._owners[0])
+        before = owner.ask_restart(name)
         until_ns = self._clock.monotonic_ns() + round(RESTART_SECONDS_MAX * NS_PER_SECOND)
-        while (pid := self._supervisor.pids().get(name, before)) == before:
+        while (pid := owner.pids().get(name, before)) == before:
             if self._clock.monotonic_ns() >= until_ns:
                 raise TimeoutError
             await self._clock.sleep(LOOK_SECONDS)
@@ -59,7 +64,7 @@ class Restarting:
 
 
 @asynccontextmanager
-async def attended(settings: Settings, supervisor: Supervisor, clock: Clock) -> AsyncIterator[None]:
+async def attended(settings: Settings, supervisor: Supervisor, servers: Servers, clock: Clock) -> AsyncIterator[None]:
     """Answer commands to the house and restart what they name, while the body runs."""
     async with AsyncExitStack() as stack:
         link = await Link.open(tape_endpoint(settings, ROLE))
@@ -67,7 +72,7 @@ async def attended(settings: Settings, supervisor: Supervisor, clock: Clock) -> 
         tape = await JetStreamTape.open(link, epoch=epoch_of(Places(settings.folder)), clock=clock)
         stack.push_async_callback(tape.close)
         keys = await JetStreamKeys.open(link, LIVENESS, clock=clock)
-        attending = Attending(tape, f"{host_name()}-{ROLE}", Restarting(supervisor, clock).carry)
+        attending = Attending(tape, f"{host_name()}-{ROLE}", Restarting(supervisor, servers, clock).carry)
         await attending.start()
         stack.push_async_callback(attending.close)
         answering = Answering(tape, clock, [House()])

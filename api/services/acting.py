@@ -23,7 +23,7 @@ from engine.sessions import history as histories
 from engine.sessions.plan import SessionWish, plan
 from engine.sessions.source_bars import check_timeframes
 from events.clock import Clock, iso
-from events.errors import Forbidden, InvalidInput, ReadModelUnavailable
+from events.errors import Forbidden, InvalidInput, OperatingError, ReadModelUnavailable
 from events.facts import Command, SessionSpec, StartSession
 from events.tape import Tape
 from projections.read_models.sessions import spec as session_spec
@@ -76,7 +76,9 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     if (repeatable := REPEATABLE.get()) is not None:
         repeatable.sent = True
     # what follows from a command stands behind its answer in the same append: a client that asks next finds it
-    last = max(sequence, (await house.tape.info()).last)
+    last = sequence
+    with contextlib.suppress(OperatingError):  # it is answered, whatever becomes of the line now
+        last = max(sequence, (await house.tape.info()).last)
     with contextlib.suppress(ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
     fate = (accepted.order, accepted.denial, accepted.limit, accepted.sessions)

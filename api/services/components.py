@@ -15,12 +15,12 @@ import psutil
 from msgspec import Meta
 
 from api.house import House
-from api.processes.signs import Sign, all_signs, host_name
-from api.servers import market_store_of
+from api.processes.signs import Sign, State, all_signs, host_name
+from api.servers import NATS, QUESTDB, market_store_of
 from api.services.acting import key_of_part
 from api.services.checkup import VERSION, Checkup, Health
 from api.services.child_servers import ChildServer, child_servers
-from api.services.upkeep import restart
+from api.services.upkeep import restart, restart_server
 from events.clock import NS_PER_SECOND
 from events.errors import Conflict, NotAvailable, TapedeckError, Unknown
 
@@ -98,7 +98,19 @@ class Registry:
         """What is known of a component's processes, or of all."""
         signs = [sign for sign in await self._signs() if part is None or sign.name in part.processes]
         now_ns = self._house.clock.now_ns()
+        if part is not None and (server := await self._server(part)) is not None:
+            signs.append(server)
         return await asyncio.to_thread(lambda: [_figures(sign, now_ns) for sign in signs])
+
+    async def _server(self, part: Part) -> Sign | None:
+        """A server that is a child of the house, as if it showed a sign of life."""
+        one = (await child_servers(self._house)).get(part.id)
+        if one is None or not one.process or one.started_ns is None:
+            return None
+        state = State(status="ok" if part.running else "down")
+        return Sign(
+            name=one.process, role=one.process, host=host_name(), pid=one.pid, started_ns=one.started_ns, state=state
+        )
 
     async def restart(self, user: str, key: str | None, part: Part) -> int:
         """Have a component's processes restarted; the sequence to read from on.
@@ -108,11 +120,13 @@ class Registry:
             OutcomeUnknown, LimitReached: see `act`.
         """
         if not part.processes:
-            raise Conflict(f"{part.id} is not run by processes that a supervisor could restart.", code="NO_SUPERVISOR")
+            message = f"{part.name} ({part.version}) is not run by processes that a supervisor of ours could restart."
+            raise Conflict(message, code="NO_SUPERVISOR", hint="Restart it where it was started.")
         sequence = 0
         for name in part.processes:
             try:
-                done = await restart(self._house, user, key_of_part(key, name), name)
+                one = restart_server if name in (NATS, QUESTDB) else restart
+                done = await one(self._house, user, key_of_part(key, name), name)
             except NotAvailable as error:
                 raise Conflict(error.message, code=error.code, hint=error.hint) from None
             sequence = max(sequence, done.sequence)
@@ -163,7 +177,9 @@ class Registry:
         since = part.uptime_seconds
         if server.started_ns is not None:
             since = round(max(0, self._house.clock.now_ns() - server.started_ns) / NS_PER_SECOND, 3)
-        return msgspec.structs.replace(part, version=server.version, uptime_seconds=since)
+        own = part.processes if self._house.beside or part.id != "market" else ()  # QuestDB is no projector
+        processes = (server.process,) if server.process else own
+        return msgspec.structs.replace(part, version=server.version, uptime_seconds=since, processes=processes)
 
     def _of_role(self, name: str, title: str, role: str, signs: list[Sign], health: Health) -> Part:
         """A component that is one or more processes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.processes.signs import Sign, all_signs
+from api.processes.signs import Sign, all_signs, host_name
 from api.services.acting import Done, act
 from events.errors import NotAvailable, Unknown
 from events.facts.house import Model, RebuildReadModel, RestartProcess
@@ -29,18 +29,31 @@ async def restart(house: House, user: str, key: str | None, process: str) -> Don
     )
 
 
+async def restart_server(house: House, user: str, key: str | None, server: str) -> Done:
+    """Have a server that is a child of this machine's house restarted. Raises as `restart`."""
+    if all(sign.role != SUPERVISOR or sign.host != host_name() for sign in await all_signs(house.liveness)):
+        raise _alone(server)
+    return await act(
+        house, user, key, lambda made: RestartProcess(key=made, user=user, process=server, host=host_name())
+    )
+
+
 def _found(signs: list[Sign], process: str) -> Sign:
     found = next((sign for sign in signs if sign.name == process), None)
     if found is None:
         names = ", ".join(sign.name for sign in signs) or "none at all"
         raise Unknown(f"No process {process[:64]!r} shows a sign of life; these do: {names}.", field="process")
     if all(sign.role != SUPERVISOR or sign.host != found.host for sign in signs) or found.role == SUPERVISOR:
-        raise NotAvailable(
-            f"{found.name} has no supervisor of ours, which could restart it.",
-            code="NO_SUPERVISOR",
-            hint="Restart it where it was started.",
-        )
+        raise _alone(found.name)
     return found
+
+
+def _alone(name: str) -> NotAvailable:
+    return NotAvailable(
+        f"{name} has no supervisor of ours, which could restart it.",
+        code="NO_SUPERVISOR",
+        hint="Restart it where it was started.",
+    )
 
 
 async def rebuild(house: House, user: str, key: str | None, model: Model) -> Done:

@@ -69,6 +69,7 @@ class NatsServer:
         self._owner: IO[bytes] | None = None
         self._restarts: deque[int] = deque()
         self._stopping = False
+        self._asked_until_ns = 0  # told to restart; killed at this time
         self._log_start = 0  # of this run in the log
 
     @property
@@ -225,6 +226,8 @@ class NatsServer:
         child = self._child
         while child is not None and child.poll() is None:
             await self._clock.sleep(0.05)
+            if 0 < self._asked_until_ns < self._clock.monotonic_ns():
+                child.kill()
         return child.returncode if child is not None else 0
 
     async def watch(self) -> None:
@@ -237,8 +240,10 @@ class NatsServer:
             code = await self.ended()
             if self._stopping or self._child is None:
                 return
-            log.warning("nats_ended", exit_code=code, restarts=len(self._restarts))
-            self._count_restart(code)
+            log.warning("nats_ended", exit_code=code, restarts=len(self._restarts), asked=self._asked_until_ns > 0)
+            if not self._asked_until_ns:
+                self._count_restart(code)
+            self._asked_until_ns = 0
             with contextlib.suppress(ProcessFailed):  # it ended again while it started: one restart more
                 await self._again()
 
@@ -256,6 +261,20 @@ class NatsServer:
     async def _again(self) -> None:
         self._child = None
         await self._start()
+
+    def ask_restart(self) -> int:
+        """Tell it to stop; `watch` starts it again, counts that for no limit, and kills it past `stop_seconds_max`.
+
+        Does not wait. Returns the pid that it had; raises KeyError where it does not run.
+        """
+        pid = self.pid
+        if self._child is None or pid is None:
+            raise KeyError("it does not run")
+        if not self._asked_until_ns:
+            bound_ns = round(self.settings.stop_seconds_max * NS_PER_SECOND)
+            self._asked_until_ns = self._clock.monotonic_ns() + bound_ns
+            self._child.send_signal(signal.SIGTERM)
+        return pid
 
     async def restart(self) -> NatsAccess:
         """Stop and start; the port stays where it is free."""

@@ -55,6 +55,7 @@ class QuestDbServer:
         self._clock = clock or SystemClock()
         self._child: subprocess.Popen[bytes] | None = None
         self._owner: IO[bytes] | None = None
+        self._asked_until_ns = 0  # told to restart; killed at this time
 
     @property
     def pid(self) -> int | None:
@@ -192,6 +193,8 @@ class QuestDbServer:
         child = self._child
         while child is not None and child.poll() is None:
             await self._clock.sleep(POLL_SECONDS)
+            if 0 < self._asked_until_ns < self._clock.monotonic_ns():
+                child.kill()
         return child.returncode if child is not None else 0
 
     async def watch(self) -> None:
@@ -207,21 +210,40 @@ class QuestDbServer:
             code = await self.ended()
             if self._child is None:
                 return
-            log.warning("questdb_ended", exit_code=code, restarts=len(restarts))
-            now, window_ns = self._clock.monotonic_ns(), round(self.settings.window_seconds * NS_PER_SECOND)
-            while restarts and now - restarts[0] > window_ns:
-                restarts.popleft()
-            if len(restarts) >= self.settings.restarts_max:
-                raise ProcessFailed(
-                    f"QuestDB ended {len(restarts) + 1} times within {self.settings.window_seconds:.0f} s, "
-                    f"last with code {code}.\n{self.log_tail()}"
-                )
-            restarts.append(now)
+            log.warning("questdb_ended", exit_code=code, restarts=len(restarts), asked=self._asked_until_ns > 0)
+            if not self._asked_until_ns:
+                self._count_restart(restarts, code)
+            self._asked_until_ns = 0
             try:
                 await self._start()
             except ProcessFailed as error:  # it ended again, or hangs: one restart more
                 log.warning("questdb_not_started", error=str(error))
                 await asyncio.to_thread(self._end, self._child)
+
+    def _count_restart(self, restarts: deque[int], code: int) -> None:
+        now, window_ns = self._clock.monotonic_ns(), round(self.settings.window_seconds * NS_PER_SECOND)
+        while restarts and now - restarts[0] > window_ns:
+            restarts.popleft()
+        if len(restarts) >= self.settings.restarts_max:
+            raise ProcessFailed(
+                f"QuestDB ended {len(restarts) + 1} times within {self.settings.window_seconds:.0f} s, "
+                f"last with code {code}.\n{self.log_tail()}"
+            )
+        restarts.append(now)
+
+    def ask_restart(self) -> int:
+        """Tell it to stop; `watch` starts it again, counts that for no limit, and kills it past `stop_seconds_max`.
+
+        Does not wait. Returns the pid that it had; raises KeyError where it does not run.
+        """
+        pid = self.pid
+        if self._child is None or pid is None:
+            raise KeyError("it does not run")
+        if not self._asked_until_ns:
+            bound_ns = round(self.settings.stop_seconds_max * NS_PER_SECOND)
+            self._asked_until_ns = self._clock.monotonic_ns() + bound_ns
+            self._child.send_signal(signal.SIGTERM)
+        return pid
 
     async def stop(self) -> None:
         """SIGTERM, after `stop_seconds_max` SIGKILL. Returns when it is gone; does nothing where it is."""

@@ -19,6 +19,7 @@ import pytest_asyncio
 
 from api.bootstrap import Connection, connect
 from api.cli.up import Running, house, initialised
+from api.places import Places
 from api.processes.signs import Sign, all_signs, host_name
 from api.services.commands import Commands
 from api.settings import ApiSettings, EngineSettings, MarketSettings, Settings
@@ -141,6 +142,35 @@ async def test_a_process_is_restarted_by_name(up: Up, name: str) -> None:
     }
     assert await up.restart(name, f"restart-{name}") > answered, "the same key is answered again"
     assert (await up.signs())[name].pid == fact.pid, "and restarts nothing again"
+
+
+async def test_the_server_of_the_tape_is_restarted_over_http(up: Up) -> None:
+    """nats-server runs under another pid, no process of ours ends, and the tape goes on; a foreign store is refused."""
+    before, server = await up.signs(), up.running.servers.pids()["nats-server"]
+    places = Places(up.settings.folder)
+    async with httpx.AsyncClient(base_url=up.running.url, timeout=30) as client:
+        login = {"username": "admin", "password": places.password.read_text().strip()}
+        token = (await client.post("/api/auth/login", json=login)).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        metrics = (await client.get("/api/components/tape/metrics")).json()
+        assert [one["name"] for one in metrics["processes"]] == ["nats-server"]
+        asked = (await up.line.tape.info()).last
+        answer = await client.post("/api/components/tape/restart", headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["processes"] == ["nats-server"]
+        (fact,) = [one for one in await up.said(asked + 1, ProcessRestarted) if one.process == "nats-server"]
+        assert fact.pid == up.running.servers.pids()["nats-server"] != server
+
+        async def well() -> bool:
+            with contextlib.suppress(httpx.HTTPError):
+                return (await up.health())["status"] == "ok"
+            return False
+
+        await up.until(well)
+        after = await up.signs()
+        assert {name: sign.pid for name, sign in after.items()} == {name: sign.pid for name, sign in before.items()}
+        body = {"mode": "paper"}
+        assert (await client.post("/api/system/mode", headers=headers, json=body)).status_code == 200
 
 
 async def test_a_killed_seal_is_started_again(up: Up) -> None:

@@ -204,15 +204,23 @@ async def test_a_failed_start_shows_its_log(tmp_path: Path) -> None:
 
 
 async def test_it_is_kept_up(tmp_path: Path) -> None:
-    """Watched, it is started again at its address whenever it is killed; one time too often is said, with its log."""
+    """Watched, it is started again at its address whenever it is killed; one time too often is said, with its log.
+
+    That it was told to restart is no such time.
+    """
     server = QuestDbServer(tmp_path, settings(restarts_max=2))
     access = await server.start()
     watch = asyncio.create_task(server.watch())
     try:
-        for _ in range(2):
+        for asked in (True, False, False):
             killed = server.pid
             assert killed is not None
-            os.kill(killed, signal.SIGKILL)
+            if asked:
+                assert (server.ask_restart(), server.ask_restart()) == (killed, killed), (
+                    "once, however often it is told"
+                )
+            else:
+                os.kill(killed, signal.SIGKILL)
             await until(lambda killed=killed: server.pid not in (None, killed), 60)  # type: ignore[misc]
         async with asyncio.timeout(60):
             while True:
