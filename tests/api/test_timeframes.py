@@ -211,6 +211,8 @@ async def test_over_bars_the_cause_is_the_close_or_behind_a_gap_the_open(made: W
         await made.tape.append(Append(subjects.market("gappy"), body, f"gappy:{at}"))
     await made.post(f"/api/sessions/{name}/stop", {})
     await until_state(made, name, "stopped")
+    wrong = {"mode": "paper", "source": "gappy", "strategies": [own | {"timeframe": "5m"}]}
+    assert (await made.post("/api/sessions", wrong)).json()["field"] == "strategies[0].timeframe"
     causes = [(one["cause"], one["meta"]["price"]) for one in await signals_of(made, name)]
     assert all(cause["price"] == price for cause, price in causes)
     ends = [from_iso(cause["time"]) % (4 * HOUR_NS) for cause, _ in causes]
