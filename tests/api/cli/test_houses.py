@@ -21,10 +21,13 @@ import pytest
 from projections.questdb.server import QuestDbServer
 from tests.api.cli.children import MARK, Child, left_behind
 from tests.api.cli.verbs import Desk
+from tests.documents.outside import RAISED, walked
+from tests.documents.shapes import inventory
 from tests.projections.questdb_servers import settings
 
 ROOT = Path(__file__).resolve().parents[3]
 ANY_PORT = {"TAPEDECK_API_PORT": "0", "TAPEDECK_ENGINE_WORKERS": "1"}
+PASSWORD = "correct horse battery"
 DEMO_SECONDS_MAX = 150.0
 SHELL_SECONDS_MAX = 60.0
 
@@ -48,6 +51,15 @@ def shell(block: str, url: str, data: Path) -> str:
     )
     assert done.stdout, (script, done.stderr)
     return done.stdout
+
+
+def tokens_of(desk: Desk) -> dict[str, str]:
+    """A token of each role on a house."""
+    tokens = {"admin": desk.good("token").out.strip()}
+    for role in ("viewer", "trader"):
+        desk.good("user", "add", role, "--role", role, "--password-stdin", stdin=f"{PASSWORD}\n")
+        tokens[role] = desk.good("token", "--user", role, "--password-stdin", stdin=f"{PASSWORD}\n").out.strip()
+    return tokens
 
 
 def nobody_listens(url: str) -> bool:
@@ -219,26 +231,33 @@ def test_an_address_where_nobody_answers(
 
 
 @pytest.mark.timeout(200)
-async def test_a_house_on_a_questdb_that_runs(tmp_path: Path, children: list[Child]) -> None:
-    """With TAPEDECK_QUESTDB_URL the house writes to that server, starts none, and leaves it running."""
-    server = QuestDbServer(tmp_path / "questdb", settings())
-    access = await server.start()
-    try:
-        address = access.url.replace("://", f"://{access.user}:{access.password}@")
-        env = {**ANY_PORT, "TAPEDECK_MARKET_STORE": "questdb", "TAPEDECK_QUESTDB_URL": address}
-        house = Child(tmp_path / "house", "up", "--init", env=env)
-        children.append(house)
-        line = await asyncio.to_thread(house.wait_for, "Tapedeck runs: ")
-        async with httpx.AsyncClient(base_url=line.split()[2], timeout=10) as client:
-            components = (await client.get("/api/health")).json()["components"]
-        assert components["market"]["status"] == "ok", components
-        assert not [one for one in left_behind(tmp_path / "house") if "io.questdb" in one]
-        ended = await asyncio.to_thread(house.interrupt)
-        assert ended.code == 130, ended
-        assert server.pid is not None
-        assert access.password not in ended.out + ended.err
-    finally:
-        await server.stop()
+def test_a_house_on_a_questdb_that_runs(tmp_path: Path, children: list[Child]) -> None:
+    """With TAPEDECK_QUESTDB_URL the house writes to that server, starts none, and leaves it running; over its socket
+    it answers as the contracts document what any house can be asked for.
+    """
+    server, data = QuestDbServer(tmp_path / "questdb", settings()), tmp_path / "house"
+    with asyncio.Runner() as runner:  # verbs have loops of their own between
+        access = runner.run(server.start())
+        try:
+            address = access.url.replace("://", f"://{access.user}:{access.password}@")
+            env = {**ANY_PORT, **RAISED, "TAPEDECK_MARKET_STORE": "questdb", "TAPEDECK_QUESTDB_URL": address}
+            house = Child(data, "up", "--init", env=env)
+            children.append(house)
+            url = house.wait_for("Tapedeck runs: ").split()[2]
+            components = httpx.get(f"{url}/api/health", timeout=10).json()["components"]
+            assert components["market"]["status"] == "ok", components
+            assert not [one for one in left_behind(data) if "io.questdb" in one]
+            desk = Desk(data, {"TAPEDECK_MARKET_STORE": "duckdb", MARK: str(data)})
+            desk.good("session", "start", "paper", "-s", "ema_cross", "--source", "simulated")
+            count, misses = runner.run(walked(url, tokens_of(desk)))
+            assert not misses, "\n".join(misses)
+            assert count > 100 or not inventory("")
+            ended = house.interrupt()
+            assert ended.code == 130, ended
+            assert server.pid is not None
+            assert access.password not in ended.out + ended.err
+        finally:
+            runner.run(server.stop())
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this machine has no /dev/full")
