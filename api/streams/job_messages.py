@@ -10,6 +10,7 @@ from api.streams.jobs import JobEvent
 from engine.jobs.backtest import BacktestDetail
 from events.clock import iso
 from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
+from projections.read_models.sessions import SessionRow
 
 CHANNELS = ("training", "backtest", "logs")
 WORK_CHANNELS = ("training", "backtest")
@@ -32,8 +33,8 @@ def job_messages(event: JobEvent) -> list[Told]:
 def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
     job = event.job
     match event.fact:
-        case JobProgressed() if job.kind == "backtest":
-            return "backtest_progress", {"jobId": job.job, **_figures(event)}
+        case JobProgressed() if job.kind == "backtest" and event.session is not None:
+            return "backtest_progress", {"jobId": job.job, **_figures(event, event.session)}
         case JobCompleted():
             result = msgspec.json.decode(job.result) if job.result is not None else {}
             body = result if isinstance(result, dict) else {"value": result}
@@ -47,13 +48,9 @@ def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
             return None
 
 
-def _figures(event: JobEvent) -> dict[str, Any]:
-    """Bars read and to be read; equity as of its newest mark."""
-    current, total = _bars(event)
-    session = event.session
-    if session is None:
-        nothing = dict.fromkeys(("currentEquity", "currentDrawdown", "tradesExecuted"), 0)
-        return {"currentBar": current, "totalBars": total, **nothing}
+def _figures(event: JobEvent, session: SessionRow) -> dict[str, Any]:
+    """Bars read and to be read; equity as of its newest mark. Before there is a session nobody knows of any equity."""
+    current, total = _bars(event, session)
     equity = session.cash if session.equity is None else session.equity
     peak = max(event.peak, session.cash, equity)
     return {
@@ -65,9 +62,9 @@ def _figures(event: JobEvent) -> dict[str, Any]:
     }
 
 
-def _bars(event: JobEvent) -> tuple[int, int]:
+def _bars(event: JobEvent, session: SessionRow) -> tuple[int, int]:
     """Read, and to be read: of the bars that were asked for, else of rows, else as its session last told."""
-    ratio, inputs = event.job.ratio, event.session.inputs if event.session else 0
+    ratio, inputs = event.job.ratio, session.inputs
     try:
         detail = msgspec.json.decode(event.job.detail, type=BacktestDetail | None)
     except msgspec.MsgspecError:

@@ -47,6 +47,7 @@ from projections.market_duckdb import DuckMarketStore
 from projections.market_projection import MarketProjection
 
 PASSWORD = "correct horse battery"
+TWO_CORES = Room(cores=2.0, memory_mb=4_096)
 ROLES = ("viewer", "trader", "admin")
 BASE = "http://127.0.0.1:8080"
 SECRET = b"s" * 32
@@ -134,12 +135,12 @@ async def world(
     folder: Path,
     *,
     tape: MemoryTape | None = None,
-    engine: bool = False,
+    engine: bool | Room = False,
     api: ApiSettings | None = None,
     limits: LimitsSettings = TEST_LIMITS,
     overrides: dict[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """A house that runs; with `engine` sessions run as well."""
+    """A house that runs; with `engine` sessions and jobs run as well, jobs in so much room where it is one."""
     clock = SystemClock()
     settings = Settings(data=str(folder), api=api or ApiSettings(answer_seconds_max=10), limits=limits, sources=())
     tape = tape or MemoryTape(clock=clock, epoch="e1")
@@ -181,7 +182,8 @@ async def world(
         await house.start()
         stack.push_async_callback(house.close)
         if engine:
-            await stack.enter_async_context(working(around, liveness, house))
+            room = engine if isinstance(engine, Room) else TWO_CORES
+            await stack.enter_async_context(working(around, liveness, house, room))
         app = create_app(house)
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))  # type: ignore[arg-type]
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE))
@@ -191,9 +193,9 @@ async def world(
 
 
 @asynccontextmanager
-async def working(around: Surroundings, liveness: MemoryKeys, house: House) -> AsyncIterator[None]:
+async def working(around: Surroundings, liveness: MemoryKeys, house: House, room: Room) -> AsyncIterator[None]:
     """An engine and worker with its job runner, and what answers commands to aggregates."""
-    host, runner = engine_of(around, liveness), job_runner_of(around, liveness, house)
+    host, runner = engine_of(around, liveness), job_runner_of(around, liveness, house, room)
     host.admits = runner.admits
     answering = Answering(around.tape, around.clock, aggregates(registry()))
     async with AsyncExitStack() as stack:
@@ -216,8 +218,8 @@ def engine_of(around: Surroundings, liveness: MemoryKeys) -> Host:
     return Host(around.tape, liveness, around.clock, "engine-1", run, settings)
 
 
-def job_runner_of(around: Surroundings, liveness: MemoryKeys, house: House) -> JobRunner:
-    """A job runner in this event loop, on a machine of two cores."""
+def job_runner_of(around: Surroundings, liveness: MemoryKeys, house: House, room: Room) -> JobRunner:
+    """A job runner in this event loop."""
 
     async def library() -> Library:
         await house.lookups.current(around.tape)
@@ -228,7 +230,7 @@ def job_runner_of(around: Surroundings, liveness: MemoryKeys, house: House) -> J
     settings = JobSettings(
         worker="worker-1",
         machine="machine-1",
-        room=Room(cores=2.0, memory_mb=4_096),
+        room=room,
         look_seconds=0.05,
         rest_seconds=0.05,
         progress_seconds=0.05,

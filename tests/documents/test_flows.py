@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 import pytest_asyncio
 
 from api.settings import LimitsSettings
+from engine.jobs import work
+from engine.jobs.queue import Room
 from events.rows import MARKET_DTYPE, MarketKind
 from tests.api.asgi_socket import Socket, connected
 from tests.api.recordings import LiveSource, simulated_recording
 from tests.api.sse import Events, listening
 from tests.api.worlds import World, until_state, world
 from tests.documents.cases_001_backtests import asked as backtest_of
+from tests.documents.cases_002_backtests import DAYS, MARKET, result
 from tests.documents.cases_002_backtests import asked as research_of
-from tests.documents.cases_002_backtests import result
 from tests.documents.cases_002_logs import FILES, entry, written
 from tests.documents.cases_003_explorer import asked as queried
 from tests.documents.cases_003_operations import processes
-from tests.documents.shapes import inventory
+from tests.documents.shapes import inventory, misfits
 
 PASSWORD = "correct horse battery"
 FIRST_NS = 1_700_000_000_000_000_000
@@ -76,9 +80,9 @@ class Client:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    """A client of a house with a recording, a live source and limits as they are by default."""
+    """A client of a house with a recording, a live source, one core for jobs and limits as they are by default."""
     folder = tmp_path_factory.mktemp("flows")
-    async with world(folder, engine=True, limits=LimitsSettings()) as made:
+    async with world(folder, engine=Room(cores=1.0, memory_mb=4_096), limits=LimitsSettings()) as made:
         await simulated_recording(made.tape)
         live = LiveSource(made.tape)
         await live.open()
@@ -130,7 +134,7 @@ async def test_000_a_session_from_choice_to_backtest(client: Client) -> None:
 
 
 async def test_001_backtests_of_a_strategy_of_ones_own(client: Client) -> None:
-    """Create a strategy, queue two backtests, hear how they go, read what they found."""
+    """Create a strategy, queue two backtests on one core, hear how one waits for the other, read what they found."""
     await client.log_in("trader")
     params = {"symbols": ["LTC_USDT"], "timeframe": "5m", "fast": 20, "slow": 60}
     made = await client.ask("POST", "/api/strategies/", {"name": "Mine", "type": "ema_cross", "params": params})
@@ -138,12 +142,18 @@ async def test_001_backtests_of_a_strategy_of_ones_own(client: Client) -> None:
     body = await backtest_of(client.made, strategy=made["id"], params={"position_size": 0.5})
     async with listening(client.made.app, "/api/system/task-events", headers=client.headers) as events:
         assert (await events.next())[0] == "initial_state"
-        names = []
-        for seed in (21, 22):
-            names.append((await client.ask("POST", "/api/backtests/run", body | {"seed": seed}))["backtest_id"])
-        told = await _until_completed(events, names)
+        names, told = [], []
+        for seed in (21, 22):  # the second when the first has the core
+            receipt = await client.ask("POST", "/api/backtests/run", body | {"seed": seed})
+            names.append(receipt["backtest_id"])
+            told += await _tasks_until(events, *(("task_queued", names[1]) if told else ("task_running", names[0])))
+        told += await _tasks_until(events, "task_completed", names[1])
+    life = ["task_queued", "task_running", "task_completed"]
     for name in names:
-        assert [kind for kind, one in told if one == name] == ["task_queued", "task_running", "task_completed"]
+        assert [kind for kind, one, _ in told if one == name] == life
+    order = [(kind, one) for kind, one, _ in told]
+    assert order.index(("task_completed", names[0])) < order.index(("task_running", names[1]))
+    assert [told[order.index(("task_queued", name))][2]["queue_position"] for name in names] == [1, 1]
     rows = await client.ask("GET", "/api/backtests/?limit=2")
     assert [one["id"] for one in rows] == names[::-1]
     one = await client.ask("GET", f"/api/backtests/{names[0]}")
@@ -160,12 +170,13 @@ def _worth(positions: list[dict[str, Any]]) -> float:
     return sum(signs[one["side"]] * one["quantity"] * one["current_price"] for one in positions)
 
 
-async def _until_completed(events: Events, names: list[str]) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    while sum(kind == "task_completed" for kind, _ in found) < len(names):
+async def _tasks_until(events: Events, last: str, name: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """What is told of tasks, but their progress, until this is told of this one."""
+    found: list[tuple[str, str, dict[str, Any]]] = []
+    while not found or found[-1][:2] != (last, name):
         kind, body = await events.next()
         if kind.startswith("task_") and kind != "task_description_update":
-            found.append((kind, body["data"]["task_id"]))
+            found.append((kind, body["data"]["task_id"], body["data"]))
     return found
 
 
@@ -197,7 +208,11 @@ async def test_003_an_order_watched(client: Client) -> None:
     assert [(one["symbol"], one["quantity"]) for one in bought] == [("BTC_USDT", 0.01)]
     holdings = (await client.ask("GET", "/mcp/get_holdings"))["holdings"]
     assert [one["quantity"] for one in holdings if one["session_id"] == session] == [0.01]
-    await _pages_signals(client)
+    async with connected(client.made.app, "/api/ws/monitor") as socket:
+        components = (await heard(socket, "system_status"))["payload"]["components"]
+        assert set(components) == set(status["components"])
+        listed = await _pages_signals(client)
+        assert (await heard(socket, "signal"))["payload"]["id"] in listed
     held = f"SELECT quantity FROM positions WHERE session = '{session}' AND symbol = 'BTC_USDT'"
     assert await _rows(client, held) == [[0.01]]
     await client.ask("POST", f"/api/sessions/{session}/stop", {"close_positions": True})
@@ -205,8 +220,8 @@ async def test_003_an_order_watched(client: Client) -> None:
     assert await _rows(client, f"SELECT pnl < 0 FROM trades WHERE session = '{session}'") == [[True]]
 
 
-async def _pages_signals(client: Client) -> None:
-    """Signals of a recorded hour, page by page, each once, each with what led to it."""
+async def _pages_signals(client: Client) -> list[str]:
+    """Ids of the signals of a recorded hour, page by page, each once, each with what led to it."""
     strategy = {"strategy": "ema_cross", "params": {"fast": 60, "slow": 240}}
     wish = {"mode": "paper", "recording": "rec_" + "a" * 16, "strategies": [strategy], "acceleration": 0}
     name = (await client.made.post("/api/sessions", wish, "admin")).json()["session"]  # whose panel is another
@@ -219,6 +234,7 @@ async def _pages_signals(client: Client) -> None:
     assert len(met) == len(set(met)) == page["total"] > 20
     cause = (await client.ask("GET", f"/api/signals/{met[0]}"))["cause"]
     assert cause["kind"] in ("trade", "quote")
+    return met
 
 
 async def _rows(client: Client, text: str) -> list[list[Any]]:
@@ -258,7 +274,7 @@ async def test_004_a_day_at_the_panel(client: Client) -> None:
 
 
 async def test_002_research_from_run_to_folds(client: Client) -> None:
-    """Run two backtests, read and compare what they came to, walk forward, page through results."""
+    """Run two backtests, watch one, read and compare what they came to, walk forward, page through results."""
     client.headers = {}
     body = await research_of(client.made, monteCarlo=False)
     names = []
@@ -275,6 +291,49 @@ async def test_002_research_from_run_to_folds(client: Client) -> None:
     walked = await research_of(client.made, "s2.walkforward.run", **windows)
     job = (await client.ask("POST", "/api/v1/walkforward/run", walked))["data"]["jobId"]
     assert len((await result(client.made, job, "walkforward"))["folds"]) > 1
+
+
+async def test_002_a_backtest_watched(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who subscribes on `/ws` sees a long backtest's bars grow to all that are there, and then what it came to."""
+    monkeypatch.setattr(work, "FOLLOW_SECONDS", 0.02)
+    client.headers = {}
+    shape = inventory("s2.")["s2.ws.server.backtest_progress"]["response_shape"]
+    instruments = tuple(
+        msgspec.structs.replace(one, trades_per_second=0.04, volatility=0.001) for one in MARKET.instruments
+    )
+    long = msgspec.structs.replace(MARKET, instruments=instruments)
+    body = await research_of(client.made, monteCarlo=False)
+    body["recording"] = await simulated_recording(client.made.tape, long, "d" * 32)
+    with slow_appends(client.made, monkeypatch):
+        async with connected(client.made.app) as socket:
+            job = (await client.ask("POST", "/api/v1/backtest/run", body))["data"]["jobId"]
+            await socket.send({"type": "subscribe", "channel": "backtest", "jobId": job})
+            told = []
+            while (message := await socket.receive(30))["type"] != "job_complete":
+                if message["type"] == "backtest_progress":
+                    assert misfits(message, shape) == []
+                    told.append(message["data"])
+    assert (message["data"]["jobId"], message["data"]["status"]) == (job, "completed")
+    bars = [one["currentBar"] for one in told]
+    assert bars == sorted(bars)
+    assert len({bar for bar in bars if bar > 0}) > 1
+    assert {one["totalBars"] for one in told} == {DAYS * 24 + 1}
+    assert bars[-1] <= DAYS * 24 + 1
+    assert all(one["currentEquity"] > 0 for one in told)
+
+
+@contextmanager
+def slow_appends(made: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The tape takes its time, as a disk does."""
+    append = made.tape.append
+
+    async def slowly(*args: Any, **named: Any) -> int:
+        await asyncio.sleep(0.05)
+        return await append(*args, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(made.tape, "append", slowly)
+        yield
 
 
 async def test_002_research_until_the_limit(client: Client) -> None:
