@@ -48,6 +48,12 @@ the user's tokens.
 | trader elsewhere | open | a token of that role |
 | + CSRF | also `X-CSRF-Token`: the `csrf_token` of the login | the same |
 
+Sessions and what they decide, recordings, instruments, strategies, configuration and log files are the house's:
+whoever may use a route sees all of them, and any trader may stop anybody's session but that of a job. A job (on its
+routes, on the tape's and in the explorer) and exchange keys are their user's; a job also admins'. Who did what (the
+audit) is shown to admins only. Log files name users and paths of requests, tokens masked: contract 002 shows them
+without a token, so on loopback the machine's users read them, elsewhere whoever has a token.
+
 Loopback is not a wall: `Host` must be a loopback name and `Origin`, where there is one, one of `api.cors_origins`.
 
 ## What an answer shows

@@ -149,7 +149,10 @@ async def provide_filter(
         int | None, QueryParameter(ge=0, le=2**31 - 1, description="frames with rows of this instrument number")
     ] = None,
 ) -> Filter:
-    """Which events: of a session, kinds and an instrument that there are. Who did what is shown to admins only."""
+    """Which events: of a session, kinds and an instrument that there are.
+
+    Who did what, and jobs, which are each user's own, are shown to admins only.
+    """
     kinds = kinds_in(kind)
     if session is not None:
         subjects.token(session, "session")

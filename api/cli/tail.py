@@ -106,7 +106,7 @@ async def _filter(line: Reached, options: dict[str, Any]) -> Filter:
     number = None
     if options["symbol"]:
         number = (await catalogue.load(line.tape)).find(options["symbol"]).number
-    return Filter(options["session"], frozenset(options["kinds"]), number)
+    return Filter(options["session"], frozenset(options["kinds"]), number, private=True)
 
 
 def known_kinds() -> set[str]:

@@ -12,12 +12,14 @@ from msgspec import Meta
 
 from api.access import user_of
 from api.house import House
-from api.reading.reader import Moment, answered
+from api.reading.asking import AsOf, MinSequence
+from api.reading.reader import answered
 from api.reading.wording import instant
 from api.services import trading as work
 from api.services.components import Registry, Word, worst
 from api.session_control import Key, done
 from events.clock import iso
+from events.errors import ReadModelUnavailable
 from events.facts import SessionMode
 from projections.read_models.sessions import SessionRow
 
@@ -50,13 +52,14 @@ class SystemState(msgspec.Struct, frozen=True):
     """The unified state of the system."""
 
     status: Annotated[Word, Meta(description="the worst of all components")]
-    mode: str
+    mode: Annotated[str | None, Meta(description="null: not known now, see `reason`")]
     mode_set_by: str
     mode_set_at: str | None
-    running: Annotated[bool, Meta(description="whether a session is not over")]
+    running: Annotated[bool | None, Meta(description="whether a session is not over; null: not known now")]
     sessions: Annotated[list[SystemSession], Meta(description="the newest 64 that are not over, of every user")]
     components: dict[str, Word]
     timestamp: str
+    reason: Annotated[str | None, Meta(description="why mode and sessions are left out, where they are")] = None
 
 
 class ModeSet(msgspec.Struct, frozen=True):
@@ -85,23 +88,45 @@ class SystemStopped(msgspec.Struct, frozen=True):
 
 @get("/api/system/status")
 async def system_status(
-    house: NamedDependency[House], registry: NamedDependency[Registry], at: NamedDependency[Moment]
+    house: NamedDependency[House],
+    registry: NamedDependency[Registry],
+    as_of: AsOf = None,
+    min_sequence: MinSequence = None,
 ) -> Response[SystemState]:
-    """Mode, sessions that are not over, and every component in a word."""
+    """Mode, sessions that are not over, and every component in a word. While the read model is away, the components
+    are told all the same, but where a moment is asked for.
+    """
     parts = await registry.parts()
-    found = await house.reader.run(work.trading, at)
-    mode, rows = found.value
     body = SystemState(
         status=worst(parts),
+        mode=None,
+        mode_set_by="",
+        mode_set_at=None,
+        running=None,
+        sessions=[],
+        components={part.id: part.status for part in parts},
+        timestamp=iso(house.clock.now_ns()),
+    )
+    try:
+        found = await house.reader.run(work.trading, await house.reader.moment(as_of, min_sequence))
+    except ReadModelUnavailable as error:
+        if as_of is not None or min_sequence is not None:
+            raise
+        return _now(msgspec.structs.replace(body, reason=str(error)), house)
+    mode, rows = found.value
+    body = msgspec.structs.replace(
+        body,
         mode=mode.mode,
         mode_set_by=mode.user,
         mode_set_at=instant(mode.set_ns),
         running=bool(rows),
         sessions=[_session(row) for row in rows],
-        components={part.id: part.status for part in parts},
-        timestamp=iso(house.clock.now_ns()),
     )
     return answered(body, found.sequence, found.epoch)
+
+
+def _now(body: SystemState, house: House) -> Response[SystemState]:
+    return answered(body, house.runner.status().visible, house.reader.epoch)
 
 
 @post("/api/system/mode", status_code=200, opt=TRADER)

@@ -25,6 +25,8 @@ OF_DECISIONS = frozenset({"decision"} | {kind.name.lower() for kind in DECISION_
 KINDS = codec.KNOWN | OF_MARKET | OF_DECISIONS | {UNDECODABLE}
 FACT_SUBJECTS = ("tape.*", subjects.COMMANDS, subjects.RECORDINGS, subjects.JOB_FACTS, *subjects.SESSION_FACTS)
 DECISION_SUBJECTS = ("tape.session.*.decision", "tape.research.*.decision")
+# a job, its body and its result are its user's
+OF_USERS = (subjects.JOB_FACTS.removesuffix(">"), subjects.JOBS, subjects.commands("jobs"))
 ROWS_MAX = 200  # decision rows of one section that are written out
 
 
@@ -46,6 +48,7 @@ class Worded(msgspec.Struct, frozen=True):
     session: str | None
     types: frozenset[str]  # fact type, or section kinds in lower case
     instruments: frozenset[int]
+    private: bool  # shown to admins only
     data: bytes  # the event as JSON
     sse: bytes  # the event as one server-sent event
 
@@ -56,7 +59,7 @@ class Filter(msgspec.Struct, frozen=True):
     session: str | None = None
     kinds: frozenset[str] = frozenset()
     instrument: int | None = None
-    audit: bool = False  # whether it may show who did what
+    private: bool = False  # whether it may show who did what, and what is of one user
 
     def subjects(self) -> tuple[str, ...]:
         """Subjects among which all wanted events are: the fewest that can be named."""
@@ -79,7 +82,7 @@ class Filter(msgspec.Struct, frozen=True):
         """Whether an event passes."""
         if self.session is not None and event.session != self.session:
             return False
-        if not self.audit and AUDITED in event.types:
+        if event.private and not self.private:
             return False
         if self.kinds and not self.kinds & event.types:
             return False
@@ -117,7 +120,8 @@ def word(message: Message) -> Worded:
     event = Event(message.sequence, message.subject, kind, iso(message.appended_ns), session, body)
     data = _encode(event)
     sse = b"id: %d\nevent: %s\ndata: %s\n\n" % (message.sequence, kind.encode(), data)
-    return Worded(message.sequence, session, types | {kind}, instruments, data, sse)
+    private = kind == AUDITED or message.subject.startswith(OF_USERS)
+    return Worded(message.sequence, session, types | {kind}, instruments, private, data, sse)
 
 
 def _read(message: Message) -> tuple[str, frozenset[str], frozenset[int], Any]:

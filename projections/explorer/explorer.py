@@ -23,7 +23,7 @@ START_SECONDS_MAX = 20.0  # of a child, on a busy machine
 
 log = structlog.get_logger(__name__)
 
-_NAMES = [view.name for view in VIEWS]
+_NAMES = {admin: [view.name for view in VIEWS if admin or not view.private] for admin in (False, True)}
 
 
 class ExplorerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,9 +90,9 @@ class Child:
             raise
         return started
 
-    async def ask(self, text: str, settings: ExplorerSettings) -> _Said:
+    async def ask(self, text: str, settings: ExplorerSettings, admin: bool) -> _Said:
         """What it says. Raises EOFError or OSError where it died over it."""
-        request: dict[str, Any] = {"sql": text.encode("utf-8", "replace").decode(), "views": _NAMES}
+        request: dict[str, Any] = {"sql": text.encode("utf-8", "replace").decode(), "views": _NAMES[admin]}
         request |= {"rows_max": settings.rows_max, "bytes_max": settings.bytes_max}
         data = msgspec.json.encode(request)
         assert self._process.stdin is not None, "it is a pipe"
@@ -129,8 +129,8 @@ class Explorer:
         self._resting: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def ask(self, text: str, least: int = 0) -> Found:
-        """What one SELECT finds in views that show at least sequence `least`.
+    async def ask(self, text: str, least: int = 0, *, admin: bool = False) -> Found:
+        """What one SELECT finds in views that show at least sequence `least`; an admin asks all of them.
 
         Raises:
             InvalidInput: it is no SELECT on the views alone, fails, takes too long or too much memory.
@@ -146,11 +146,11 @@ class Explorer:
         self._waiting += 1
         self._rest_later()
         try:
-            return await self._bounded(text, least)
+            return await self._bounded(text, least, admin)
         finally:
             self._waiting -= 1
 
-    async def _bounded(self, text: str, least: int) -> Found:
+    async def _bounded(self, text: str, least: int, admin: bool) -> Found:
         try:
             async with asyncio.timeout(self.settings.ready_seconds_max):
                 await self._current(least)
@@ -163,17 +163,17 @@ class Explorer:
         except TimeoutError:
             raise TooMany("Every child is busy with another query (children_max).", retry_after_s=1.0) from None
         try:
-            return await self._asked(text, ends)
+            return await self._asked(text, ends, admin)
         finally:
             self._free.release()
             self._warm_up()
 
-    async def _asked(self, text: str, ends: float) -> Found:
+    async def _asked(self, text: str, ends: float, admin: bool) -> Found:
         one: Child | None = None
         try:
             async with asyncio.timeout_at(ends):
                 one = await self._taken()
-                said = await one.ask(text, self.settings)
+                said = await one.ask(text, self.settings, admin)
         except TimeoutError:
             if one is None:
                 raise ReadModelUnavailable("The explorer is being made ready.", hint="Ask again shortly.") from None

@@ -51,6 +51,7 @@ class View(msgspec.Struct, frozen=True):
     grows: bool = False
     key: tuple[str, ...] = ()
     changed: Callable[[Snapshot, int], str] | None = None
+    private: bool = False  # of one user each: asked by admins only
 
     def select(self, snapshot: Snapshot) -> str:
         """The rows as of a snapshot, the newest `ROWS_MAX` of them, oldest first."""
@@ -259,6 +260,7 @@ VIEWS = (
         ),
         _current("job_states", "JOIN jobs j USING (job)"),
         "j.sequence",
+        private=True,
     ),
 )
 
@@ -268,7 +270,7 @@ def table() -> str:
     lines = ["| view | a row is | columns |", "|---|---|---|"]
     for view in VIEWS:
         columns = ", ".join(f"`{name}`" for name, _ in view.columns)
-        lines.append(f"| `{view.name}` | {view.row} | {columns} |")
+        lines.append(f"| `{view.name}` | {view.row}{' (for admins)' if view.private else ''} | {columns} |")
     return "\n".join(lines)
 
 

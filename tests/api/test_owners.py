@@ -86,3 +86,20 @@ async def test_nobody_else_stops_a_job(made: World) -> None:
         assert (answer.status_code, error_code(answer)) == (missing.status_code, error_code(missing))
         assert answer.text.replace(JOB, "nosuch")[:60] == missing.text[:60]
     assert await made.last() == last
+
+
+async def test_the_tape_shows_jobs_to_admins_only(made: World) -> None:
+    """Page, filter by kind and filter by nothing: neither the owner's name nor the title of a job is told to others."""
+    for name, shown in (("other", False), ("viewer", False), ("", False), ("admin", True)):
+        for query in ("kind=JobQueued", "limit=1000"):
+            answer = await made.get(f"/api/tape/events?{query}", name)
+            assert answer.status_code == 200
+            assert (JOB in answer.text) is shown, (name, query)
+
+
+async def test_the_explorer_shows_jobs_to_admins_only(made: World) -> None:
+    """Others are told that there is no such view."""
+    body = {"query": f"SELECT count(*) FROM jobs WHERE job = '{JOB}'"}
+    assert (await made.post("/api/db/query", body, "admin")).json()["rows"] == [[1]]
+    answer = await made.post("/api/db/query", body, "other")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "QUERY_NOT_ALLOWED")

@@ -108,8 +108,13 @@ async def goes_on_without_the_read_model(made: World) -> None:
     made.house.reader.run = away  # type: ignore[method-assign, assignment]
     try:
         found = values(await text(made))
+        state = await made.get("/api/system/status")
+        past = await made.get("/api/system/status?as_of=1")
     finally:
         made.house.reader.run = run  # type: ignore[method-assign]
+    assert (state.status_code, past.status_code) == (200, 503)
+    assert (state.json()["reason"], state.json()["mode"], state.json()["sessions"]) == ("It is rebuilt.", None, [])
+    assert state.json()["components"]["tape"] == "ok"
     assert found["tapedeck_tape_appends_total"] > 0
     assert 'tapedeck_component_up{component="tape"}' in found
     assert not any(name.startswith("tapedeck_sessions") for name in found)
