@@ -137,7 +137,7 @@ def _as_before(spec: SessionSpec) -> SessionWish:
     return SessionWish(
         mode=spec.mode,
         symbols=tuple(one.symbol for one in spec.instruments),
-        strategies=tuple(_wished(one) for one in spec.strategies),
+        strategies=tuple(_wished(one, shares=spec.limits.global_cap > 0) for one in spec.strategies),
         recording=spec.input.recording,
         first=spec.input.first if spec.input.recording else None,
         last=spec.input.last if spec.input.recording else None,
@@ -149,13 +149,14 @@ def _as_before(spec: SessionSpec) -> SessionWish:
     )
 
 
-def _wished(one: StrategySetting) -> StrategyWish:
+def _wished(one: StrategySetting, *, shares: bool) -> StrategyWish:
+    share = one.allocation_ratio if shares else 0.0
     if one.configured:  # as it is configured now
-        return StrategyWish(strategy=one.configured, allocation_ratio=one.allocation_ratio)
+        return StrategyWish(strategy=one.configured, allocation_ratio=share)
     return StrategyWish(
         strategy=one.strategy,
         params=one.params,
-        allocation_ratio=one.allocation_ratio,
+        allocation_ratio=share,
         symbols=one.symbols,
         direction=one.direction,
         timeframe=one.timeframe or UNSET,

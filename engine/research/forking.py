@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from engine.sessions.allocations import check_cap
 from engine.sessions.history import History
 from engine.sessions.lanes import lanes_of
 from engine.sessions.limits import check_limits
@@ -67,6 +68,8 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
     if wish.seed is not None:
         check_seed(wish.seed)
     check_currency(parent.instruments)
+    limits = _limits(parent.limits, wish.limits)
+    check_cap(tuple(one.allocation_ratio for one in wish.strategies), limits.global_cap)
     strategies = _strategies(parent, wish, library)
     if not strategies:
         raise InvalidInput(f"Session {parent.session} ran no strategy: name those of the fork.", field="strategies")
@@ -77,7 +80,7 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
         user=user,
         input=_input(history),
         strategies=strategies,
-        limits=_limits(parent.limits, wish.limits),
+        limits=limits,
         seed=parent.seed if wish.seed is None else wish.seed,
         code_hash=code_hash_of(strategies, library),
         body_hash="",

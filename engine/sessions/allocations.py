@@ -23,3 +23,14 @@ def shares_of(asked: tuple[float, ...]) -> tuple[float, ...]:
         without = f", and nothing is left for {others} more" if others else ""
         raise InvalidInput(f"The allocations add up to {100 * (1 - left):g} %{without}.", field="strategies")
     return tuple(share or left / others for share in asked)
+
+
+def check_cap(asked: tuple[float, ...], global_cap: float) -> None:
+    """A share is one of a cap. Raises InvalidInput: a strategy names one, and the session has no cap."""
+    for at, share in enumerate(asked):
+        if share and not global_cap:
+            raise InvalidInput(
+                "An allocation is a share of limits.global_cap, and that is 0: no cap.",
+                field=f"strategies[{at}].allocation_ratio",
+                hint="Name a global_cap, or leave the allocation out.",
+            )

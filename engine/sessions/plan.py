@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from engine.aggregates.strategies import ConfiguredStrategy
 from engine.catalogue import Catalogue, terms
 from engine.recordings.shelf import Recording, Shelf
-from engine.sessions.allocations import shares_of
+from engine.sessions.allocations import check_cap, shares_of
 from engine.sessions.limits import check_limits
 from engine.strategies.strategy import TRADES
 from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
@@ -185,6 +185,7 @@ def _check(wish: SessionWish) -> None:
     check_seed(wish.seed)
     check_name(wish.name)
     check_limits(wish.limits)
+    check_cap(tuple(one.allocation_ratio for one in wish.strategies), wish.limits.global_cap)
 
 
 def check_seed(seed: int) -> None:

@@ -235,6 +235,10 @@ async def test_live_is_refused_because_there_is_no_venue(made: World) -> None:
         ({"strategies": [EMA | {"allocation_ratio": 0.9}, GRID | {"allocation_ratio": 0.9}]}, "strategies"),
         ({"strategies": [EMA | {"allocation_ratio": 1}, GRID]}, "strategies"),
         ({"strategies": [EMA, EMA]}, "strategies"),
+        (
+            {"strategies": [EMA | {"allocation_ratio": 0.5}], "limits": {"global_cap": 0}},
+            "strategies[0].allocation_ratio",
+        ),
         ({"strategies": [{"strategy": "no_such"}]}, "strategies[0].strategy"),
         ({"strategies": [{"strategy": "ema_cross", "params": {"fast": 0}}]}, "strategies[0].params.fast"),
         ({"strategies": [{"strategy": "ema_cross", "params": {"fast": "5"}}]}, "strategies[0].params.fast"),
