@@ -17,6 +17,7 @@ from tests.projections.hostile_queries import BOMBS, FILES
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PATH = "/api/db/query"
+ROUTE_SECONDS_MAX = 0.5  # generous: other tests run on the same cores
 SLOW, LARGE = (400, "QUERY_TOO_SLOW"), (400, "QUERY_TOO_LARGE")
 
 
@@ -48,13 +49,14 @@ async def test_other_routes_stay_fast_under_bombs(made: World) -> None:
     burning = asyncio.gather(*(burn(text) for text in BOMBS))
     times = []
     while not burning.done():
-        began = time.perf_counter()
         for path in ("/api/instruments", "/api/health", "/api/sessions"):
+            began = time.perf_counter()
             assert (await made.get(path)).status_code == 200
-        times.append((time.perf_counter() - began) / 3)
+            times.append(time.perf_counter() - began)
         await asyncio.sleep(0.05)
     assert max(await burning) < 2.5
-    assert sorted(times)[len(times) // 2] < 0.25
+    assert len(times) > 20
+    assert sorted(times)[len(times) * 95 // 100] < ROUTE_SECONDS_MAX, "one answer in twenty is slow"
     assert (await asked(made, "FROM recordings")).json()["rowCount"] == 1
 
 

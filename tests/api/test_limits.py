@@ -19,7 +19,7 @@ from events.jetstream.server import NatsServer
 from events.jetstream.streams import COUNTERS
 from events.memory_keys import MemoryKeys
 from tests.api.limited import Later, messages_reach_their_end, reaches_its_end
-from tests.api.worlds import World, world
+from tests.api.worlds import PASSWORD, World, world
 from tests.fixtures.nats import OWNER, fresh_streams, nats_server  # noqa: F401
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -77,8 +77,29 @@ async def test_messages_of_a_client_are_limited(made: World, monkeypatch: pytest
     await messages_reach_their_end(made, clock, DOCUMENTED.socket_messages_per_second)
 
 
-async def test_beyond_loopback_requests_have_a_ceiling(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One caller's burst is 429 for the rest of its second; another caller is served meanwhile."""
+async def test_logins_of_an_address_to_429_and_back(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many logins as documented are tried; then even a right one is refused, until the minute is over."""
+    clock = Later()
+    monkeypatch.setattr(made.house.counters, "_clock", clock)
+    right, wrong = ({"username": "trader", "password": password} for password in (PASSWORD, "wrong"))
+
+    async def log_in(body: dict[str, str]) -> httpx.Response:
+        return await made.client.post("/api/auth/login", json=body)
+
+    count = DOCUMENTED.logins_per_minute
+    statuses = [(await log_in(wrong if number % 2 else right)).status_code for number in range(count)]
+    assert statuses == [401 if number % 2 else 200 for number in range(count)]
+    refused = await log_in(right)
+    assert (refused.status_code, refused.json()["error_code"]) == (429, "RATE_LIMITED")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    clock.ahead_ns = 61 * NS_PER_SECOND
+    assert (await log_in(right)).status_code == 200
+
+
+async def test_beyond_loopback_requests_have_a_ceiling(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One caller's burst is 429 for the rest of its second, and no longer; another caller is served meanwhile."""
     api, limits = ApiSettings(host="0.0.0.0"), LimitsSettings(per_second=5)
     async with world(tmp_path_factory.mktemp("ceiling"), api=api, limits=limits) as other:
         answers = [await other.get("/api/auth/status") for _ in range(12)]
@@ -86,6 +107,10 @@ async def test_beyond_loopback_requests_have_a_ceiling(tmp_path_factory: pytest.
         assert 429 in codes
         assert answers[codes.index(429)].headers["Retry-After"] == "1"
         assert (await other.get("/api/auth/status", "viewer")).status_code == 200
+        clock = Later()
+        clock.ahead_ns = NS_PER_SECOND
+        monkeypatch.setattr(other.house.counters, "_clock", clock)
+        assert (await other.get("/api/auth/status")).status_code == 200
 
 
 async def test_the_table_is_as_documented() -> None:

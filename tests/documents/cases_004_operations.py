@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from api.streams.broadcast import Seen
+import pytest
+
+from api.streams import broadcast
 from tests.api.asgi_socket import Socket, connected
 from tests.api.worlds import World, until_state
-from tests.documents.cases_003_operations import signalled
+from tests.documents.cases_003_operations import processes, signalled
 from tests.documents.shapes import misfits
 
 BROADCAST = {"type": "string", "data": "object", "timestamp": "string:datetime"}  # C7
@@ -89,21 +91,39 @@ async def starts_and_stops(made: World) -> None:
     assert (await made.post("/api/system/start", {}, "viewer")).status_code == 403
 
 
-async def tells_sockets(made: World) -> None:
-    """Every socket hears of a changed mode, and of a component that is not as it was."""
+async def tells_of_its_mode(made: World) -> None:
+    """Every socket hears of a changed mode."""
     async with connected(made.app) as socket:
         await socket.send({"type": "ping"})
         await _until(socket, "pong")
         await made.post("/api/system/mode", {"mode": "paper"})
-        status = await _until(socket, "system_status")
-        assert (status["data"]["mode"], misfits(status, BROADCAST)) == ("paper", [])
-        well = Seen("ok", {"seal": "ok"}, None, made.clock.now_ns())
-        made.house.broadcast.told_status(well)
-        made.house.broadcast.told_status(well._replace(components={"seal": "error"}))
-        while (alert := await _until(socket, "health_alert"))["data"]["before"] != "ok":
+        while "mode" not in (status := await _until(socket, "system_status"))["data"]:
             pass
-        assert (alert["data"]["component"], alert["data"]["level"]) == ("seal", "error")
-        assert misfits(alert, BROADCAST) == []
+        assert (status["data"]["mode"], misfits(status, BROADCAST)) == ("paper", [])
+
+
+async def tells_what_goes_down(made: World) -> None:
+    """Every socket hears of a component that shows no sign of life any more, and of its coming back."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(broadcast, "STATUS_SECONDS", 0.05)
+        async with connected(made.app, "/api/ws/monitor") as monitor, connected(made.app) as socket:
+            for _ in range(2):  # what is so at the first look is no news
+                assert (await monitor.receive(10.0))["type"] == "system_status"
+            async with processes(made):
+                await _alerted(socket, "ok")
+            for before, now in (("ok", "error"), ("error", "ok")):
+                async with processes(made, *(("seal",) if now == "error" else ())):
+                    alert = await _alerted(socket, now)
+                    assert (alert["data"]["before"], misfits(alert, BROADCAST)) == (before, [])
+                    assert alert["data"]["level"] == ("error" if now == "error" else "info")
+
+
+async def _alerted(socket: Socket, word: str) -> dict[str, Any]:
+    """The next alert of the seal, which is of its being so."""
+    while (alert := await _until(socket, "health_alert"))["data"]["component"] != "seal":
+        pass
+    assert alert["data"]["status"] == word
+    return alert
 
 
 async def tells_signals(made: World) -> None:
@@ -130,8 +150,8 @@ CASES: dict[str, Callable[[World], Awaitable[None]]] = {
     "s4.system.start": starts_and_stops,
     "s4.system.stop": starts_and_stops,
     "s4.system.restart": starts_and_stops,
-    "s4.ws.connect": tells_sockets,
-    "s4.ws.system_status": tells_sockets,
+    "s4.ws.connect": tells_of_its_mode,
+    "s4.ws.system_status": tells_of_its_mode,
     "s4.ws.signal": tells_signals,
-    "s4.ws.health_alert": tells_sockets,
+    "s4.ws.health_alert": tells_what_goes_down,
 }
