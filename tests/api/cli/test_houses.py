@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from projections.questdb.server import QuestDbServer
+from tests.api.cli.canary import MIDDLE, kept, shown, tell, told_of_file
 from tests.api.cli.children import MARK, Child, left_behind
 from tests.api.cli.verbs import Desk
 from tests.documents.outside import RAISED, walked
@@ -233,14 +234,17 @@ def test_an_address_where_nobody_answers(
 @pytest.mark.timeout(200)
 def test_a_house_on_a_questdb_that_runs(tmp_path: Path, children: list[Child]) -> None:
     """With TAPEDECK_QUESTDB_URL the house writes to that server, starts none, and leaves it running; over its socket
-    it answers as the contracts document what any house can be asked for.
+    it answers as the contracts document what any house can be asked for. A file that changes is taken over while it
+    runs. No secret that it was given is in a log, a file of a store, a command line or an environment.
     """
     server, data = QuestDbServer(tmp_path / "questdb", settings()), tmp_path / "house"
+    file = tmp_path / "values.yaml"
     with asyncio.Runner() as runner:  # verbs have loops of their own between
         access = runner.run(server.start())
         try:
             address = access.url.replace("://", f"://{access.user}:{access.password}@")
             env = {**ANY_PORT, **RAISED, "TAPEDECK_MARKET_STORE": "questdb", "TAPEDECK_QUESTDB_URL": address}
+            env |= {"TAPEDECK_CONFIGURATION_FILE": str(file), "TAPEDECK_CONFIGURATION_LOOK_SECONDS": "0.1"}
             house = Child(data, "up", "--init", env=env)
             children.append(house)
             url = house.wait_for("Tapedeck runs: ").split()[2]
@@ -249,10 +253,19 @@ def test_a_house_on_a_questdb_that_runs(tmp_path: Path, children: list[Child]) -
             assert not [one for one in left_behind(data) if "io.questdb" in one]
             desk = Desk(data, {"TAPEDECK_MARKET_STORE": "duckdb", MARK: str(data)})
             desk.good("session", "start", "paper", "-s", "ema_cross", "--source", "simulated")
-            count, misses = runner.run(walked(url, tokens_of(desk)))
+            changed = told_of_file(url, file, "risk:\n  maxDailyLoss: 0.3\n")
+            assert (changed["origin"], changed["user"]) == ("file", "configuration-file")
+            assert httpx.get(f"{url}/api/config/risk", timeout=10).json()["maxDailyLoss"] == 0.3
+            tokens = tokens_of(desk)
+            count, misses = runner.run(walked(url, tokens))
             assert not misses, "\n".join(misses)
             assert count > 100 or not inventory("")
+            assert MIDDLE.decode() not in tell(url, tokens)
+            secrets = {"canary": MIDDLE, "password": PASSWORD.encode()}
+            secrets |= {f"token of {name}": token.encode() for name, token in tokens.items()}
+            assert shown(secrets, data) == []
             ended = house.interrupt()
+            assert kept(secrets, tmp_path) == []
             assert ended.code == 130, ended
             assert server.pid is not None
             assert access.password not in ended.out + ended.err
