@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+
 from engine import catalogue
 from engine.catalogue import InstrumentForm
+from engine.feeds.feed import CHUNK_ROWS_MAX, Feed, NumberOf, cut, in_order
 from engine.feeds.simulated import SimulatedFeed, SimulatedInstrument, SimulatedMarket, SimulatedPump
 from engine.recordings.importing import Importer
 from events import codec, frames, subjects
@@ -27,10 +33,34 @@ MARKET = SimulatedMarket(
 
 
 async def simulated_recording(tape: Tape, market: SimulatedMarket = MARKET, content: str = "a" * 32) -> str:
-    """Import an hour of a simulated market; the id of its recording."""
-    importer = Importer(tape, SystemClock())
-    imported = await importer.run(SimulatedFeed(market), content, "an hour of the simulated market", "simulated")
+    """Import a simulated market; the id of its recording."""
+    return await _imported(tape, SimulatedFeed(market), content)
+
+
+async def month_recorded(tape: Tape, market: SimulatedMarket, content: str) -> str:
+    """Import a long and quiet simulated market; the id of its recording. Its rows are made once a process."""
+    return await _imported(tape, Joined(market), content)
+
+
+async def _imported(tape: Tape, feed: Feed, content: str) -> str:
+    imported = await Importer(tape, SystemClock()).run(feed, content, "the simulated market", "simulated")
     return imported.recording.id
+
+
+class Joined(SimulatedFeed):
+    """The rows of a market that has few, at once: in thousands of frames of a few rows they take seconds to read."""
+
+    def chunks(self, number: NumberOf) -> Iterator[Rows]:
+        """See `Feed.chunks`."""
+        numbers = np.array([0, *(number(form) for form in self.survey().instruments)], np.int32)
+        rows = _rows(self.market).copy()
+        rows["instrument"] = numbers[rows["instrument"]]
+        return cut(rows, CHUNK_ROWS_MAX)
+
+
+@cache
+def _rows(market: SimulatedMarket) -> Rows:
+    return np.concatenate(list(SimulatedFeed(market).chunks(in_order())))
 
 
 class LiveSource:

@@ -16,7 +16,7 @@ from api.settings import ApiSettings
 from engine.feeds.simulated import SimulatedInstrument, SimulatedMarket
 from events.clock import NS_PER_SECOND, from_iso, iso
 from projections.read_models.jobs import job
-from tests.api.recordings import simulated_recording
+from tests.api.recordings import month_recorded
 from tests.api.sse import Events, listening
 from tests.api.worlds import World
 from tests.documents.shapes import inventory, misfits
@@ -34,7 +34,7 @@ PARAMS = {"fast": 20, "slow": 60, "position_size": 0.5, "stop_loss_pct": 0.02}
 
 async def asked(made: World, **changes: Any) -> dict[str, Any]:
     """A body of the contract's form over half of what is recorded."""
-    imported = await simulated_recording(made.tape, LONG, "b" * 32)  # the same again appends nothing
+    imported = await month_recorded(made.tape, LONG, "b" * 32)  # the same again appends nothing
     await made.house.lookups.current(made.tape)
     whole = made.house.lookups.shelf.find(imported).whole()
     behind = whole.last_event_ns + 1_000_000

@@ -13,7 +13,7 @@ import pytest
 from engine import catalogue
 from engine.catalogue import InstrumentForm
 from engine.feeds.simulated import SimulatedInstrument, SimulatedMarket
-from tests.api.recordings import simulated_recording
+from tests.api.recordings import month_recorded
 from tests.api.worlds import World
 from tests.documents.shapes import inventory, misfits
 
@@ -44,7 +44,7 @@ PARAMS = {"fast": 10, "slow": 40}
 async def asked(made: World, example: str = "s2.backtest.run", **changes: Any) -> dict[str, Any]:
     """The contract's own request over what is recorded, with averages that cross often enough."""
     await catalogue.register(made.tape, [FOREX])  # the same again appends nothing, here and below
-    await simulated_recording(made.tape, MARKET, "c" * 32)
+    await month_recorded(made.tape, MARKET, "c" * 32)
     return {**ENTRIES[example]["request_example"], "params": PARAMS} | changes
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import msgspec
-import numpy as np
 import pytest
 import pytest_asyncio
 
+from api.services.backtests import BacktestAsked, body_of
+from api.services.jobs import Asked, submit
 from api.settings import LimitsSettings
 from engine.jobs import work
 from engine.jobs.queue import Room
-from events.rows import MARKET_DTYPE, MarketKind
 from tests.api.asgi_socket import Socket, connected
 from tests.api.recordings import LiveSource, simulated_recording
 from tests.api.sse import Events, listening
@@ -28,54 +26,13 @@ from tests.documents.cases_002_backtests import asked as research_of
 from tests.documents.cases_002_logs import FILES, entry, written
 from tests.documents.cases_003_explorer import asked as queried
 from tests.documents.cases_003_operations import processes
+from tests.documents.client import Client
 from tests.documents.shapes import inventory, misfits
-
-PASSWORD = "correct horse battery"
-FIRST_NS = 1_700_000_000_000_000_000
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(not inventory(""), reason="no contracts here"),
 ]
-
-
-@dataclass
-class Client:
-    """Somebody with a name and a password."""
-
-    made: World
-    live: LiveSource
-    headers: dict[str, str] = field(default_factory=dict)
-    given: int = 0
-
-    async def log_in(self, name: str) -> None:
-        """Take a token and its CSRF token."""
-        answer = await self.made.client.post("/api/auth/login", json={"username": name, "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        pair = answer.json()
-        self.headers = {"Authorization": f"Bearer {pair['access_token']}", "X-CSRF-Token": pair["csrf_token"]}
-
-    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """The body of an answer that is a success."""
-        answer = await self.answer(method, path, body, **headers)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    async def answer(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        """An answer, read behind all that is on the tape."""
-        await self.made.caught_up()
-        return await self.made.client.request(method, path, json=body, headers=self.headers | headers)
-
-    async def trade(self, count: int = 5) -> None:
-        """The market goes on: trades of both symbols."""
-        rows = np.zeros(2 * count, MARKET_DTYPE)
-        at = FIRST_NS + (self.given + np.arange(2 * count)) * 1_000_000
-        rows["ts_event_ns"] = rows["ts_received_ns"] = at
-        rows["instrument"] = np.tile([1, 2], count)
-        rows["price"] = np.tile([50_000.0, 3_000.0], count)
-        rows["quantity"], rows["kind"], rows["side"] = 10.0, int(MarketKind.TRADE), 1
-        self.given += 2 * count
-        await self.live.give(rows)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -271,6 +228,32 @@ async def test_004_a_day_at_the_panel(client: Client) -> None:
     async with processes(client.made):
         restarted = await client.ask("POST", "/api/components/worker/restart")
         assert restarted["processes"] == ["worker-0", "worker-1"]
+
+
+async def test_001_what_waits_is_told_its_place(client: Client) -> None:
+    """Two backtests behind one that has the core: queued with place and message as documented, then done in turn."""
+    documented = inventory("s1.backtests.run")["s1.backtests.run"]["alt_response_example"]
+    await client.log_in("trader")
+    body = await backtest_of(client.made)
+    slow = body_of(msgspec.convert(body, BacktestAsked))
+    slow = msgspec.structs.replace(slow, wish=msgspec.structs.replace(slow.wish, acceleration=1.0))
+    first = (await submit(client.made.house, "trader", None, Asked("backtest", slow, "at the market's pace"))).id
+    await client.in_state(first, "running")
+    names = []
+    for place in (1, 2):
+        receipt = await client.ask("POST", "/api/backtests/run", body | {"seed": place})
+        names.append(receipt["backtest_id"])
+        assert receipt == documented | {
+            "backtest_id": names[-1],
+            "task_id": names[-1],
+            "queue_position": place,
+            "message": documented["message"].replace(str(documented["queue_position"]), str(place)),
+        }
+    queue = await client.ask("GET", "/api/system/queue")
+    assert {one["task_id"]: one["queue_position"] for one in queue["queued_tasks"]} == {names[0]: 1, names[1]: 2}
+    await client.ask("POST", f"/api/jobs/{first}/stop")
+    jobs = [await client.in_state(name, "completed") for name in names]
+    assert jobs[0]["ended_time"] <= jobs[1]["claimed_time"]
 
 
 async def test_002_research_from_run_to_folds(client: Client) -> None:
