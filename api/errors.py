@@ -21,6 +21,7 @@ from api.outcomes import STATUS
 from api.requests import request_id
 from events import errors
 from events.clock import SystemClock, iso
+from events.misfits import misfit
 
 log = structlog.get_logger(__name__)
 
@@ -145,12 +146,24 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
 
 def _named(request: Request[Any, Any, Any], error: Exception) -> Exception:
     """The framework's plainest errors with the path in them."""
+    if isinstance(error, HTTPException) and isinstance(error.extra, list):
+        error.extra = [_reworded(request, one) if isinstance(one, dict) else one for one in error.extra]
     path = request.url.path[:120]
     if isinstance(error, NotFoundException) and not error.extra:
         return errors.Unknown(f"There is nothing at {path}.", hint="/docs lists every route.")
     if isinstance(error, MethodNotAllowedException):
         error.detail = f"{request.method[:16]} is not possible at {path}."
     return error
+
+
+def _reworded(request: Request[Any, Any, Any], one: dict[str, Any]) -> dict[str, Any]:
+    """What the framework says of a parameter, in words. A parameter is text: that it is, is no news."""
+    name, told = str(one.get("key") or ""), str(one.get("message") or "")
+    handler: Any = request.route_handler
+    functions = [handler, *handler.resolve_dependencies().values()]
+    kinds = [field.raw for each in functions if (field := each.parsed_fn_signature.parameters.get(name)) is not None]
+    reason = misfit(msgspec.ValidationError(told), kinds[0] if kinds else Any, strict=False).reason
+    return one | {"message": reason.removesuffix(", not text")}
 
 
 def _detail(error: HTTPException) -> tuple[str | None, str]:
@@ -162,7 +175,7 @@ def _detail(error: HTTPException) -> tuple[str | None, str]:
         if missing:
             return missing[2], f"The {missing[1]} parameter {missing[2]!r} is missing."
         return None, error.detail or str(error)
-    return found[0][0] or None, "; ".join(f"{key}: {text}" if key else text for key, text in found)
+    return found[0][0] or None, "; ".join(f"{key} {text}" if key else text for key, text in found) + "."
 
 
 async def answer_scope(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:

@@ -29,7 +29,7 @@ CEILING_LEASE = 100
 MESSAGE_LEASE = 10
 
 V1 = "/api/v1/"
-MINUTE, SECOND = 60, 1
+HOUR, MINUTE, SECOND = 3_600, 60, 1
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -48,6 +48,7 @@ class Limits(msgspec.Struct, frozen=True):
     everywhere."""
 
     login: Limit
+    name: Limit  # tries to log in under one name
     ceiling: Limit
     read: Limit
     message: Limit  # of a client to `/ws`
@@ -68,6 +69,7 @@ def limits_of(settings: LimitsSettings) -> Limits:
     reads, ceiling = settings.reads_per_minute, settings.per_second
     return Limits(
         login=Limit("login", settings.logins_per_minute, MINUTE, guards=True),
+        name=Limit("login_name", settings.logins_per_hour_and_name, HOUR, guards=True),
         ceiling=Limit("ceiling", ceiling, SECOND, lease=CEILING_LEASE, free=min(CEILING_LEASE, ceiling)),
         read=Limit("read", reads, MINUTE, lease=READ_LEASE),
         message=Limit("socket_messages", settings.socket_messages_per_second, SECOND, lease=MESSAGE_LEASE),

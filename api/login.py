@@ -65,8 +65,9 @@ def _pair(house: House, user: User) -> TokenPair:
 async def login(
     data: JSONBody[Credentials], request: Request[Any, Any, Any], house: NamedDependency[House]
 ) -> TokenPair:
-    """Tokens for a name and a password. Tries are limited by address."""
+    """Tokens for a name and a password. Tries are limited by address, and by name whatever address they come from."""
     await house.counters.use(house.limits.login, caller_of(request).address)
+    await house.counters.use(house.limits.name, data.username)  # of nobody's name too: a 429 tells of no user
     name = data.username if house.users.find(data.username) else ""  # what else is typed there may be a password
     try:
         user = await asyncio.to_thread(house.users.check, data.username, data.password)

@@ -11,6 +11,8 @@ from litestar.handlers import HTTPRouteHandler
 from events.errors import InvalidInput
 from events.misfits import misfit, refusal
 
+TOO_LARGE = "Number out of range"  # as the codec says it
+DEPTH_MAX = 32  # in which a number is looked for
 NAMED_BYTES_MAX = 64 * 1024  # of a body in which the entry of a mapping that is at fault is looked for
 
 
@@ -31,10 +33,40 @@ class StrictRequest(Request[Any, Any, Any]):
         try:
             return msgspec.json.decode(body, type=field.raw, strict=True)
         except msgspec.ValidationError as error:
+            if str(error).startswith(TOO_LARGE):
+                place = _too_large(body)
+                reason = f"{place or 'The body'} {'is' if place else 'has'} a number that is too large."
+                raise InvalidInput(reason, field=place or "body") from None
             raise refusal(misfit(error, field.raw, _plain(body))) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
             reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise InvalidInput(f"The body is no JSON: {reason[:200]}.", field="body") from None
+
+
+def _too_large(body: bytes, place: str = "", depth: int = 0) -> str:
+    """The dotted place of the first number that the codec cannot hold; empty where it is not found."""
+    if len(body) > NAMED_BYTES_MAX or depth > DEPTH_MAX:
+        return ""
+    inside = _inside(body)
+    if inside is None:
+        return place
+    for name, part in inside:
+        try:
+            msgspec.json.decode(part)
+        except (msgspec.DecodeError, RecursionError):
+            return _too_large(bytes(part), f"{place}{name}".removeprefix("."), depth + 1)
+    return ""
+
+
+def _inside(body: bytes) -> list[tuple[str, msgspec.Raw]] | None:
+    """The parts of an object or a list by their step; None where it is neither."""
+    try:
+        if body.lstrip()[:1] == b"[":
+            parts = msgspec.json.decode(body, type=list[msgspec.Raw])
+            return [(f"[{at}]", part) for at, part in enumerate(parts)]
+        return [(f".{name}", part) for name, part in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items()]
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _plain(body: bytes) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
@@ -13,36 +13,22 @@ from msgspec import UNSET, Meta, UnsetType
 from api.house import House
 from api.reading.asking import TEXT_MAX, Symbol, ns_of
 from api.reading.reader import Moment, answered
-from api.reading.wording import instant
+from api.reading.signals import Signal, signal_of
 from api.services.signal_causes import Cause, cause_of
 from events.errors import Unknown
 from events.facts import SessionSpec
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import cursor_of
 from projections.read_models.sessions import spec as spec_of
-from projections.read_models.signals import SignalFilter, SignalRow, newest_signals, score_of
+from projections.read_models.signals import SignalFilter, SignalRow, newest_signals
 from projections.read_models.signals import signal as signal_row
 
 LIMIT_MAX = 500
-SIDES = {"buy": "buy", "sell": "sell"}
-
 SignalId = Annotated[str, PathParameter(description="session and ordinal of a signal", max_length=TEXT_MAX)]
 Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT_MAX, description="signals of the page")]
 CursorText = Annotated[str | None, QueryParameter(description="nextCursor of the page before", max_length=TEXT_MAX)]
 MinScore = Annotated[float | None, QueryParameter(ge=-1, le=1, description="least confidence: the score without sign")]
 Since = Annotated[str | None, QueryParameter(description="from this event time on, ISO 8601", max_length=TEXT_MAX)]
-
-
-class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One signal."""
-
-    id: str
-    symbol: str
-    time: str | None
-    score: Annotated[float, Meta(description="-1 to 1: the side, times s / (1 + s) of the signal's strength s")]
-    side: Literal["buy", "sell", "neutral"]
-    pattern: Annotated[str, Meta(description="the strategy")]
-    meta: dict[str, Any]
 
 
 class Signals(msgspec.Struct, frozen=True):
@@ -122,7 +108,7 @@ async def one_signal(
     lane = next((one for one in spec.strategies if one.strategy == row.strategy), None)
     told = {"mode": spec.mode, "user": spec.user, "strategy": row.strategy, "params": lane.params if lane else {}}
     told["timeframe"] = lane.timeframe if lane else ""
-    one = _signal(row)
+    one = signal_of(row)
     body = SignalDetail(one.id, one.symbol, one.time, one.score, one.side, one.pattern, one.meta, told, cause)
     return answered(body, found.sequence, found.epoch)
 
@@ -134,29 +120,9 @@ async def _page(house: House, at: Moment, wanted: Wanted) -> Response[Signals]:
     def work(snapshot: Snapshot) -> Signals:
         found = newest_signals(snapshot, which, cursor, wanted.limit)
         following: str | UnsetType = UNSET if found.next is None else str(found.next)
-        return Signals([_signal(row) for row in found.rows], found.total, following)
+        return Signals([signal_of(row) for row in found.rows], found.total, following)
 
     return await house.reader.one(work, at)
-
-
-def _signal(row: SignalRow) -> Signal:
-    return Signal(
-        id=f"{row.session}-{row.ordinal}",
-        symbol=row.symbol,
-        time=instant(row.ts_event_ns),
-        score=score_of(row),
-        side=SIDES.get(row.side, "neutral"),  # type: ignore[arg-type]
-        pattern=row.strategy,
-        meta={
-            "session": row.session,
-            "kind": row.kind,
-            "code": row.code,
-            "price": row.price,
-            "strength": row.strength,
-            "sequence": row.sequence,
-            "input": row.input,
-        },
-    )
 
 
 DEPENDENCIES = {"signals_wanted": Provide(provide_wanted, sync_to_thread=False)}

@@ -128,6 +128,8 @@ class Prices:
                 for source, numbers in _without(answer.value, figures, rank).items():
                     sequence = min(sequence, await self._of_source(source, numbers, as_of, figures))
         except (OperatingError, InvalidInput) as error:
+            if isinstance(error, InvalidInput) and moment.sequence is not None:
+                raise  # a moment that cannot be asked is the caller's
             log.warning("prices_unavailable", error=str(error), code=error.code)
             why = f"The market store gave no answer: {error.message}"
         fetched = instant_of(self._clock.now_ns())

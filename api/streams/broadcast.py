@@ -191,7 +191,7 @@ class Broadcast:
 
     async def _worded(self, message: Message) -> list[tuple[str, dict[str, Any]]]:
         if codec.is_frame(message.body):
-            return [("signal", signal) for signal in await self._signals.of(message)]
+            return [("signal", msgspec.to_builtins(signal)) for signal in await self._signals.of(message)]
         fact = codec.decode(message.body, message.sequence)
         worded = _word(fact) if isinstance(fact, Fact) else None
         return [worded] if worded else []

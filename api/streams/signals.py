@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
 
+import structlog
+
+from api.reading.signals import Signal, signal_of
 from engine.sessions import history
 from engine.sessions.lanes import lanes_of
 from events import frames, subjects
-from events.clock import iso
 from events.facts import SessionSpec
-from events.rows import Code, SectionKind, Side
+from events.rows import SectionKind
 from events.tape import Message, Tape
+from projections.read_models.signals import row_of
 
 SPECS_MAX = 256  # sessions whose instruments and strategies are kept
 SIGNALS_MAX = 200  # of one decision
-SIDES = {int(Side.BUY): "buy", int(Side.SELL): "sell"}
+
+log = structlog.get_logger(__name__)
 
 
 class SignalWording:
@@ -25,8 +28,8 @@ class SignalWording:
         self._tape = tape
         self._specs: OrderedDict[str, SessionSpec] = OrderedDict()
 
-    async def of(self, message: Message) -> list[dict[str, Any]]:
-        """The signals of a decision message. Raises Undecodable, Unknown, TapeUnavailable."""
+    async def of(self, message: Message) -> list[Signal]:
+        """The signals of a decision message, the first `SIGNALS_MAX`. Raises Undecodable, Unknown, TapeUnavailable."""
         sections = frames.decode(message.body, message.sequence)
         found = [one for one in sections if one.kind is SectionKind.SIGNAL]
         name = subjects.session_of(message.subject)
@@ -37,25 +40,13 @@ class SignalWording:
         lanes = lanes_of(spec)
         worded = []
         for section in found:
+            if len(section.rows) > SIGNALS_MAX:
+                log.warning("signals_left_out", sequence=message.sequence, signals=len(section.rows), told=SIGNALS_MAX)
             for at, row in enumerate(section.rows[:SIGNALS_MAX]):
                 strategy = lanes[int(row["lane"])].strategy.strategy
-                side, strength = int(row["side"]), abs(float(row["strength"]))
-                worded.append(
-                    {
-                        "id": f"{name}-{section.ordinal + at}",
-                        "symbol": symbols.get(int(row["instrument"]), str(row["instrument"])),
-                        "time": iso(int(row["ts_event_ns"])),
-                        "score": side * strength / (1 + strength),
-                        "side": SIDES.get(side, "neutral"),
-                        "pattern": strategy,
-                        "meta": {
-                            "session": name,
-                            "price": float(row["price"]),
-                            "strength": float(row["strength"]),
-                            "code": Code(int(row["code"])).name,
-                        },
-                    }
-                )
+                symbol = symbols.get(int(row["instrument"]), str(row["instrument"]))
+                place = (section.ordinal + at, message.sequence, at)
+                worded.append(signal_of(row_of(row, name, strategy, symbol, place)))
         return worded
 
     async def _spec(self, session: str) -> SessionSpec:

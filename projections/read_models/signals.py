@@ -76,6 +76,26 @@ class SignalFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     since_ns: int | None = None  # event time, inclusive
 
 
+def row_of(one: Rows, session: str, strategy: str, symbol: str, place: tuple[int, int, int]) -> SignalRow:
+    """A row of a SIGNAL section as the table gives it. `place` is its ordinal, sequence and index."""
+    return SignalRow(
+        session=session,
+        strategy=strategy,
+        symbol=symbol,
+        lane=int(one["lane"]),
+        ordinal=place[0],
+        sequence=place[1],
+        index=place[2],
+        input=int(one["input"]),
+        ts_event_ns=int(one["ts_event_ns"]),
+        price=float(one["price"]),
+        strength=float(one["strength"]),
+        kind=SIGNAL_KINDS[int(one["kind"])],
+        side=SIDES[int(one["side"])],
+        code=CODES[int(one["code"])],
+    )
+
+
 def score_of(row: SignalRow) -> float:
     """From -1 (sell) over 0 (no side) to 1 (buy): the side, times s / (1 + s) of the signal's strength s.
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from api.reading.reader import Moment
 from engine import catalogue
 from engine.catalogue import InstrumentForm
 from engine.feeds.simulated import SimulatedFeed, SimulatedInstrument, SimulatedMarket
 from events import frames, subjects
 from events.clock import iso
-from events.errors import ReadModelUnavailable
+from events.errors import InvalidInput, ReadModelUnavailable
 from events.frames import Section
 from events.rows import BAR_DTYPE, MARKET_DTYPE, MarketKind, SectionKind
 from events.tape import Append
@@ -322,3 +323,15 @@ async def test_prices_of_a_market_store_far_behind_are_soon_asked_again(
     behind = await prices_of(made)
     later = (await made.get("/api/exchange/symbols")).json()["data"]["symbols"]
     assert later[0]["timestamp"] > behind[0]["timestamp"]
+
+
+async def test_a_moment_too_far_back_is_the_askers_error(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the market store cannot show as of then is a 400 with its reason, no list without prices."""
+
+    async def too_far(moment: Moment) -> int | None:
+        raise InvalidInput("Too far back.", code="AS_OF_TOO_FAR", field="as_of")
+
+    monkeypatch.setattr(made.house.reader, "market_as_of", too_far)
+    answer = await made.get(f"/api/exchange/symbols?as_of={await made.last()}")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "AS_OF_TOO_FAR")
+    assert (await made.get("/api/exchange/symbols")).status_code == 200

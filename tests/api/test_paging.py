@@ -86,3 +86,30 @@ async def test_pages_follow_each_other(made: World) -> None:
                 assert len(whole) > 2, path
         far = await made.get(f"{path}?limit=2&offset=5000", "admin")
         assert rows_of(far.json()) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "told"),
+    [
+        ("limit=abc", "limit", "limit must be a whole number."),
+        ("limit=0", "limit", "limit must be at least 1."),
+        ("order=up", "order", "order must be one of newest, oldest, not 'up'."),
+        ("include_research=maybe", "include_research", "include_research must be true or false."),
+        (f"as_of={'x' * 200}", "as_of", "as_of must have at most 128 characters."),
+    ],
+)
+async def test_parameters_are_refused_in_words(seeded: World, query: str, field: str, told: str) -> None:
+    """Of a parameter as of a body: what it must be, in words of ours."""
+    answer = await seeded.get(f"/api/sessions?{query}", "trader")
+    body = answer.json()
+    assert (answer.status_code, body["field"], body["message"]) == (400, field, told)
+
+
+async def test_a_number_that_is_too_large_is_named(seeded: World) -> None:
+    """By its dotted place, also within a mapping and a list."""
+    for content, field in ((b'{"ppo":{"gamma":1e999}}', "ppo.gamma"), (b'{"a":[1,{"b":-1e999}]}', "a[1].b")):
+        answer = await seeded.client.put(
+            "/api/v1/config", content=content, headers={"Content-Type": "application/json"}
+        )
+        details = answer.json()["error"]["details"]
+        assert (answer.status_code, list(details)) == (400, [field])

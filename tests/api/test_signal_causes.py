@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from api.reading.signals import Signal
+from api.streams.signals import SignalWording
 from engine import catalogue
 from events import frames, subjects
 from events.frames import Section
@@ -72,3 +75,14 @@ async def test_a_signal_over_bars_names_a_bar_of_its_instrument(made: World) -> 
         bar = frames.decode(message.body)[0].rows[cause["index"]]
         assert one["meta"]["price"] in {bar["open"], bar["high"], bar["low"], bar["close"]}
         assert bar["low"] <= one["meta"]["price"] <= bar["high"]
+
+
+async def test_sockets_and_routes_word_a_signal_alike(made: World) -> None:
+    """What a socket is sent of a signal is what its route says, field by field."""
+    wording, told = SignalWording(made.tape), []
+    async for message in made.tape.read(1, subjects=("tape.session.*.decision", "tape.research.*.decision")):
+        told += await wording.of(message)
+    assert len(told) > 3
+    for one in told[:: max(1, len(told) // 10)]:
+        there = (await made.get(f"/api/signals/{one.id}")).json()
+        assert msgspec.to_builtins(one) == {name: there[name] for name in Signal.__struct_fields__}

@@ -54,6 +54,7 @@ SECRET = b"s" * 32
 TEST_LIMITS = LimitsSettings(  # raised: a test is one client
     per_second=1_000_000,
     logins_per_minute=1_000,
+    logins_per_hour_and_name=1_000,
     training_starts_per_minute=1_000_000,
     backtest_starts_per_minute=1_000_000,
     config_updates_per_minute=1_000_000,
