@@ -64,9 +64,8 @@ class JobFeed(Listeners[JobEvent]):
     async def ended(self, name: str) -> JobEvent | None:
         """The end of a job as an event; None where it goes on, is not there, or is not known just now."""
         try:
-            await self._reader.wait_until(
-                self.sequence
-            )  # an end that was told before anybody listened is shown by then
+            # an end that was passed on before anybody listened is shown by then
+            await self._reader.wait_until(self.sequence)
             found = (await self._reader.run(lambda snapshot: as_it_is(snapshot, name), Moment())).value
             message = await self._tape.get(found.job.changed_at)
         except (Unknown, OperatingError):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from api.settings import ApiSettings
+from events import codec, subjects
 from events.errors import ReadModelUnavailable
+from events.facts.jobs import JobClaimed, JobCompleted, JobQueued
+from projections.batch import Batch
+from projections.duckdb.read_model import DuckReadModel
 from tests.api.asgi_socket import Socket, connected
 from tests.api.worlds import World, world
 from tests.fixtures.waiting import until
@@ -104,3 +110,28 @@ async def test_what_nobody_foresaw_ends_a_socket_with_a_code(made: World, monkey
     async with connected(made.app) as socket:
         await socket.send({"type": "ping"})
         assert await asyncio.wait_for(ended(socket), 5) == (1011, "internal error")
+
+
+async def test_an_end_that_is_not_read_yet_is_told(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who subscribes while the read model still takes in the end of a job is told of it, as of any that is over."""
+    applying, may = DuckReadModel.apply, threading.Event()
+
+    def slowly(model: DuckReadModel, batch: Batch) -> None:
+        may.wait(10)
+        applying(model, batch)
+
+    facts = (
+        JobQueued(job="over-1", kind="backtest", user="trader", body=msgspec.Raw(b"{}"), cores=900.0),
+        JobClaimed(job="over-1", worker="far-1", epoch=1),
+        JobCompleted(job="over-1", epoch=1, result=msgspec.Raw(b"{}"), completed_ns=1),
+    )
+    monkeypatch.setattr(DuckReadModel, "apply", slowly)
+    for number, fact in enumerate(facts):
+        await made.tape.append(codec.to_append(fact, subjects.job("over-1"), f"over-1-{number}"))
+    last = await made.last()
+    await until(lambda: made.house.jobs.sequence == last)  # told to whoever listened
+    async with connected(made.app) as socket:
+        await socket.send({"type": "subscribe", "channel": "backtest", "jobId": "over-1"})
+        await asyncio.sleep(0.1)
+        may.set()
+        assert (await socket.receive())["type"] == "job_complete"
