@@ -32,7 +32,7 @@ PROMISES = (
 )
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 STREAMS = "stream|task-events"  # do not end
-PARTS = 12  # of all operations, for one plan of a phase that covers every bound of every field
+PARTS = 24  # of all operations, for one plan of a phase that covers every bound of every field
 EXAMPLES_MAX = 60  # of each operation in one round
 STATEFUL_EXAMPLES = 3
 
@@ -101,7 +101,7 @@ def plans(wanted: int, operations: int, found: Found) -> Iterator[Plan]:
     """All phases, then as much of those that can be had at any length until there are so many inputs."""
     parts = [slice(number, None, PARTS) for number in range(PARTS)]
     yield Plan("examples", known=True)
-    yield Plan("fuzzing", known=True)
+    yield Plan("fuzzing", part=slice(None, None, 3), known=True)
     yield Plan("stateful", STATEFUL_EXAMPLES)
     for part in parts:
         yield Plan("coverage", part=part)

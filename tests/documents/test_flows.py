@@ -282,7 +282,7 @@ async def test_002_a_backtest_watched(client: Client, monkeypatch: pytest.Monkey
     client.headers = {}
     shape = inventory("s2.")["s2.ws.server.backtest_progress"]["response_shape"]
     instruments = tuple(
-        msgspec.structs.replace(one, trades_per_second=0.04, volatility=0.001) for one in MARKET.instruments
+        msgspec.structs.replace(one, trades_per_second=0.02, volatility=0.001) for one in MARKET.instruments
     )
     long = msgspec.structs.replace(MARKET, instruments=instruments)
     body = await research_of(client.made, monteCarlo=False)
@@ -311,7 +311,7 @@ def slow_appends(made: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     append = made.tape.append
 
     async def slowly(*args: Any, **named: Any) -> int:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         return await append(*args, **named)
 
     with monkeypatch.context() as patch:
