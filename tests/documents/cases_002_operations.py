@@ -101,6 +101,8 @@ async def tells_of_progress(made: World) -> None:
         await _happens(made, name, JobStopped(job=name, user="trader"))
         told = await _until(socket, "job_complete")
     assert "backtest_progress" not in told
+    shape = ENTRIES["s2.ws.server.log_entry"]["response_shape"]
+    assert [misfit for body in told["log_entry"] for misfit in misfits(body, shape)] == []
     lines = [one["data"]["message"] for one in told["log_entry"]]
     assert ("far-1" in lines[1], "50%" in lines[2]) == (True, True)
     assert told["job_complete"][0]["data"]["status"] == "stopped"
