@@ -36,7 +36,8 @@ curl -s -H "Authorization: Bearer $(tapedeck token)" http://127.0.0.1:8080/api/s
 ```
 
 `tapedeck token` makes a token where the data folder is; anybody else gets one from `POST /api/auth/login` for a name
-and a password, and a new pair from `POST /api/auth/refresh` before it expires. It goes into `Authorization: Bearer
+and a password, and a new pair from `POST /api/auth/refresh` before it expires. A refresh token gives one pair: brought
+again it is a 401 `TOKEN_USED`; `POST /api/auth/logout` uses it up. The access token goes into `Authorization: Bearer
 TOKEN`; for a WebSocket, whose headers a browser cannot set, into `?token=`. Changing a user's password or role voids
 the user's tokens.
 

@@ -167,6 +167,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "POST /api/sessions/{session}/fork": {"limits": {"stop_loss_ratio": 0.03}, "name": "3 % stop"},
     "POST /api/auth/refresh": {"refresh_token": "as the login gave it"},
+    "POST /api/auth/logout": {"refresh_token": "as the login gave it"},
     "POST /api/db/query": {"query": "SELECT symbol, sum(pnl) AS pnl FROM trades GROUP BY symbol"},
     "POST /api/executions": {"symbol": "BTC_USDT", "side": "buy", "quantity": 0.01, "session_id": SESSION},
     "POST /api/infer/forecast/nbeats": {"symbol": "BTC_USDT", "history": [50_100.0, 50_250.5], "horizon": 5},

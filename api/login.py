@@ -12,9 +12,12 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from api.access import caller_of
-from api.auth.users import User
+from api.auth.tokens import Identity
+from api.auth.users import User, use_refresh_token
 from api.house import House
+from events.clock import NS_PER_SECOND
 from events.errors import Unauthenticated
+from events.facts import RefreshTokenUsed
 
 LOGIN = "POST /api/auth/login"
 
@@ -42,6 +45,12 @@ class TokenPair(msgspec.Struct):
     user: str
     role: str
     token_type: str = "Bearer"
+
+
+class LoggedOut(msgspec.Struct):
+    """The refresh token is good for nothing more."""
+
+    status: str = "logged_out"
 
 
 class AuthStatus(msgspec.Struct):
@@ -80,12 +89,28 @@ async def login(
 
 @post("/api/auth/refresh", status_code=200, opt={"public": True})
 async def refresh(data: JSONBody[Refresh], house: NamedDependency[House]) -> TokenPair:
-    """A new pair for a refresh token."""
-    identity = house.tokens.check(data.refresh_token, "refresh", house.users)
+    """A new pair for a refresh token, which is used up by that: given again it is refused."""
+    identity = await _used_up(house, data.refresh_token)
     user = house.users.find(identity.user)
     if user is None:
         raise Unauthenticated("The token is no longer valid; log in again.", code="BAD_TOKEN")
     return _pair(house, user)
+
+
+@post("/api/auth/logout", status_code=200, opt={"public": True})
+async def logout(data: JSONBody[Refresh], house: NamedDependency[House]) -> LoggedOut:
+    """Use a refresh token up, so that no new pair comes of it. Its access token lives on until it expires."""
+    await _used_up(house, data.refresh_token)
+    return LoggedOut()
+
+
+async def _used_up(house: House, token: str) -> Identity:
+    """Whose refresh token it was. Raises Unauthenticated: it is none, or was used before."""
+    identity = house.tokens.check(token, "refresh", house.users)
+    now = house.clock.now_ns() // NS_PER_SECOND
+    fact = RefreshTokenUsed(name=identity.user, token=identity.token_id, used_s=now, expires_s=identity.expires_s)
+    await use_refresh_token(house.vault, house.users, fact, house.clock.new_id())
+    return identity
 
 
 @get("/api/auth/status", opt={"public": True})
@@ -97,4 +122,4 @@ async def status(request: Request[Any, Any, Any], house: NamedDependency[House])
     return AuthStatus(True, identity.user, identity.role.value, house.tokens.csrf(identity))
 
 
-HANDLERS = [login, refresh, status]
+HANDLERS = [login, refresh, logout, status]

@@ -32,6 +32,7 @@ class Identity(msgspec.Struct, frozen=True):
     user: str
     role: Role
     token_id: str
+    expires_s: int = 0  # Unix time
 
 
 class Tokens:
@@ -77,7 +78,7 @@ class Tokens:
         user = users.find(claims["sub"])
         if user is None or claims.get("use") != use or claims.get("ver") != user.version:
             raise Unauthenticated("The token is no longer valid; log in again.", code="BAD_TOKEN")
-        return Identity(user.name, user.role, claims["jti"])
+        return Identity(user.name, user.role, claims["jti"], int(claims["exp"]))
 
     def csrf(self, identity: Identity) -> str:
         """The CSRF token that goes with an access token (HMAC-SHA256 over its id)."""

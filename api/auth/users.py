@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from enum import StrEnum
 
 import argon2
@@ -9,7 +10,7 @@ import msgspec
 
 from events import codec
 from events.errors import Conflict, FenceLost, InvalidInput, Unauthenticated, Unknown
-from events.facts import Fact, PasswordChanged, RoleChanged, UserCreated, UserRemoved
+from events.facts import Fact, PasswordChanged, RefreshTokenUsed, RoleChanged, UserCreated, UserRemoved
 from events.subjects import token
 from events.tape import Message, Tail, Tape
 
@@ -19,6 +20,7 @@ NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$xdfY+suU6wjLeSdXrZfhbw$J6DgC3Vs71DuknkH
 PASSWORD_MIN = 10
 PASSWORD_MAX = 256
 TRIES_MAX = 5
+USED_MAX = 100_000  # refresh tokens whose use is remembered; the oldest is forgotten
 
 
 class Role(StrEnum):
@@ -48,6 +50,7 @@ class Users:
 
     def __init__(self) -> None:
         self._users: dict[str, User] = {}
+        self._used: OrderedDict[str, int] = OrderedDict()  # refresh tokens, until (Unix time) they expire
         self.last = 0
         self._hasher = argon2.PasswordHasher()
         self.tail: Tail | None = None
@@ -80,11 +83,22 @@ class Users:
                 self._change(fact.name, sequence, role=Role(fact.role))
             case UserRemoved():
                 self._users.pop(fact.name, None)
+            case RefreshTokenUsed():
+                self._note_used(fact)
             case _:
                 pass
 
+    def _note_used(self, fact: RefreshTokenUsed) -> None:
+        self._used[fact.token] = fact.expires_s
+        while self._used and (next(iter(self._used.values())) <= fact.used_s or len(self._used) > USED_MAX):
+            self._used.popitem(last=False)
+
     def _change(self, name: str, sequence: int, **changes: object) -> None:
         self._users[name] = msgspec.structs.replace(self._users[name], version=sequence, **changes)
+
+    def is_used(self, token: str) -> bool:
+        """Whether a refresh token of this id was used."""
+        return token in self._used
 
     def find(self, name: str) -> User | None:
         """The user of a name."""
@@ -154,3 +168,26 @@ async def change(vault: Tape, fact: UserCreated | PasswordChanged | RoleChanged 
         except FenceLost:
             continue
     raise Conflict("The users kept changing; try again.", field="name")
+
+
+async def use_refresh_token(vault: Tape, users: Users, fact: RefreshTokenUsed, use: str) -> None:
+    """Note that a refresh token is used, once: of several that bring it at one moment one is let through.
+
+    `use` is an id of this use alone: two of one token must not be taken for one append that was repeated.
+
+    Raises:
+        Unauthenticated: it was used before. Conflict: the users kept changing.
+    """
+    for _ in range(TRIES_MAX):
+        if users.is_used(fact.token):
+            message = "This refresh token was used before; each gives one pair. Log in again."
+            raise Unauthenticated(message, code="TOKEN_USED")
+        append = codec.to_append(
+            fact, f"vault.user.{fact.name}", f"refresh:{use}:{users.last}", expected=users.last, fence=USERS
+        )
+        try:
+            await vault.append(append)
+            return
+        except FenceLost:
+            users = await load(vault)
+    raise Conflict("The users kept changing; try again.")

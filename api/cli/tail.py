@@ -111,11 +111,11 @@ async def _filter(line: Reached, options: dict[str, Any]) -> Filter:
 
 def known_kinds() -> set[str]:
     """Fact and command types, kinds of rows, and `market` and `decision`."""
-    from events.facts import COMMANDS, FACTS, PasswordChanged, RoleChanged, UserCreated, UserRemoved
+    from events.facts import COMMANDS, FACTS, users
     from events.rows import SectionKind
 
-    users = (UserCreated, PasswordChanged, RoleChanged, UserRemoved)  # on the vault, which is never shown
-    types = {kind.__name__ for kind in (*COMMANDS, *FACTS) if kind not in users}
+    hidden = users.FACTS  # on the vault, which is never shown
+    types = {kind.__name__ for kind in (*COMMANDS, *FACTS) if kind not in hidden}
     return types | {kind.name.lower() for kind in SectionKind} | {"market", "decision"}
 
 

@@ -68,6 +68,7 @@ from events.facts.specs import (
 )
 from events.facts.users import (
     PasswordChanged,
+    RefreshTokenUsed,
     RoleChanged,
     UserCreated,
     UserRemoved,
@@ -99,6 +100,7 @@ __all__ = [
     "RecordingAbandoned",
     "RecordingCompleted",
     "RecordingOpened",
+    "RefreshTokenUsed",
     "ResearchCompleted",
     "RoleChanged",
     "SessionClaimed",

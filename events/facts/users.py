@@ -35,4 +35,13 @@ class UserRemoved(Fact, frozen=True, tag="UserRemoved"):
     name: str
 
 
-FACTS: tuple[type[Fact], ...] = (UserCreated, PasswordChanged, RoleChanged, UserRemoved)
+class RefreshTokenUsed(Fact, frozen=True, tag="RefreshTokenUsed"):
+    """A refresh token gave a new pair, or its user logged out: it is good for nothing more."""
+
+    name: str
+    token: str  # its id, which is no secret
+    used_s: int  # Unix time
+    expires_s: int  # behind which nobody asks
+
+
+FACTS: tuple[type[Fact], ...] = (UserCreated, PasswordChanged, RoleChanged, UserRemoved, RefreshTokenUsed)

@@ -46,6 +46,7 @@ TABLE: dict[tuple[str, str], Needs] = {
     ("GET", "/api/audit"): "admin",
     ("POST", "/api/auth/login"): "public",
     ("POST", "/api/auth/refresh"): "public",
+    ("POST", "/api/auth/logout"): "public",
     ("GET", "/api/auth/status"): "public",
     ("GET", "/api/strategies"): "viewer",
     ("POST", "/api/strategies"): "trader elsewhere",

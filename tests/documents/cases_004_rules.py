@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.api.paths import filled
@@ -24,11 +25,26 @@ async def logs_in(made: World) -> None:
     assert (await made.client.get("/api/strategies", headers=token)).status_code == 200
     refreshed = await made.client.post("/api/auth/refresh", json={"refresh_token": body["refresh_token"]})
     assert refreshed.json()["access_token"]
+    await _uses_up(made, body["refresh_token"], refreshed.json()["refresh_token"])
     for username, password in (("trader", "wrong password"), ("nobody", PASSWORD)):
         wrong = await made.client.post("/api/auth/login", json={"username": username, "password": password})
         assert (wrong.status_code, wrong.json()["error_code"]) == (401, "BAD_CREDENTIALS")
     missing = await made.client.post("/api/auth/login", json={"username": "trader"})
     assert (missing.status_code, missing.json()["field"]) == (400, "password")
+
+
+async def _uses_up(made: World, used: str, fresh: str) -> None:
+    """A refresh token gives one pair, also where two bring it at once; behind a logout none."""
+
+    async def ask(path: str, token: str) -> int:
+        return (await made.client.post(f"/api/auth/{path}", json={"refresh_token": token})).status_code
+
+    again = await made.client.post("/api/auth/refresh", json={"refresh_token": used})
+    assert (again.status_code, again.json()["error_code"]) == (401, "TOKEN_USED")
+    assert sorted(await asyncio.gather(*(ask("refresh", fresh) for _ in range(3)))) == [200, 401, 401]
+    login = {"username": "trader", "password": PASSWORD}
+    other = (await made.client.post("/api/auth/login", json=login)).json()["refresh_token"]
+    assert [await ask(path, other) for path in ("logout", "logout", "refresh")] == [200, 401, 401]
 
 
 async def tells_who_asks(made: World) -> None:
