@@ -230,10 +230,10 @@ async def answers(asker: Asker, entry: Entry, table: Table, ask: Ask, path: str 
     if shape == "any":
         return
     body = answer.json()
-    assert misfits(body, shape) == []
+    assert not (found := misfits(body, shape)), found
     if asker.staged and entry["id"] not in left()["empty"]:
         known = {place for name, place in table.empty if name == entry["id"]}
-        assert set(unseen(body, shape)) <= known, "the answer shows nothing of these"
+        assert not (hidden := set(unseen(body, shape)) - known), f"the answer shows nothing of {sorted(hidden)}"
 
 
 async def opens(asker: Asker, entry: Entry, ask: Ask) -> None:
@@ -254,11 +254,11 @@ async def takes_form(asker: Asker, entry: Entry, ask: Ask) -> None:
     assert answer.status_code == entry["success"]["status"], answer.text
     body, example = answer.json(), entry["alt_response_example"]
     shape = shape_of(entry)
-    assert misfits(body, shape["$any"][1] if "$any" in shape else shape) == []
-    assert set(example) <= set(body)
-    assert set(entry["response_example"]) & set(body) <= set(example)
+    assert not (found := misfits(body, shape["$any"][1] if "$any" in shape else shape)), found
+    assert set(example) <= set(body), answer.text
+    assert set(entry["response_example"]) & set(body) <= set(example), answer.text
     for name in {"status", "message", "is_admin"} & set(example):
-        assert re.sub(r"\d+", "1", str(body[name])) == re.sub(r"\d+", "1", str(example[name]))
+        assert re.sub(r"\d+", "1", str(body[name])) == re.sub(r"\d+", "1", str(example[name])), answer.text
     if "queue_position" in body:
         assert str(body["queue_position"]) in body["message"]
 
@@ -295,7 +295,7 @@ async def refuses(asker: Asker, entry: Entry, status: int, ask: Ask, wrong: Wron
     code = error_code(answer)
     documented = {one["code"] for one in entry["errors"] if one["status"] == status} - {None}
     assert code in (documented or {code}), answer.text
-    assert wrong.names in answer.text
+    assert wrong.names in answer.text, answer.text
 
 
 async def matters(asker: Asker, entry: Entry, name: str, ask: Ask, param: Param) -> None:
@@ -314,8 +314,20 @@ async def matters(asker: Asker, entry: Entry, name: str, ask: Ask, param: Param)
         refused = await asker.send(entry, ask.with_(Ask(query={name: param.wrong})))
         assert (refused.status_code, name in refused.text) == (400, True), refused.text
         error_code(refused)
+    for value in about.get("enum", ()):
+        assert (await asker.send(entry, ask.with_(Ask(query={name: value})))).status_code == status, value
+    if about["default"] is not None and status == 200:
+        left_out = await asker.send(entry, ask.with_(Ask(query={name: None})))
+        default = str(about["default"]).lower() if isinstance(about["default"], bool) else about["default"]
+        named = await asker.send(entry, ask.with_(Ask(query={name: default})))
+        assert still(left_out.json()) == still(named.json()), left_out.text[-300:]
     if param.sees is not None and asker.staged:
         base = await asker.send(entry, ask if about["required"] else ask.with_(Ask(query={name: None})))
         given = await asker.send(entry, ask.with_(Ask(query={name: param.value})))
         assert base.status_code == given.status_code == status, given.text
         assert param.sees(base.json(), given.json()), given.text
+
+
+def still(body: Any) -> Any:
+    """A body without what differs from answer to answer."""
+    return {name: value for name, value in body.items() if name != "meta"} if isinstance(body, dict) else body
