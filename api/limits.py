@@ -69,7 +69,7 @@ def limits_of(settings: LimitsSettings) -> Limits:
     reads, ceiling = settings.reads_per_minute, settings.per_second
     return Limits(
         login=Limit("login", settings.logins_per_minute, MINUTE, guards=True),
-        name=Limit("login_name", settings.logins_per_hour_and_name, HOUR, guards=True),
+        name=Limit("login_name", settings.wrong_logins_per_hour_and_name, HOUR, guards=True),
         ceiling=Limit("ceiling", ceiling, SECOND, lease=CEILING_LEASE, free=min(CEILING_LEASE, ceiling)),
         read=Limit("read", reads, MINUTE, lease=READ_LEASE),
         message=Limit("socket_messages", settings.socket_messages_per_second, SECOND, lease=MESSAGE_LEASE),
@@ -120,6 +120,12 @@ class Counters:
             async with share.asking:  # of several at once one asks, for all
                 await self._more(limit, name_of(limit, key), share)
         share.left -= 1
+
+    def give_back(self, limit: Limit, key: str) -> None:
+        """Take the count of one use back: what it was counted for did not happen."""
+        share = self._shares.get(name_of(limit, key))
+        if share is not None and self._clock.now_ns() < share.until_ns:
+            share.left += 1
 
     def _share(self, limit: Limit, name: str) -> _Share:
         share = self._shares.get(name)

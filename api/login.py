@@ -74,7 +74,11 @@ def _pair(house: House, user: User) -> TokenPair:
 async def login(
     data: JSONBody[Credentials], request: Request[Any, Any, Any], house: NamedDependency[House]
 ) -> TokenPair:
-    """Tokens for a name and a password. Tries are limited by address, and by name whatever address they come from."""
+    """Tokens for a name and a password.
+
+    Tries are limited by address, wrong passwords by name too, whatever address they come from. The second bound is
+    beyond what one address can try, so that nobody locks another out alone.
+    """
     await house.counters.use(house.limits.login, caller_of(request).address)
     await house.counters.use(house.limits.name, data.username)  # of nobody's name too: a 429 tells of no user
     name = data.username if house.users.find(data.username) else ""  # what else is typed there may be a password
@@ -83,6 +87,7 @@ async def login(
     except Unauthenticated:
         house.auditing.note("login_refused", name, LOGIN, caller_of(request).address, 401)
         raise
+    house.counters.give_back(house.limits.name, data.username)
     house.auditing.note("login", name, LOGIN, caller_of(request).address, 200)
     return _pair(house, user)
 

@@ -136,9 +136,10 @@ class LimitsSettings(Section, frozen=True):
 
     per_second: Annotated[int, Meta(ge=1, description="requests per second, beyond loopback only")] = 1_000
     logins_per_minute: Annotated[int, Meta(ge=1, description="tries to log in per minute and address")] = 10
-    logins_per_hour_and_name: Annotated[
-        int, Meta(ge=1, description="tries to log in per hour under one name, from whatever addresses")
-    ] = 100
+    wrong_logins_per_hour_and_name: Annotated[
+        int,
+        Meta(ge=1, description="wrong passwords per hour and name, from whatever addresses; more than one can try"),
+    ] = 1_000
     training_starts_per_minute: Annotated[int, Meta(ge=1, description="POST /api/v1/training/start per minute")] = 5
     backtest_starts_per_minute: Annotated[
         int, Meta(ge=1, description="POST /api/v1/backtest/run and /walkforward/run per minute")

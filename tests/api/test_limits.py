@@ -243,16 +243,22 @@ async def test_another_origins_page_uses_up_nobodys_limit(made: World) -> None:
     assert (await made.client.put("/api/v1/config", json={})).status_code != 429
 
 
+async def test_one_address_cannot_lock_a_name() -> None:
+    """What one address may try in an hour stays below what locks a name."""
+    limits = LimitsSettings()
+    assert 60 * limits.logins_per_minute < limits.wrong_logins_per_hour_and_name
+
+
 async def test_one_name_is_not_tried_from_many_addresses(tmp_path: Path) -> None:
-    """Tries under one name are counted together, whatever address they come from, the right password's too."""
-    limits = LimitsSettings(logins_per_minute=1, logins_per_hour_and_name=3)
+    """Wrong passwords of one name are counted together, whatever address they come from; right ones are not."""
+    limits = LimitsSettings(logins_per_minute=1, wrong_logins_per_hour_and_name=3)
     async with world(tmp_path, limits=limits) as made:
         statuses = []
-        for at in range(5):
+        for at in range(9):
             transport = httpx.ASGITransport(made.app, client=(f"10.0.0.{at}", 1))
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
-                body = {"username": "trader", "password": PASSWORD if at == 4 else "wrong password"}
+                body = {"username": "trader", "password": PASSWORD if at in (0, 1, 2, 3, 8) else "wrong password"}
                 statuses.append((await client.post("/api/auth/login", json=body)).status_code)
-        assert statuses == [401, 401, 401, 429, 429]
+        assert statuses == [200, 200, 200, 200, 401, 401, 401, 429, 429]
         body = {"username": "viewer", "password": PASSWORD}
         assert (await made.client.post("/api/auth/login", json=body)).status_code == 200
