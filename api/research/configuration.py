@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post, put
+from litestar import Request, Response, delete, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 
@@ -73,6 +73,13 @@ class SavedTemplate(msgspec.Struct, frozen=True, rename="camel"):
     id: str
     name: str
     created_at: str
+
+
+class RemovedTemplate(msgspec.Struct, frozen=True):
+    """A template that is no longer there."""
+
+    id: str
+    removed: bool = True
 
 
 class TemplateAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -150,6 +157,15 @@ async def save(
     return _done(request, SavedTemplate(row.template, row.name, instant_of(row.saved_ns)), how, 201)
 
 
+@delete("/api/v1/config/templates/{template_id:str}", status_code=200, opt=OPEN)
+async def remove(
+    template_id: TemplateId, request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
+) -> Response[Data[RemovedTemplate]]:
+    """Forget a template that was saved; 409 for those that are there from the start."""
+    how = await work.remove_template(house, name_of(request), key, template_id)
+    return _done(request, RemovedTemplate(template_id), how)
+
+
 def _done(request: Request[Any, Any, Any], body: Any, how: Done, status: int = 200) -> Response[Any]:
     return enveloped(request, body, sequence=how.sequence, status=status, headers={IDEMPOTENCY_KEY: how.key})
 
@@ -158,4 +174,4 @@ def _item(row: TemplateRow) -> TemplateItem:
     return TemplateItem(row.template, row.name, row.description, instant_of(row.saved_ns))
 
 
-HANDLERS = [whole, update, validate, list_templates, one_template, save]
+HANDLERS = [whole, update, validate, list_templates, one_template, save, remove]

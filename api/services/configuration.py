@@ -15,12 +15,12 @@ import structlog
 from api.house import House
 from api.reading.reader import Moment
 from api.services.acting import Done, act
-from engine.aggregates.configuration import TEMPLATE_NAME_MAX, TEMPLATES_MAX, check_template
+from engine.aggregates.configuration import TEMPLATE_NAME_MAX, TEMPLATES_MAX, check_removable, check_template
 from engine.configuration.changes import DOCUMENT_BYTES_MAX, SECTIONS, Values, check_whole, flat, nested, read
 from engine.configuration.sections import DEFAULTS, Configuration
 from engine.configuration.templates import BUILT_IN, CREATED_NS
 from events.errors import InvalidInput, Unknown
-from events.facts.configuration import ChangeConfiguration, Origin, SaveTemplate
+from events.facts.configuration import ChangeConfiguration, Origin, RemoveTemplate, SaveTemplate
 from projections.duckdb.reads import Answer
 from projections.duckdb.store import Snapshot
 from projections.read_models import configuration as kept
@@ -194,6 +194,19 @@ async def save_template(house: House, user: str, key: str | None, wish: NewTempl
 
     check_template(command(""))
     return await act(house, user, key, command)
+
+
+async def remove_template(house: House, user: str, key: str | None, name: str) -> Done:
+    """Forget a template that was saved.
+
+    Raises:
+        Unknown: there is none. Conflict: it is there from the start; nothing was appended.
+        OutcomeUnknown: see `act`.
+    """
+    check_removable(name)
+    await house.reader.wait_until((await house.tape.info()).last)
+    await template(house, name, Moment())
+    return await act(house, user, key, lambda made: RemoveTemplate(key=made, user=user, template=name))
 
 
 def _slug(name: str) -> str:

@@ -12,13 +12,15 @@ from engine.configuration.changes import DOCUMENT_BYTES_MAX, Values, check_whole
 from engine.configuration.sections import DEFAULTS
 from engine.configuration.templates import RESERVED
 from events import subjects
-from events.errors import Bug, Conflict, InvalidInput, LimitReached
+from events.errors import Bug, Conflict, InvalidInput, LimitReached, Unknown
 from events.facts import Command, Fact
 from events.facts.configuration import (
     ChangeConfiguration,
     ConfigurationChanged,
     ConfiguredValue,
+    RemoveTemplate,
     SaveTemplate,
+    TemplateRemoved,
     TemplateSaved,
 )
 
@@ -49,7 +51,8 @@ class ConfigurationAggregate:
 
         Raises:
             InvalidInput: values that cannot be, all of them named.
-            Conflict: a template with this id is there.
+            Conflict: a template with this id is there, or one to remove is there from the start.
+            Unknown: there is none to remove.
             LimitReached: `TEMPLATES_MAX`.
         """
         match command:
@@ -57,6 +60,8 @@ class ConfigurationAggregate:
                 return self._change(command, asked)
             case SaveTemplate():
                 return self._save(command, asked)
+            case RemoveTemplate():
+                return self._remove(command)
             case _:
                 raise Bug(f"{type(command).__name__} is no command of the configuration.")
 
@@ -91,6 +96,12 @@ class ConfigurationAggregate:
         )
         return Outcome(command.template, (fact,))
 
+    def _remove(self, command: RemoveTemplate) -> Outcome:
+        check_removable(command.template)
+        if command.template not in self.templates:
+            raise Unknown(f"Template not found: {command.template[:80]!r}.", field="id")
+        return Outcome(command.template, (TemplateRemoved(template=command.template, user=command.user),))
+
     def evolve(self, fact: Fact, sequence: int, at_ns: int) -> None:
         """See `Aggregate`."""
         match fact:
@@ -98,6 +109,14 @@ class ConfigurationAggregate:
                 self.values |= {one.key: msgspec.json.decode(one.value) for one in values}
             case TemplateSaved(template=template):
                 self.templates[template] = fact
+            case TemplateRemoved():
+                self.templates.pop(fact.template, None)
+
+
+def check_removable(template: str) -> None:
+    """Raises Conflict: the template is there from the start."""
+    if template in RESERVED:
+        raise Conflict(f"Template {template} is there from the start.", code="TEMPLATE_BUILT_IN", field="id")
 
 
 def check_template(command: SaveTemplate) -> None:

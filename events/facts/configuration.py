@@ -31,6 +31,14 @@ class SaveTemplate(Command, frozen=True, tag="SaveTemplate"):
     description: str = ""
 
 
+class RemoveTemplate(Command, frozen=True, tag="RemoveTemplate"):
+    """Forget a template that was saved."""
+
+    aggregate: ClassVar[str] = "configuration"
+
+    template: str
+
+
 class ConfiguredValue(msgspec.Struct, frozen=True):
     """One key that changed, with both values as JSON."""
 
@@ -59,5 +67,12 @@ class TemplateSaved(Fact, frozen=True, tag="TemplateSaved"):
     saved_ns: int = 0
 
 
-COMMANDS: tuple[type[Command], ...] = (ChangeConfiguration, SaveTemplate)
-FACTS: tuple[type[Fact], ...] = (ConfigurationChanged, TemplateSaved)
+class TemplateRemoved(Fact, frozen=True, tag="TemplateRemoved"):
+    """A template is no longer there; its id may be given again."""
+
+    template: str
+    user: str
+
+
+COMMANDS: tuple[type[Command], ...] = (ChangeConfiguration, SaveTemplate, RemoveTemplate)
+FACTS: tuple[type[Fact], ...] = (ConfigurationChanged, TemplateSaved, TemplateRemoved)

@@ -8,7 +8,7 @@ import msgspec
 
 from events.errors import Unknown
 from events.facts import Fact
-from events.facts.configuration import FACTS, ConfigurationChanged, TemplateSaved
+from events.facts.configuration import FACTS, ConfigurationChanged, TemplateRemoved, TemplateSaved
 from projections.batch import Event
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Writer
@@ -29,6 +29,7 @@ _TEMPLATES = (
     ("settings", "VARCHAR"),  # JSON
     ("username", "VARCHAR"),
     ("saved_ns", "BIGINT"),
+    ("removed", "BOOLEAN"),
 )
 
 
@@ -55,8 +56,10 @@ class ConfiguredValues:
                     row = (bytes(one.value).decode(), bytes(one.before).decode(), fact.user, fact.origin)
                     self._values.put((one.key,), (*row, event.appended_ns, fact.command), event.sequence)
             case TemplateSaved():
-                saved = (fact.name, fact.description, bytes(fact.values).decode(), fact.user, fact.saved_ns)
+                saved = (fact.name, fact.description, bytes(fact.values).decode(), fact.user, fact.saved_ns, False)
                 self._templates.put((fact.template,), saved, event.sequence)
+            case TemplateRemoved():
+                self._templates.put((fact.template,), ("", "", "{}", fact.user, 0, True), event.sequence)
 
     def flush(self, writer: Writer) -> None:
         """Write what was gathered."""
@@ -121,7 +124,7 @@ def changed_by(snapshot: Snapshot, command: int) -> list[ChangeRow]:
 def templates(snapshot: Snapshot, page: Page | None = None) -> Listed[TemplateRow]:
     """Those that were saved, in the order of that."""
     page = page or Page()
-    where = snapshot.current("templates")
+    where = f"{snapshot.current('templates')} AND NOT removed"
     total = snapshot.count(f"SELECT count(*) FROM templates WHERE {where}")
     rows = snapshot.rows(f"SELECT {_TEMPLATE} FROM templates WHERE {where} {page.sql('sequence_from')}")
     return listed([_template(row) for row in rows], total, page)
@@ -130,7 +133,8 @@ def templates(snapshot: Snapshot, page: Page | None = None) -> Listed[TemplateRo
 def template(snapshot: Snapshot, name: str) -> TemplateRow:
     """One by id. Raises Unknown."""
     row = snapshot.one(
-        f"SELECT {_TEMPLATE} FROM templates WHERE {snapshot.current('templates')} AND template = ?", [name]
+        f"SELECT {_TEMPLATE} FROM templates WHERE {snapshot.current('templates')} AND NOT removed AND template = ?",
+        [name],
     )
     if row is None:
         raise Unknown(f"Template not found: {name[:80]!r} as of sequence {snapshot.sequence}.", field="id")

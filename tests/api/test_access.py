@@ -102,6 +102,7 @@ TABLE: dict[tuple[str, str], Needs] = {
     ("GET", "/api/v1/config/templates"): "open",
     ("GET", "/api/v1/config/templates/{template_id}"): "open",
     ("POST", "/api/v1/config/templates"): "trader elsewhere",
+    ("DELETE", "/api/v1/config/templates/{template_id}"): "trader elsewhere",
     ("GET", "/api/config"): "open",
     ("GET", "/api/config/history"): "open",
     ("GET", "/api/config/{section}"): "open",

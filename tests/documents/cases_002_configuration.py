@@ -96,6 +96,17 @@ async def lists_templates(made: World) -> None:
     assert (await made.get(f"{PATH}/templates/nosuch")).status_code == 404
 
 
+async def _removes(made: World, path: str) -> None:
+    """A template is forgotten once, is there as of before, and its removal repeats under its key."""
+    before, key = await made.last(), {"Idempotency-Key": "t-removed"}
+    gone = await made.client.delete(path, headers=key)
+    assert (gone.status_code, gone.json()["data"]["removed"]) == (200, True)
+    assert (await made.get(path)).status_code == 404
+    assert (await made.get(f"{path}?as_of={before}")).status_code == 200
+    assert (await made.client.delete(path, headers=key)).json() == gone.json()
+    assert (await made.client.delete(path)).status_code == 404
+
+
 async def saves_templates(made: World) -> None:
     """Kept under an id made of its name, once under one key; two of one name are two; wrong values are refused."""
     body = {"name": "My Config", "description": "of my own", "config": {"transformer": {"epochs": 50}}}
@@ -111,6 +122,8 @@ async def saves_templates(made: World) -> None:
     kept = (await made.get(f"{path}/{ident}")).json()["data"]
     assert (kept["config"], kept["description"]) == (body["config"], "of my own")
     assert ident in [one["id"] for one in (await made.get(path)).json()["data"]["templates"]]
+    await _removes(made, f"{path}/{ident}")
+    assert (await made.client.delete(f"{path}/production")).status_code == 409
     last = await made.last()
     for change, field in (
         ({"name": ""}, "name"),

@@ -26,7 +26,7 @@ from events.facts import (
 )
 from events.facts.audit import ActionAudited
 from events.facts.catalogue import InstrumentChanged, InstrumentDetails, InstrumentRemoved
-from events.facts.configuration import ConfigurationChanged, ConfiguredValue, TemplateSaved
+from events.facts.configuration import ConfigurationChanged, ConfiguredValue, TemplateRemoved, TemplateSaved
 from events.facts.house import Mode, SystemModeSet
 from events.facts.strategies import (
     StrategyActivated,
@@ -316,6 +316,8 @@ class _Play:
             name = f"t{self._count}"
             fact = TemplateSaved(template=name, name=name, values=msgspec.Raw(b'{"ppo":{}}'), user="bob", saved_ns=7)
         await self._script.fact(fact, subjects.CONFIGURATION)
+        if isinstance(fact, TemplateSaved) and self._count % 2:
+            await self._script.fact(TemplateRemoved(template=fact.template, user="ann"), subjects.CONFIGURATION)
         if self._rng.random() < 0.3:
             mode: Mode = "collect" if self._rng.random() < 0.5 else "backtest"
             await self._script.fact(SystemModeSet(mode=mode, user="bob", command=1), subjects.HOUSE)

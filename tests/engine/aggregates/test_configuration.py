@@ -10,12 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.aggregates.aggregate import REFUSALS, Asked
-from engine.aggregates.configuration import ConfigurationAggregate
+from engine.aggregates.configuration import TEMPLATES_MAX, ConfigurationAggregate
 from engine.configuration.changes import TYPES, check_whole, flat, nested, read
 from engine.configuration.sections import DEFAULTS, Configuration
 from events import codec
-from events.errors import Conflict, InvalidInput
-from events.facts.configuration import ChangeConfiguration, ConfigurationChanged, SaveTemplate
+from events.errors import Conflict, InvalidInput, LimitReached, Unknown
+from events.facts.configuration import (
+    ChangeConfiguration,
+    ConfigurationChanged,
+    RemoveTemplate,
+    SaveTemplate,
+    TemplateSaved,
+)
 
 
 def change(changes: Any) -> ChangeConfiguration:
@@ -126,3 +132,21 @@ def test_any_order_of_changes_leaves_a_good_configuration(asked: list[dict[str, 
     assert again.values == aggregate.values
     check_whole(aggregate.values)
     assert flat(msgspec.convert(nested(aggregate.values), Configuration)) == aggregate.values
+
+
+def test_room_for_templates_is_made_by_removing_some() -> None:
+    """At the bound one more is refused until one is gone; what is there from the start stays."""
+    aggregate = ConfigurationAggregate()
+    for number in range(TEMPLATES_MAX):
+        saved = TemplateSaved(template=f"t{number}", name="T", values=msgspec.Raw(b"{}"), user="ann")
+        aggregate.evolve(saved, number + 1, 0)
+    more = SaveTemplate(key="k", user="ann", template="more", name="More", values=msgspec.Raw(b"{}"))
+    with pytest.raises(LimitReached):
+        aggregate.decide(more, Asked(2_000, 0))
+    (gone,) = aggregate.decide(RemoveTemplate(key="r", user="ann", template="t7"), Asked(2_001, 0)).facts
+    aggregate.evolve(gone, 2_001, 0)
+    assert aggregate.decide(more, Asked(2_002, 0)).id == "more"
+    with pytest.raises(Unknown):
+        aggregate.decide(RemoveTemplate(key="s", user="ann", template="t7"), Asked(2_003, 0))
+    with pytest.raises(Conflict):
+        aggregate.decide(RemoveTemplate(key="t", user="ann", template="production"), Asked(2_004, 0))
