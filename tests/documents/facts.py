@@ -231,6 +231,8 @@ async def answers(asker: Asker, entry: Entry, table: Table, ask: Ask, path: str 
         return
     body = answer.json()
     assert not (found := misfits(body, shape)), found
+    if "paginated" in entry:
+        assert ("pagination" in body) is entry["paginated"], answer.text[-300:]
     if asker.staged and entry["id"] not in left()["empty"]:
         known = {place for name, place in table.empty if name == entry["id"]}
         assert not (hidden := set(unseen(body, shape)) - known), f"the answer shows nothing of {sorted(hidden)}"

@@ -30,7 +30,7 @@ TABLE = Table(
         "s3.training.start": Ask(user="trader"),
         "s3.training.logs": Ask(parts={"id": "nosuch"}),
         "s3.training.stop": Ask(parts={"id": "nosuch"}, user="trader"),
-        "s3.executions.create": Ask(fill={"symbol": "@traded symbol"}, user="trader"),
+        "s3.executions.create": Ask(user="trader", needs=("traded symbol",)),
         "s3.db.query": Ask(user="viewer", needs=("explorer",)),
     },
     errors={

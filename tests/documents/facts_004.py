@@ -10,7 +10,6 @@ TABLE = Table(
         "s4.config.section": Ask(parts={"section": "risk"}),
         "s4.config.section.put": Ask(parts={"section": "risk"}),
         "s4.config.import": Ask(body={"content": "risk:\n  maxDailyLoss: 0.05\n"}),
-        "s4.instruments.create": Ask(fill={"symbol": "@new symbol"}),
         "s4.instruments.update": Ask(parts={"id": "@instrument"}),
         "s4.instruments.delete": Ask(parts={"id": "@spare instrument"}),
         "s4.signals.by_id": Ask(parts={"id": "@signal"}),

@@ -191,7 +191,6 @@ MAKERS: dict[str, Maker] = {
     "recording": recording,
     "running session": running_session,
     "traded symbol": traded_symbol,
-    "new symbol": new_symbol,
     "instrument": instrument,
     "spare instrument": instrument,
     "signal": signal,
@@ -201,7 +200,6 @@ MAKERS: dict[str, Maker] = {
     "token": token,
     "key": store,
     "spare key": store,
-    "new name": new_name,
     "strategy": strategy,
     "spare strategy": strategy,
     "start": start,
@@ -219,7 +217,7 @@ MAKERS: dict[str, Maker] = {
     "explorer": explorer,
 }
 ANEW = frozenset(
-    {"running session", "new symbol", "spare instrument", "spare key", "new name", "spare strategy", "token"}
+    {"running session", "spare instrument", "spare key", "spare strategy", "token"}
 )  # what a request uses up
 DURING: dict[str, Callable[[World], AbstractAsyncContextManager[Any]]] = {
     "": nothing,
