@@ -179,6 +179,7 @@ async def _subscribed(sent: Sent, listener: Listener, house: House) -> None:
     subscription = (sent.channel, sent.jobId)
     if sent.type == "unsubscribe":
         listener.subscribed.discard(subscription)
+        listener.told.pop(subscription, None)
         return
     house.broadcast.subscribe(listener, subscription, house.jobs)
     event = await house.jobs.ended(sent.jobId)

@@ -55,6 +55,7 @@ class Listener:
         self.behind = False
         self.why = "too slow"  # it ended
         self.subscribed: set[Subscription] = set()
+        self.told: dict[Subscription, int] = {}  # sequence of what it was told of last
         self.owner: str | None = None  # whose jobs it may hear of; None: everybody's
         self.monitors = False  # it is sent contract 003's events, and no other
 
@@ -205,6 +206,7 @@ class Broadcast:
         if self._following is None or self._following.done():
             self._following = asyncio.create_task(self._follow(jobs, jobs.join()))
         listener.subscribed.add(subscription)
+        listener.told.pop(subscription, None)
 
     async def _follow(self, jobs: JobFeed, feed: JobListener) -> None:
         """Word each event of a job once for all who subscribed to it, while anybody has subscribed to any."""
@@ -224,14 +226,18 @@ class Broadcast:
         """Send what an event of a job is on each channel, to all who subscribed to it, or to one of them on one."""
         among = self._listeners if only is None else {only}
         for channel, kind, data in job_messages(event):
+            subscription = (channel, event.job.job)
             wanted = [
                 one
                 for one in among
                 if on in ("", channel)
-                and (channel, event.job.job) in one.subscribed
+                and subscription in one.subscribed
                 and one.owner in (None, event.job.user)
+                and one.told.get(subscription, 0) < event.sequence  # an end may be looked up and heard as well
             ]
-            if wanted and on in ("", channel):
+            for one in wanted:
+                one.told[subscription] = event.sequence
+            if wanted:
                 at = iso(event.at_ns)
                 self._give(_encode({"type": kind, "data": data, "timestamp": at}), wanted)
 

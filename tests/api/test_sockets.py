@@ -135,3 +135,25 @@ async def test_an_end_that_is_not_read_yet_is_told(made: World, monkeypatch: pyt
         await asyncio.sleep(0.1)
         may.set()
         assert (await socket.receive())["type"] == "job_complete"
+
+
+async def test_an_end_that_is_looked_up_and_heard_is_told_once(made: World) -> None:
+    """Who subscribes while the end of a job is on its way is told of it once; who subscribes anew is told again."""
+    facts = (
+        JobQueued(job="over-2", kind="backtest", user="trader", body=msgspec.Raw(b"{}"), cores=900.0),
+        JobClaimed(job="over-2", worker="far-1", epoch=1),
+        JobCompleted(job="over-2", epoch=1, result=msgspec.Raw(b"{}"), completed_ns=1),
+    )
+    for number, fact in enumerate(facts):
+        await made.tape.append(codec.to_append(fact, subjects.job("over-2"), f"over-2-{number}"))
+    await made.caught_up()
+    event = await made.house.jobs.ended("over-2")
+    assert event is not None
+    wish = {"type": "subscribe", "channel": "backtest", "jobId": "over-2"}
+    async with connected(made.app) as socket:
+        await socket.send(wish)
+        assert (await socket.receive())["type"] == "job_complete"
+        made.house.broadcast.job_told(event)  # as the feed of jobs tells it to all
+        await greeted(socket)
+        await socket.send(wish)
+        assert (await socket.receive())["type"] == "job_complete"
