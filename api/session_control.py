@@ -26,7 +26,7 @@ from api.services.strategy_items import StrategyItem, items
 from api.services.strategy_list import StrategyEntry, strategy_list
 from api.services.symbols import symbols_of
 from api.session_fields import in_contract
-from api.session_request import StartRequest, wish_of
+from api.session_request import StartRequest, hash_of, wish_of
 from events.clock import NS_PER_SECOND
 from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
 from events.facts import StopSession
@@ -185,7 +185,7 @@ async def start_session(
     configured = (await current(house, Moment())).value.whole
     wish = wish_of(data, house.lookups.shelf, configured)
     try:
-        how = await start(house, wish, user, key, Start(replaces=True, idempotent=data.idempotent))
+        how = await start(house, wish, user, key, Start(True, data.idempotent, hash_of(data)))
     except (InvalidInput, Unknown, Conflict, NotAvailable) as error:
         raise in_contract(error, data) from None
     started = StartedSession(how.session, data.session_type, data.symbols)

@@ -5,6 +5,7 @@ The one place where the contract's percents become ratios. `docs/api.md` states 
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -25,14 +26,14 @@ Gain = Annotated[float, Meta(ge=0, le=10_000, description="percent; 0: off")]
 Params = dict[str, Any]  # numbers and booleans; the strategy says which, and names what is wrong
 
 
-class StrategyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StrategyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which strategies, and the parameters that differ from their defaults."""
 
     strategies: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
     params: Annotated[dict[str, Params], Meta(description="strategy id -> parameters")] = {}
 
 
-class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Caps in quote currency, and how they are shared out."""
 
     global_cap: Annotated[float, Meta(gt=0, le=1e15, description="quote currency in use at once, at most")]
@@ -45,7 +46,7 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = {}
 
 
-class StartConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StartConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Budget, protective exits, pace and execution model."""
 
     budget: Budget | None = None
@@ -89,7 +90,7 @@ class StartConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(max_length=NAME_MAX)] = ""
 
 
-class StartRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StartRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What to run."""
 
     session_type: SessionMode
@@ -121,6 +122,12 @@ def wish_of(request: StartRequest, shelf: Shelf, configured: Configuration) -> S
         seed=config.seed,
         name=config.name,
     )
+
+
+def hash_of(request: StartRequest) -> str:
+    """Hash of a body as it was sent, whatever is configured by now; what is as by default is the same as left out."""
+    sent = (request.session_type, request.symbols, request.strategy_config, request.config)
+    return hashlib.blake2b(msgspec.json.encode(sent, order="sorted"), digest_size=16).hexdigest()
 
 
 def limits_of(config: StartConfig, configured: Configuration) -> SessionLimits:

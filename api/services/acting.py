@@ -20,18 +20,23 @@ from api.reading.reader import Moment
 from api.services.first_answers import REPEATABLE, look
 from engine.research.forking import ForkWish, fork
 from engine.sessions import history as histories
-from engine.sessions.plan import SessionWish, plan
+from engine.sessions.plan import SessionWish, hash_of, plan
 from engine.sessions.source_bars import check_timeframes
 from events.clock import Clock, iso
-from events.errors import Forbidden, InvalidInput, OperatingError, ReadModelUnavailable
+from events.errors import Conflict, Forbidden, InvalidInput, OperatingError, ReadModelUnavailable, Unknown
 from events.facts import Command, SessionSpec, StartSession
 from events.tape import Tape
+from projections.duckdb.store import Snapshot
+from projections.read_models.answers import Page
+from projections.read_models.sessions import SessionFilter, sessions
 from projections.read_models.sessions import spec as session_spec
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_MAX = 128
 SHOWN_SECONDS_MAX = 1.0  # how long an answer waits for this process's read model to show it
 NOTHING_DECIDED = 2**62  # a history read without its decisions
+RUN = ("started", "running")  # states in which an idempotent start finds a session
+RUNNING_MAX = 1_000  # sessions of one user and mode that it is looked for among
 
 ASKED: ContextVar[str] = ContextVar("asked", default="")  # digest of the request with a key that is answered here
 
@@ -132,18 +137,41 @@ class Start(NamedTuple):
 
     replaces: bool = False
     idempotent: bool = False
+    body_hash: str = ""  # of what the client sent, where the wish says more than that: what was configured
 
 
 async def start(house: House, wish: SessionWish, user: str, key: str | None, how: Start) -> Done:
-    """Plan a session and start it.
+    """Plan a session and start it. An idempotent start finds the session of the same body that runs, also where what it
+    names would be refused by now.
 
     Raises:
         InvalidInput, Unknown, Conflict, NotAvailable: see `plan` and `act`.
+        ReadModelUnavailable: it is refused, and whether it runs is not known in time.
     """
     await house.lookups.current(house.tape)
-    spec = plan(wish, session_id(house.clock), user, house.lookups.library())
-    await check_timeframes(house.tape, spec)
-    return await begin(house, spec, key, how)
+    body_hash = how.body_hash or hash_of(wish)
+    try:
+        spec = plan(wish, session_id(house.clock), user, house.lookups.library())
+        await check_timeframes(house.tape, spec)
+    except (InvalidInput, Unknown, Conflict):
+        same = await _same(house, user, wish.mode, body_hash) if how.idempotent else None
+        if same is None:
+            raise
+        spec = same
+    return await begin(house, msgspec.structs.replace(spec, body_hash=body_hash), key, how)
+
+
+async def _same(house: House, user: str, mode: str, body_hash: str) -> SessionSpec | None:
+    """The user's own session of this mode and body that runs; None where there is none."""
+    await house.reader.wait_until((await house.tape.info()).last)
+    mine = SessionFilter(user=user, modes=(mode,), states=RUN, include_research=True, own=True)
+
+    def work(snapshot: Snapshot) -> SessionSpec | None:
+        rows = sessions(snapshot, mine, Page(limit=RUNNING_MAX)).rows
+        found = [row.session for row in rows if row.body_hash == body_hash]
+        return session_spec(snapshot, found[0]) if found else None
+
+    return (await house.reader.run(work, Moment())).value
 
 
 async def begin(house: House, spec: SessionSpec, key: str | None, how: Start) -> Done:

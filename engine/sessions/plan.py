@@ -105,6 +105,7 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         Conflict: the recording is not complete.
         NotAvailable: a live session; no venue is configured.
     """
+    body_hash = hash_of(wish)
     wish = msgspec.structs.replace(wish, strategies=configured_wishes(wish.strategies, wish.mode, library))
     _check(wish)
     recording = _recording(wish, library)
@@ -133,7 +134,7 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
         seed=wish.seed,
         code_hash=code_hash_of(strategies, library) if strategies else "",
         designated=recording.opened.designated if recording else "event",
-        body_hash=_body_hash(wish),
+        body_hash=body_hash,
         research=wish.mode == "backtest",
         grid=grid,
         name=wish.name,
@@ -145,8 +146,11 @@ def code_hash_of(strategies: tuple[StrategySetting, ...], library: Library) -> s
     return library.code_hash(tuple(one.strategy for one in strategies), any(one.timeframe for one in strategies))
 
 
-def _body_hash(wish: SessionWish) -> str:
-    """Hash of what was asked for. Limits that came later count where they are set: the hashes of before stand."""
+def hash_of(wish: SessionWish) -> str:
+    """Hash of what was asked for, whatever configured strategies it names are by now.
+
+    Limits that came later count where they are set: the hashes of before stand.
+    """
     body = msgspec.to_builtins(wish)
     for name in LATER_LIMITS:
         if not body["limits"][name]:

@@ -126,3 +126,44 @@ async def test_users_are_told(made: World) -> None:
     assert (await made.get(f"/api/strategies/{mine}")).json()["user"] == "trader"
     body = {"name": "Of nobody", "type": "ema_cross"}
     assert (await made.client.post("/api/strategies/", json=body)).json()["user"] == "local"
+
+
+async def repeated(made: World, body: dict[str, Any]) -> str:
+    """Start a session idempotently; its id."""
+    answer = await made.post("/sessions/start", body | {"idempotent": True})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["data"]["data"]["session_id"])
+
+
+async def test_the_same_start_finds_its_session_whatever_is_configured_since(made: World) -> None:
+    """A changed setting, a changed and a retired strategy end nothing: the session that runs is answered (C26)."""
+    name = await configured(made, "Changing", {"fast": 5, "slow": 50})
+    await made.post(f"/api/strategies/{name}/activate")
+    paper = {"session_type": "paper", "symbols": ["BTC_USDT"], "strategy_config": {"strategies": [name]}}
+    session = await repeated(made, paper)
+    for section, values in (("risk", {"maxDailyLoss": 0.013}), ("backtest", {"initialBalance": 4_321})):
+        changed = await made.client.put(f"/api/config/{section}", json=values, headers=made.bearer(csrf=True))
+        assert changed.status_code == 200, changed.text
+        assert await repeated(made, paper) == session
+    await made.client.put(f"/api/strategies/{name}", json={"params": {"fast": 6}})
+    assert await repeated(made, paper | {"config": {}}) == session
+    await made.post(f"/api/strategies/{name}/deactivate")
+    assert await repeated(made, paper) == session
+    assert (await made.client.delete(f"/api/strategies/{name}")).status_code == 200
+    assert await repeated(made, paper) == session
+    await until_state(made, session, "running")
+    assert (await made.post("/sessions/start", paper)).status_code == 404, "another session of it cannot start"
+    await made.post("/sessions/stop", {"session_id": session})
+    await until_state(made, session, "stopped")
+    refused = await made.post("/sessions/start", paper | {"idempotent": True})
+    assert (refused.status_code, refused.json()["error_code"]) == (404, "NOT_FOUND")
+
+
+async def test_another_body_is_another_session(made: World) -> None:
+    """A body that asks for something else replaces the session that runs, idempotent or not."""
+    paper = {"session_type": "paper", "symbols": ["BTC_USDT"], "strategy_config": {"strategies": ["ema_cross"]}}
+    session = await repeated(made, paper)
+    other = await repeated(made, paper | {"config": {"stop_loss_percent": 5}})
+    assert other != session
+    assert (await until_state(made, session, "stopped"))["reason"] == "replaced"
+    await made.post("/sessions/stop", {"session_id": other})
