@@ -35,6 +35,7 @@ CODES |= {413: "TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE", 422: "INVALID_INPUT",
 V1_CODES = {400: "VALIDATION_ERROR", 500: "INTERNAL_ERROR"}
 V1 = "/api/v1"
 
+_NO_BODY = ("data", "'data'")  # how the framework says that it found no body
 _MISSING = re.compile(r"Missing required (\w+) parameter '([^']+)'")
 
 
@@ -170,6 +171,8 @@ def _detail(error: HTTPException) -> tuple[str | None, str]:
     """(field, message) of an error of the framework: what it found wrong, not where in its own words."""
     extra = error.extra if isinstance(error.extra, list) else []
     found = [(str(one.get("key") or ""), str(one.get("message") or "")) for one in extra if isinstance(one, dict)]
+    if found == [_NO_BODY]:
+        return "body", "The body is missing; it must be a JSON object."
     if not found:
         missing = _MISSING.match(error.detail)
         if missing:

@@ -92,7 +92,7 @@ class Strategy:
             params = msgspec.convert(dict(values), self.params)
         except msgspec.ValidationError as error:
             found = misfit(error, self.params)
-            told = found.sentence("what is given")
+            told = found.sentence("") if found.field else f"{found.reason}."  # the second: what two of them break
             raise InvalidInput(f"Strategy {self.id}: {told}", field=found.field or None) from None
         return msgspec.structs.asdict(params)
 

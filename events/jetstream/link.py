@@ -191,7 +191,8 @@ class Link:
     @property
     def server_version(self) -> str:
         """Of the server that is connected now, such as `2.11.4`."""
-        return str(self._client.connected_server_version)
+        found = self._client.connected_server_version
+        return f"{found.major}.{found.minor}.{found.patch}"
 
     @property
     def client(self) -> Client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -169,7 +170,9 @@ async def test_atomic_all_or_none(site: Site) -> None:
     assert await site.tape.append_atomic([fact(1, expected=0), fact(2), frame(1)]) == [1, 2, 3]
     with pytest.raises(FenceLost):
         await site.tape.append_atomic([fact(4, expected=0), fact(5)])
-    assert (await site.tape.info()).last == 3
+    info = await site.tape.info()
+    assert info.last == 3
+    assert re.fullmatch(r"(\d+\.\d+\.\d+)?", info.server), "its server's version as numbers, none in memory"
 
 
 async def test_atomic_repeat(site: Site) -> None:
