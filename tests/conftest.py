@@ -55,7 +55,10 @@ LONGEST = (
 # what does not fit into the time of `make test`; `make test-faults` runs it
 LONG = frozenset({"tests/deploy/test_cluster.py", "tests/faults/test_poison.py"})
 # folders whose tests leave nothing to the garbage collector: a file or a socket left open fails the test that runs then
-CLEAN = ("tests/events/", "tests/engine/")
+CLEAN = tuple(
+    f"tests/{name}/"
+    for name in ("api", "contracts", "documents", "engine", "events", "projections", "scripts", "simulation", "tidy")
+)
 LONG_KILLS = 100  # kills from which on a run is one of those
 
 

@@ -111,8 +111,8 @@ def plans(wanted: int, operations: int, found: Found) -> Iterator[Plan]:
         examples = min(EXAMPLES_MAX, (wanted - found.count) // operations + 1)
         for part in parts:
             yield Plan("fuzzing", examples, part, seed, known=seed % 2 == 0)
-        if found.count >= wanted:
-            return
+            if found.count >= wanted:
+                return
 
 
 def run(url: str, description: dict[str, Any], headers: dict[str, str], plan: Plan, found: Found) -> None:
