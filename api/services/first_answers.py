@@ -62,6 +62,19 @@ async def look(request: Request[Any, Any, Any], key: str, asked: str, keys: Keys
     REPEATABLE.set(found)
 
 
+def refuse_repeat() -> None:
+    """Raises Conflict, which `answer_again` answers with the first answer, where this request was answered before.
+
+    For what answers with how things are and not with a command of its own; its answer is kept as a command's is.
+    """
+    found = REPEATABLE.get()
+    if found is None:
+        return
+    if found.first is not None and found.first.asked == found.asked:
+        raise Conflict("This request was answered before.")
+    found.sent = True
+
+
 def answer_again(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """The exception handler of the whole application: what was answered first, else what the error is answered with."""
     found: Repeatable | None = request.scope["state"].get(_STATE)

@@ -16,6 +16,7 @@ from api.house import House
 from api.reading.reader import Moment
 from api.services import configuration
 from api.services.acting import Done, Start, act, key_of_part, start
+from api.services.first_answers import refuse_repeat
 from engine.sessions import history
 from engine.sessions.plan import Library, SessionWish, StrategyWish
 from events.errors import Conflict, NotAvailable
@@ -58,6 +59,7 @@ async def begin(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
     Raises:
         ReadModelUnavailable: see `_mode_now`. Else as `acting.start`.
     """
+    refuse_repeat()
     mode = await _mode_now(house)
     running = SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True, own=True)
     for row in await _sessions(house, running, 1):

@@ -92,3 +92,20 @@ async def test_a_repeated_stop_stops_what_ran_then(running: World) -> None:
     assert (await running.get(f"/api/sessions/{second}")).json()["session"]["state"] == "running"
     await running.post("/api/system/mode", {"mode": "paper"})
     assert (await running.post("/api/system/stop", {})).json()["sessions"] == [second]
+
+
+async def test_a_repeated_start_is_answered_with_its_own_session(running: World) -> None:
+    """Whatever runs by then, a start of the panel under a key names the session that it named first."""
+    key, wish = (
+        {"Idempotency-Key": "begun"},
+        {"mode": "paper", "source": LIVE, "strategies": [{"strategy": "breakout"}]},
+    )
+    await running.post("/api/system/mode", {"mode": "paper"})
+    first = (await running.post("/api/system/start", {}, **key)).json()
+    await running.post("/api/system/stop", {})
+    await until_state(running, first["session_id"], "stopped", "ended")
+    other = (await running.post("/api/sessions", wish)).json()["session"]
+    await until_state(running, other, "running")
+    assert (await running.post("/api/system/start", {})).json()["session_id"] == other
+    assert (await running.post("/api/system/start", {}, **key)).json() == first
+    await running.post("/api/system/stop", {})
