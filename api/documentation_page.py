@@ -94,8 +94,9 @@ that does not keep up is sent `dropped` and let go.
 curl -s -N --max-time 5 "http://127.0.0.1:8080/api/tape/stream?after=0"
 ```
 
-`/ws` broadcasts what happens to sessions, and answers `{{"type": "ping"}}`. It keeps no place: what was missed is on
-the tape.
+`/ws` broadcasts the starts and ends of sessions that users started by themselves, with `session_type` and `user`, and
+answers `{{"type": "ping"}}`; of the sessions of jobs, sweeps and forks it tells nothing, of a job its subscribers. It
+keeps no place: what was missed is on the tape.
 
 ## Errors
 

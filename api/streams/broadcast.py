@@ -14,11 +14,12 @@ import structlog
 
 from api.streams.job_messages import job_messages
 from api.streams.jobs import JobEvent, JobFeed, JobListener
+from api.streams.session_messages import SessionWording
 from api.streams.signals import SignalWording
 from events import codec, subjects
 from events.clock import iso
 from events.errors import LimitReached, TapedeckError
-from events.facts import Fact, SessionEnded, SessionFailed, SessionStarted
+from events.facts import Fact
 from events.facts.configuration import ConfigurationChanged
 from events.facts.house import SystemModeSet
 from events.tape import Message, Tail, Tape
@@ -89,6 +90,7 @@ class Broadcast:
         self._queue_max = queue_max
         self._listeners: set[Listener] = set()
         self._signals = SignalWording(tape)
+        self._sessions = SessionWording(tape)
         self._following: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._components: dict[str, str] = {}  # in words, as they were told last
@@ -194,7 +196,9 @@ class Broadcast:
         if codec.is_frame(message.body):
             return [("signal", msgspec.to_builtins(signal)) for signal in await self._signals.of(message)]
         fact = codec.decode(message.body, message.sequence)
-        worded = _word(fact) if isinstance(fact, Fact) else None
+        if not isinstance(fact, Fact):
+            return []
+        worded = _word(fact) or await self._sessions.of(fact)
         return [worded] if worded else []
 
     # --- jobs, for whoever subscribed -----------------------------------------------------------------------------
@@ -244,13 +248,6 @@ class Broadcast:
 
 def _word(fact: Fact) -> tuple[str, dict[str, Any]] | None:
     match fact:
-        case SessionStarted(spec=spec):
-            symbols = [one.symbol for one in spec.instruments]
-            return "session_started", {"session_id": spec.session, "session_type": spec.mode, "symbols": symbols}
-        case SessionEnded():
-            return "session_stopped", {"session_id": fact.session, "reason": fact.reason, "equity": fact.equity}
-        case SessionFailed():
-            return "session_failed", {"session_id": fact.session, "code": fact.code, "message": fact.message}
         case ConfigurationChanged():
             values = {one.key: one.value for one in fact.values}
             who = {"user": fact.user, "origin": fact.origin}

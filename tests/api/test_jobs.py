@@ -24,6 +24,7 @@ from events.facts.jobs import JobClaimed, JobCompleted, JobQueued
 from events.frames import Section
 from events.rows import BAR_DTYPE, SectionKind
 from events.tape import Append
+from tests.api.asgi_socket import connected
 from tests.api.recordings import MARKET, LiveSource, simulated_recording
 from tests.api.sse import listening
 from tests.api.worlds import World, until_state, world
@@ -106,6 +107,27 @@ async def test_a_stop_breaks_off_job_and_session(made: World) -> None:
     assert (await made.post(f"/api/jobs/{name}/stop")).json()["changed"] is False
     before = (await made.get(f"/api/jobs/{name}?as_of={running['changed_at']}", "trader")).json()
     assert (before["job"]["state"], before["job"]["worker"]) == ("running", "worker-1")
+
+
+async def test_sockets_hear_nothing_of_jobs_and_forks_unasked(made: World) -> None:
+    """A session of a job, also one that began unheard, and a fork are broadcast to nobody; one's own backtest is."""
+    early = await begin(made, acceleration=1.0)
+    await until_state(made, early, "running")
+    async with connected(made.app) as socket:
+        await socket.send({"type": "ping"})
+        assert (await socket.receive())["type"] == "pong"
+        name = await begin(made)
+        await until(made, name, "completed")
+        await made.post(f"/api/jobs/{early}/stop")
+        await until_state(made, early, "stopped")
+        fork = (await made.post(f"/api/sessions/{name}/fork", {})).json()["session"]
+        await until_state(made, fork, "completed")
+        own = {"mode": "backtest", "recording": RECORDING, "strategies": [{"strategy": "ema_cross"}]}
+        session = (await made.post("/api/sessions", own)).json()["session"]
+        for kind in ("session_started", "session_stopped"):
+            told = await socket.receive(30)
+            of = {"session_id": session, "session_type": "backtest", "user": "trader"}
+            assert (told["type"], told["data"] | of) == (kind, told["data"])
 
 
 async def test_a_range_that_ends_before_it_begins_is_refused_for_good(made: World) -> None:
