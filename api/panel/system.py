@@ -145,8 +145,8 @@ async def start_system(
     data: JSONBody[Nothing | None] = None,
     key: Key = None,
 ) -> Response[SystemStarted]:
-    """Start the user's default session of the mode: what they ran last in it, else the active configured strategies on
-    all symbols of a source. While one of theirs in the mode runs, that is answered.
+    """Start the user's default session of the mode: what is left of what they ran last in it, else the active
+    configured strategies on all symbols of a source. While one of theirs in the mode runs, that is answered.
     """
     mode, how = await work.begin(house, user_of(request).user, key)
     return done(SystemStarted(how.session, mode, how.changed, "started"), how, house)
@@ -172,7 +172,7 @@ async def restart_system(
     data: JSONBody[Nothing | None] = None,
     key: Key = None,
 ) -> Response[SystemStarted]:
-    """Stop the user's session of the mode where one runs, and start it anew as it was."""
+    """Stop the user's session of the mode where one runs, and start what is left of it anew."""
     mode, how = await work.again(house, user_of(request).user, key)
     return done(SystemStarted(how.session, mode, how.changed, "restarted"), how, house)
 

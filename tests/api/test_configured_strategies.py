@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from events import codec, subjects
+from events.facts import RecordingAbandoned
 from tests.api.recordings import LiveSource, simulated_recording
 from tests.api.worlds import World, until_state, world
 
@@ -167,3 +169,53 @@ async def test_another_body_is_another_session(made: World) -> None:
     assert other != session
     assert (await until_state(made, session, "stopped"))["reason"] == "replaced"
     await made.post("/sessions/stop", {"session_id": other})
+
+
+async def panel(made: World, verb: str = "start") -> list[str]:
+    """Start the panel's default session; the strategies that it runs. It is stopped again."""
+    answer = await made.post(f"/api/system/{verb}", {})
+    assert answer.status_code == 200, answer.text
+    found = await until_state(made, answer.json()["session_id"], "running")
+    await made.post("/api/system/stop", {})
+    await until_state(made, found["session"], "stopped")
+    return list(found["strategies"])
+
+
+async def paper_ran(made: World, body: dict[str, Any]) -> None:
+    """Run a paper session and stop it."""
+    session = await repeated(made, {"session_type": "paper", "symbols": ["BTC_USDT"]} | body)
+    await until_state(made, session, "running")
+    await made.post("/sessions/stop", {"session_id": session})
+    await until_state(made, session, "stopped")
+
+
+async def test_the_panel_starts_what_is_left_of_the_last_session(made: World) -> None:
+    """A strategy that was retired since is left out; where none is left, what is configured starts."""
+    name = await configured(made, "Retired", {})
+    await made.post(f"/api/strategies/{name}/activate")
+    await paper_ran(made, {"strategy_config": {"strategies": [name, "breakout"]}})
+    assert await panel(made) == ["ema_cross", "breakout"]
+    await made.post(f"/api/strategies/{name}/deactivate")
+    assert await panel(made, "restart") == ["breakout"]
+    await made.post(f"/api/strategies/{name}/activate")
+    await paper_ran(made, {"strategy_config": {"strategies": [name]}})
+    await made.post(f"/api/strategies/{name}/deactivate")
+    assert await panel(made) == ["pump_v2"]
+    await made.post(f"/api/strategies/{name}/activate")
+    await paper_ran(made, {"strategy_config": {"strategies": [name]}})
+    assert (await made.client.delete(f"/api/strategies/{name}")).status_code == 200
+    assert await panel(made) == ["pump_v2"]
+
+
+async def test_the_panel_starts_after_a_source_is_gone(made: World) -> None:
+    """The last session's source ended: what is configured starts on one that is there, with strategies it has."""
+    await LiveSource(made.tape, ("XRP_USDT",), "gone").open()
+    await made.caught_up()
+    away = await configured(made, "Away", {"symbols": ["XRP_USDT"]})
+    await made.post(f"/api/strategies/{away}/activate")
+    body = {"symbols": ["XRP_USDT"], "strategy_config": {"strategies": ["breakout"]}, "config": {"source": "gone"}}
+    await paper_ran(made, body)
+    fact = RecordingAbandoned(recording="rec-gone", reason="its end")
+    await made.tape.append(codec.to_append(fact, subjects.recording(fact.recording), "rec-gone:over"))
+    await made.caught_up()
+    assert await panel(made) == ["pump_v2"]
