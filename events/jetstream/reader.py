@@ -114,24 +114,28 @@ class Reader:
         """The next message; None where the server says that there is none now.
 
         Raises:
-            ReaderLost: silence for longer than `seconds`, or a message was skipped.
+            ReaderLost: silence for longer than `seconds`, or a message was skipped. Where messages are pending, words
+                of the server without one are silence too: a damaged stream counts messages that it cannot give.
         """
+        clock, until = asyncio.get_running_loop().time, 0.0
         while True:
             while not self._buffer:
                 if not self._endless and self.pending <= 0:
                     return None
-                await self._wait(seconds)
+                if self._endless or not until:
+                    until = clock() + seconds
+                await self._wait(until, seconds)
             arrived = self._buffer.popleft()
             if arrived.reply.startswith("$JS.ACK"):
                 return await self._message(arrived)
             await self._status(arrived)
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait(self, until: float, seconds: float) -> None:
         if self._lost:
             raise ReaderLost("the connection broke")
         self._arrived.clear()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(until):
                 await self._arrived.wait()
         except TimeoutError:
             raise ReaderLost(f"nothing was heard for {seconds:g} s") from None

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from events import seal
-from events.errors import ProcessFailed, TapeRefused
-from events.jetstream import streams
+from events.errors import ProcessFailed, TapeRefused, TapeUnavailable
+from events.jetstream import reader, streams
 from events.jetstream.link import Link
 from events.jetstream.server import NatsServer
 from events.jetstream.tape import JetStreamTape
 from events.seal import chain, files
-from events.tape import Append, Tape
+from events.tape import Append, Limits, Tape
 from tests.faults.damage import damage
 from tests.fixtures.nats import EPOCH, OWNER, ROLE_TABLE, started_server
 
@@ -261,3 +261,30 @@ async def test_damage_to_the_file_that_is_written(tmp_path: Path) -> None:
     assert newest.name not in files.read_blocks(tmp_path / "seal" / "tape")
     with pytest.raises(TapeRefused, match="Message 1 of the tape is missing or cannot be read"):
         await look(tmp_path)
+
+
+NOT_GIVEN = 28  # the damage behind which the server counts messages of the vault that it cannot give
+
+
+async def test_messages_that_are_counted_and_not_given(
+    templates: list[Template], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reading of them ends, however often the server says that there is nothing yet."""
+    monkeypatch.setattr(reader, "EXPIRES_SECONDS", 0.2)
+    folder = tmp_path / "copy"
+    shutil.copytree(templates[0].folder, folder)
+    store = folder / "nats" / "store" / "jetstream" / "$G" / "streams" / streams.VAULT_STREAM
+    damage(store, np.random.Generator(np.random.Philox(key=NOT_GIVEN)))
+    server = NatsServer(folder / "nats", role_table=ROLE_TABLE)
+    try:
+        await server.start()
+        async with asyncio.timeout(30):
+            link = await Link.open(server.endpoint(OWNER))
+            vault = await JetStreamTape.open(
+                link, stream=streams.VAULT_STREAM, epoch=EPOCH, limits=Limits(read_seconds_max=0.5)
+            )
+            with pytest.raises(TapeUnavailable, match="nothing was heard"):
+                await digest_of(vault)
+            await link.close()
+    finally:
+        await server.stop()
