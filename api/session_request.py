@@ -94,7 +94,7 @@ class StartRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     """What to run."""
 
     session_type: SessionMode
-    symbols: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=256)]
+    symbols: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=256, description="or SYMBOL@VENUE")]
     strategy_config: StrategyConfig | None = None
     config: StartConfig = StartConfig()
     idempotent: Annotated[

@@ -65,7 +65,9 @@ class SessionAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A session with everything the engine offers; `plan` says what is wrong with it."""
 
     mode: SessionMode
-    symbols: Annotated[tuple[Name, ...], Meta(max_length=256, description="empty: all of the recording or source")] = ()
+    symbols: Annotated[
+        tuple[Name, ...], Meta(max_length=256, description="or SYMBOL@VENUE; empty: all of the recording or source")
+    ] = ()
     strategies: Annotated[tuple[StrategyAsked, ...], Meta(max_length=16)] = ()
     recording: Annotated[str | None, Meta(description="read instead of a live source; needed by a backtest")] = None
     source: str | None = None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from api.settings import Settings
+import msgspec
+
+from api.settings import Settings, SourceSettings
 from engine.aggregates.strategies import Strategies
-from engine.catalogue import Catalogue
+from engine.catalogue import Catalogue, InstrumentForm
 from engine.recordings.shelf import RecordingState, Shelf
-from engine.sessions.plan import CodeHash, Library, Params, Sources
+from engine.sessions.offers import Sources, offer_of
+from engine.sessions.plan import CodeHash, Library, Params
 from engine.strategies.registry import Registry
 from events import codec, subjects
 from events.errors import ReadModelUnavailable
@@ -31,6 +34,7 @@ class Lookups:
         self.strategies = Strategies(registry)
         self._settings = settings
         self._code_hash = code_hash
+        self._forms: dict[str, list[InstrumentForm]] = {}  # of simulated sources, once they were looked for
         self._folded = 0  # sequence of the last message folded
         self._changed = asyncio.Event()
         self.tail: Tail | None = None
@@ -82,12 +86,30 @@ class Lookups:
     def sources(self) -> Sources:
         """Sources that can be tailed: those whose recording is open, then those that the settings name."""
         found: dict[str, tuple[str, ...]] = {}
+        numbers: dict[str, Mapping[str, int]] = {}
         for recording in reversed(self.shelf.recordings.values()):
-            if recording.state is RecordingState.OPEN and recording.opened.origin != "import":
-                found.setdefault(recording.opened.source, recording.opened.symbols)
+            opened = recording.opened
+            if opened.origin == "import":
+                continue
+            numbers.setdefault(opened.source, offer_of(recording).numbers)
+            if recording.state is RecordingState.OPEN:
+                found.setdefault(opened.source, opened.symbols)
         for source in self._settings.sources:
-            found.setdefault(source.id, source.symbols)
-        return Sources(found)
+            if source.id not in found:
+                found[source.id] = source.symbols
+                numbers[source.id] = {**numbers.get(source.id, {}), **self._simulated(source)}
+        return Sources(found, numbers)
+
+    def _simulated(self, source: SourceSettings) -> dict[str, int]:
+        """Numbers of the instruments of a simulated source, which are known before it runs; of files none are."""
+        if source.kind != "simulated":
+            return {}
+        if source.id not in self._forms:
+            from engine.sources.source import Source, forms_of  # what makes markets is not read at a start
+
+            self._forms[source.id] = forms_of(msgspec.convert(msgspec.structs.asdict(source), Source))
+        known = ((form.symbol, self.catalogue.at(form.symbol, form.venue)) for form in self._forms[source.id])
+        return {symbol: one.number for symbol, one in known if one is not None}
 
     def library(self) -> Library:
         """For `engine.sessions.plan.plan`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from api.services.market_sources import newest_recordings
 from engine.feeds.asset_types import asset_type_of
 from events.errors import InvalidInput, Unknown
 from projections.duckdb.store import Snapshot
@@ -35,6 +36,8 @@ def asset_type_in_words(row: InstrumentRow) -> str:
 def meant(snapshot: Snapshot, text: str) -> InstrumentRow:
     """The instrument of SYMBOL or SYMBOL@VENUE; where nothing has that very symbol, of one with the same letters.
 
+    Of several it is the only one of which anything is recorded.
+
     Raises:
         Unknown: none; the message says which there are.
         InvalidInput: several, by name.
@@ -46,12 +49,19 @@ def meant(snapshot: Snapshot, text: str) -> InstrumentRow:
         found = found or instruments(snapshot, InstrumentFilter(venue=venue or None, **wanted)).rows
     if not found:
         raise _unknown(snapshot, text)
+    recorded = [row for row in found if _is_recorded(snapshot, row)] if len(found) > 1 else []
+    if len(recorded) == 1:
+        return recorded[0]
     if len(found) > 1:
         listed = ", ".join(f"{row.symbol}@{row.venue}" for row in found[:SHOWN_MAX])
         raise InvalidInput(
             f"{symbol[:SHOWN_CHARACTERS]} is more than one instrument: name one of {listed}.", field="symbol"
         )
     return found[0]
+
+
+def _is_recorded(snapshot: Snapshot, row: InstrumentRow) -> bool:
+    return any(row.number in one.instruments for one in newest_recordings(snapshot, row.symbol))
 
 
 def _unknown(snapshot: Snapshot, text: str) -> Unknown:

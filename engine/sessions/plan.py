@@ -14,6 +14,7 @@ from engine.catalogue import Catalogue, terms
 from engine.recordings.shelf import Recording, Shelf
 from engine.sessions.allocations import check_cap, shares_of
 from engine.sessions.limits import check_limits
+from engine.sessions.offers import Sources, chosen, offer_of
 from engine.strategies.strategy import TRADES
 from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
 from events.facts import (
@@ -59,7 +60,7 @@ class SessionWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What a user asks for."""
 
     mode: SessionMode
-    symbols: tuple[str, ...] = ()  # empty: all of the recording or source
+    symbols: tuple[str, ...] = ()  # or SYMBOL@VENUE; empty: all of the recording or source
     strategies: tuple[StrategyWish, ...] = ()
     recording: str | None = None
     first: Place | None = None  # of a part of the recording; None: from its beginning
@@ -70,19 +71,6 @@ class SessionWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     seed: int = 0
     name: str = ""
     grid: tuple[dict[str, float | int | bool], ...] = ()
-
-
-class Sources(msgspec.Struct, frozen=True):
-    """Sources that can be tailed: id -> symbols."""
-
-    symbols: dict[str, tuple[str, ...]]
-
-    def with_symbols(self, symbols: tuple[str, ...]) -> str | None:
-        """The first source that has them all."""
-        for source, has in self.symbols.items():
-            if set(symbols) <= set(has):
-                return source
-        return None
 
 
 class Library(msgspec.Struct, frozen=True):
@@ -110,8 +98,9 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
     _check(wish)
     recording = _recording(wish, library)
     source = recording.opened.source if recording else _source(wish, library)
-    symbols = _symbols(wish, recording, source, library)
-    instruments = tuple(_terms(symbol, recording, library) for symbol in symbols)
+    offer = offer_of(recording) if recording else library.sources.offer(source)
+    instruments = tuple(terms(one) for one in chosen(wish.symbols, offer, library.catalogue))
+    symbols = tuple(one.symbol for one in instruments)
     if wish.mode != "collect":
         check_currency(instruments)
     strategies = settings_of(wish.strategies, symbols, library)
@@ -219,7 +208,7 @@ def _source(wish: SessionWish, library: Library) -> str:
             listed = ", ".join(known) or "none"
             raise InvalidInput(f"There is no source {wish.source!r}. Configured or running: {listed}.", field="source")
         return wish.source
-    source = library.sources.with_symbols(wish.symbols)
+    source = library.sources.with_symbols(wish.symbols, library.catalogue)
     if source is None:
         listed = ", ".join(f"{name} ({', '.join(has)})" for name, has in known.items()) or "none"
         raise InvalidInput(
@@ -228,22 +217,6 @@ def _source(wish: SessionWish, library: Library) -> str:
             hint="Name a recording to trade recorded data, or configure a source.",
         )
     return source
-
-
-def _symbols(wish: SessionWish, recording: Recording | None, source: str, library: Library) -> tuple[str, ...]:
-    has = recording.opened.symbols if recording else library.sources.symbols[source]
-    for symbol in wish.symbols:
-        if symbol not in has:
-            where = f"Recording {recording.id}" if recording else f"Source {source}"
-            raise InvalidInput(f"{where} has no {symbol}; it has {', '.join(has)}.", field="symbols")
-    return wish.symbols or has
-
-
-def _terms(symbol: str, recording: Recording | None, library: Library) -> InstrumentTerms:
-    if recording:
-        number = recording.opened.instruments[recording.opened.symbols.index(symbol)]
-        return terms(library.catalogue.tradable(number))
-    return terms(library.catalogue.find(symbol))
 
 
 def settings_of(

@@ -24,7 +24,8 @@ from engine.sessions.decider import Decider
 from engine.sessions.history import History
 from engine.sessions.host import Host, HostSettings
 from engine.sessions.life import Session
-from engine.sessions.plan import Library, SessionWish, Sources, plan
+from engine.sessions.offers import Sources
+from engine.sessions.plan import Library, SessionWish, plan
 from engine.sessions.runner import Runner, RunnerSettings, Surroundings
 from engine.sources import holding
 from engine.sources.keeper import KeepingSettings

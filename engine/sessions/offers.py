@@ -1,0 +1,84 @@
+"""Which instruments a session means by its symbols: those that its recording or source has, whoever else has one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from engine.catalogue import Catalogue
+from engine.recordings.shelf import Recording
+from events.errors import InvalidInput
+from events.facts import InstrumentRegistered
+
+
+class Offer(NamedTuple):
+    """What one recording or source has."""
+
+    name: str  # in errors
+    symbols: tuple[str, ...]
+    numbers: Mapping[str, int]  # of their instruments, where they are known
+    recorded: bool = False
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Sources that can be tailed: id -> symbols, and id -> numbers of instruments by symbol, where they are known."""
+
+    symbols: dict[str, tuple[str, ...]]
+    numbers: Mapping[str, Mapping[str, int]] = {}
+
+    def offer(self, source: str) -> Offer:
+        """What a source has."""
+        return Offer(f"Source {source}", self.symbols[source], self.numbers.get(source, {}))
+
+    def with_symbols(self, wanted: tuple[str, ...], catalogue: Catalogue) -> str | None:
+        """The first source that has them all; each is SYMBOL or SYMBOL@VENUE."""
+        for source in self.symbols:
+            if all(_has(text, self.offer(source), catalogue) for text in wanted):
+                return source
+        return None
+
+
+def offer_of(recording: Recording) -> Offer:
+    """What a recording has."""
+    opened = recording.opened
+    numbers: dict[str, int] = {}
+    for symbol, number in zip(opened.symbols, opened.instruments, strict=True):
+        numbers.setdefault(symbol, number)
+    return Offer(f"Recording {recording.id}", opened.symbols, numbers, recorded=True)
+
+
+def chosen(wanted: tuple[str, ...], offer: Offer, catalogue: Catalogue) -> tuple[InstrumentRegistered, ...]:
+    """The instruments of SYMBOL or SYMBOL@VENUE, all that are offered where none is named.
+
+    Raises:
+        InvalidInput: one is not offered, or is named twice.
+        Unknown: it is registered no more. Conflict: the same, of a recording.
+    """
+    found = tuple(_one(text, offer, catalogue) for text in wanted or offer.symbols)
+    if len({one.symbol for one in found}) < len(wanted):
+        raise InvalidInput("A symbol is named twice.", field="symbols")
+    return found
+
+
+def _one(text: str, offer: Offer, catalogue: Catalogue) -> InstrumentRegistered:
+    symbol, _, venue = text.partition("@")
+    if not _has(text, offer, catalogue):
+        listed = ", ".join(_shown(one, offer, catalogue, venue=bool(venue)) for one in offer.symbols)
+        raise InvalidInput(f"{offer.name} has no {text}; it has {listed}.", field="symbols")
+    number = offer.numbers.get(symbol)
+    if number is None:
+        return catalogue.find(symbol, venue)
+    return catalogue.tradable(number) if offer.recorded else catalogue.find(symbol, catalogue.number(number).venue)
+
+
+def _has(text: str, offer: Offer, catalogue: Catalogue) -> bool:
+    symbol, _, venue = text.partition("@")
+    number = offer.numbers.get(symbol)
+    return symbol in offer.symbols and (not venue or number is None or catalogue.number(number).venue == venue)
+
+
+def _shown(symbol: str, offer: Offer, catalogue: Catalogue, *, venue: bool) -> str:
+    number = offer.numbers.get(symbol) if venue else None
+    return symbol if number is None else f"{symbol}@{catalogue.number(number).venue}"
