@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from api.reading.wording import instant
+from api.services.backtests import account_of
 from api.services.job_results import asked_of, result_of, unreadable
 from engine.jobs.backtest import BacktestBody, BacktestResult
 from events.errors import Undecodable
@@ -83,7 +84,10 @@ class BacktestWhole(msgspec.Struct, frozen=True, kw_only=True):
     initial_capital: float
     params: Annotated[
         dict[str, float | int | bool | str],
-        Meta(description="of the strategy, its timeframe too; of a configured one as it was when this was asked for"),
+        Meta(
+            description="of the strategy, its timeframe too; of a configured one as it was when this was asked for; "
+            "and of the account, where it asked for any"
+        ),
     ]
     recording: str | UnsetType = UNSET
     progress: float
@@ -170,12 +174,12 @@ def whole(row: JobRow) -> BacktestWhole:
 
 
 def _params(body: BacktestBody) -> dict[str, Any]:
-    """What its strategy runs with; its timeframe where it has one."""
+    """What its strategy runs with, its timeframe where it has one, and what was asked of the account."""
     found: dict[str, Any] = {}
     for one in body.wish.strategies:
         found |= one.params
         found |= {"timeframe": one.timeframe} if one.timeframe else {}
-    return found
+    return found | account_of(body.wish.limits)
 
 
 def _result(row: JobRow) -> BacktestResult | None:

@@ -120,6 +120,13 @@ async def check_bars(house: House, body: BacktestBody, library: Library, field: 
     await check_timeframes(house.tape, plan(body.wish, "check", "check", library), field)
 
 
+def account_of(limits: SessionLimits) -> dict[str, float]:
+    """The account's parameters of a body that led to these limits, without those that are 0: none."""
+    found = {name: getattr(limits, limit) for name, (limit, _) in ACCOUNT.items()}
+    found["position_size"] = float(f"{found['position_size'] / limits.cash:.12g}")  # as asked, not as multiplied
+    return {name: value for name, value in found.items() if value}
+
+
 def bars_field(asked: BacktestAsked) -> str:
     """Where a body names the timeframe."""
     return f"params.{TIMEFRAME}" if TIMEFRAME in asked.params else "strategy"

@@ -157,11 +157,20 @@ async def gives_one(made: World) -> None:
         assert body[key] == other[key]
     session = (await made.get(f"/api/sessions/{body['session']}")).json()["session"]
     assert session["decision_hash"] == body["decision_hash"]
+    await tells_its_params(made)
     missing = await made.get("/api/backtests/nosuch")
     assert (missing.status_code, missing.json()["detail"][:18]) == (404, "Backtest not found")
     then = (await made.house.reader.run(lambda snapshot: job(snapshot, name), await _now(made))).value
     before = await made.get(f"/api/backtests/{name}?as_of={then.sequence}")
     assert before.json()["status"] == "queued"
+
+
+async def tells_its_params(made: World) -> None:
+    """The parameters are read back as they were asked, the account's included."""
+    params = {"fast": 3, "slow": 9, "position_size": 0.07, "stop_loss_pct": 0.02, "trailing_stop_pct": 0.3}
+    name = await queue_one(made, params=params, initial_capital=12_345.67)
+    assert (await made.get(f"/api/backtests/{name}")).json()["params"] == params
+    await over(made, name)
 
 
 async def _now(made: World) -> Any:
