@@ -1,4 +1,4 @@
-"""What this process answered, counted: by method and status, and how long it took."""
+"""What this process answered and sent, counted: answers by method and status, and how long things took."""
 
 from __future__ import annotations
 
@@ -18,28 +18,44 @@ class Sample(NamedTuple):
     part: str = ""
 
 
+class Durations:
+    """How long something took, as a histogram of one metric."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._buckets = [0] * (len(BUCKETS_SECONDS) + 1)
+        self._seconds = 0.0
+
+    def note(self, seconds: float) -> None:
+        """It took so long once."""
+        self._seconds += seconds
+        self._buckets[sum(seconds > bound for bound in BUCKETS_SECONDS)] += 1
+
+    def samples(self) -> Iterator[Sample]:
+        """What was noted so far."""
+        total = 0
+        for bound, count in zip((*map(repr, BUCKETS_SECONDS), "+Inf"), self._buckets, strict=True):
+            total += count
+            yield Sample(self._name, total, (("le", bound),), "_bucket")
+        yield Sample(self._name, self._seconds, part="_sum")
+        yield Sample(self._name, total, part="_count")
+
+
 class Requests:
     """Counts of what this process answered; a handful of additions a request."""
 
     def __init__(self) -> None:
         self._answers: Counter[tuple[str, int]] = Counter()
-        self._buckets = [0] * (len(BUCKETS_SECONDS) + 1)
-        self._seconds = 0.0
+        self._took = Durations("tapedeck_request_seconds")
 
     def note(self, method: str, status: int, seconds: float, *, streams: bool) -> None:
         """One answer."""
         self._answers[method, status] += 1
         if not streams:
-            self._seconds += seconds
-            self._buckets[sum(seconds > bound for bound in BUCKETS_SECONDS)] += 1
+            self._took.note(seconds)
 
     def samples(self) -> Iterator[Sample]:
         """What was counted so far."""
         for (method, status), count in sorted(self._answers.items()):
             yield Sample("tapedeck_requests_total", count, (("method", method), ("status", str(status))))
-        name, total = "tapedeck_request_seconds", 0
-        for bound, count in zip((*map(repr, BUCKETS_SECONDS), "+Inf"), self._buckets, strict=True):
-            total += count
-            yield Sample(name, total, (("le", bound),), "_bucket")
-        yield Sample(name, self._seconds, part="_sum")
-        yield Sample(name, total, part="_count")
+        yield from self._took.samples()

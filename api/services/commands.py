@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 
 import structlog
 
+from api.request_counts import Durations
 from events import codec, subjects
-from events.clock import Clock, SystemClock
+from events.clock import NS_PER_SECOND, Clock, SystemClock
 from events.errors import (
     Conflict,
     InvalidInput,
@@ -51,6 +54,8 @@ class Commands:
         self._waiting: dict[int, asyncio.Future[tuple[Answer, int]]] = {}
         self._early: dict[int, tuple[Answer, int]] = {}
         self._sending = 0
+        self.appends = Durations("tapedeck_append_seconds")
+        self.answers = Durations("tapedeck_command_answer_seconds")
         self.tail: Tail | None = None
 
     async def start(self) -> None:
@@ -91,8 +96,11 @@ class Commands:
         self._sending += 1
         try:
             message_id = f"command:{self._clock.new_id()}"
-            sequence = await self._tape.append(codec.to_append(command, _subject(command), message_id))
-            answer, at = await self._answer(sequence)
+            append = codec.to_append(command, _subject(command), message_id)
+            with self._timed(self.appends):
+                sequence = await self._tape.append(append)
+            with self._timed(self.answers):
+                answer, at = await self._answer(sequence)
         finally:
             self._sending -= 1
             if not self._sending:
@@ -102,6 +110,15 @@ class Commands:
                 answer.message, code=answer.code, field=answer.field
             )
         return answer, at
+
+    @contextlib.contextmanager
+    def _timed(self, took: Durations) -> Iterator[None]:
+        """Note how long what is done in it takes, also where it fails."""
+        began = self._clock.monotonic_ns()
+        try:
+            yield
+        finally:
+            took.note((self._clock.monotonic_ns() - began) / NS_PER_SECOND)
 
     async def _answer(self, sequence: int) -> tuple[Answer, int]:
         if sequence in self._early:

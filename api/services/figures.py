@@ -52,6 +52,8 @@ METRICS = {
         Metric("tapedeck_stream_clients", "gauge", "Clients of this process's event streams and sockets, by stream."),
         Metric("tapedeck_requests_total", "counter", "Requests that this process answered, by method and status."),
         Metric("tapedeck_request_seconds", "histogram", "Time until a request was answered, streams left out."),
+        Metric("tapedeck_append_seconds", "histogram", "Time until a command of this process was on the tape."),
+        Metric("tapedeck_command_answer_seconds", "histogram", "Time from there until the command was answered."),
     )
 }
 
@@ -68,7 +70,8 @@ async def samples(house: House, registry: Registry) -> list[Sample]:
     for each in await registry.figures():  # once a process: several components may be in one
         found += _of_process(each)
     found += [Sample("tapedeck_stream_clients", count, (("stream", name),)) for name, count in _clients(house)]
-    return [*found, *house.requests.samples()]
+    commands = house.commands
+    return [*found, *house.requests.samples(), *commands.appends.samples(), *commands.answers.samples()]
 
 
 def exposition(found: list[Sample]) -> str:
