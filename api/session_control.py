@@ -158,7 +158,9 @@ async def recorded_sessions(
     at: NamedDependency[Moment],
     limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="sessions listed")] = 50,
 ) -> Response[RecordedSessions]:
-    """Recordings that a backtest or a re-paced paper session can name in `config.session_id`, newest first."""
+    """Recordings that a backtest or a re-paced paper session can name in `config.session_id`, newest first. That of a
+    collect session has its id, and is there when it has stopped.
+    """
 
     def work(snapshot: Snapshot) -> RecordedSessions:
         found = recordings(snapshot, page=Page(limit=limit, newest_first=True))

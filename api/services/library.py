@@ -89,7 +89,7 @@ class Lookups:
         numbers: dict[str, Mapping[str, int]] = {}
         for recording in reversed(self.shelf.recordings.values()):
             opened = recording.opened
-            if opened.origin == "import":
+            if opened.origin in ("import", "collect"):
                 continue
             numbers.setdefault(opened.source, offer_of(recording).numbers)
             if recording.state is RecordingState.OPEN:

@@ -21,7 +21,7 @@ from engine.research.metrics.trades import trades_from_fills
 from engine.sessions.history import History
 from engine.sessions.lanes import lanes_of
 from events.errors import Conflict, InvalidInput
-from events.facts import SessionSpec
+from events.facts import RecordingOpened, SessionSpec
 from events.rows import Code, MarketKind, OrderKind, OrderStatus, Rows, SectionKind, Side, SignalKind, TimeInForce
 
 SessionTable = Literal["orders", "fills", "trades", "equity", "signals", "denials"]
@@ -90,12 +90,19 @@ async def ticks(reader: RecordingReader, recording: Recording, span: Span) -> As
     _check_symbols(span, opened.symbols, f"Recording {recording.id}")
     item, given = None, False
     async for item in reader.read(Window(opened.source, whole.first, whole.last)):
-        wanted = np.flatnonzero(span.mask(item.rows, symbols))
+        wanted = np.flatnonzero(span.mask(item.rows, symbols) & _own(item.rows, opened))
         for at in range(0, len(wanted), PIECE_ROWS_MAX):
             given = True
             yield _of_recording(item, wanted[at : at + PIECE_ROWS_MAX], symbols)
     if item is not None and not given:
         yield _of_recording(item, np.zeros(0, np.int64), symbols)
+
+
+def _own(rows: Rows, opened: RecordingOpened) -> np.ndarray:
+    """Which rows are a recording's: of a collect session those of its instruments, else all; bool[n]."""
+    if opened.origin != "collect":
+        return np.ones(len(rows), np.bool_)
+    return np.isin(rows["instrument"], np.array(opened.instruments, np.int32))
 
 
 def _of_recording(item: RowsInput, wanted: np.ndarray, symbols: Mapping[int, str]) -> pl.DataFrame:

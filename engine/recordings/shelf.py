@@ -24,7 +24,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """A bounded, hashed stretch of a source."""
 
     opened: RecordingOpened
-    opened_at: int  # sequence of `RecordingOpened`; its rows lie behind it
+    opened_at: int  # sequence of `RecordingOpened`; its rows lie behind it, but of a collect session before it
     state: RecordingState = RecordingState.OPEN
     completed: RecordingCompleted | None = None
     last: int = 0  # sequence of its last fact

@@ -1,4 +1,4 @@
-"""A collect session: it holds its source so that rows are recorded, and runs no loop."""
+"""A collect session: it holds its source so that rows come, runs no loop, and its stretch is a recording at its end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import structlog
 
 from engine.answers import accepted, refused
 from engine.sessions import history as histories
+from engine.sessions.collected import Collected
 from engine.sessions.decision_hash import DecisionHash
 from engine.sessions.inputs import CommandInput, TailInputs
 from engine.sessions.life import Session
@@ -36,12 +37,14 @@ class Collector:
         self._last = claim
         self._inputs = session.inputs  # as it told last: what came before is not counted again
         self._place = session.place
+        self._collected = Collected(session.spec, around.clock.now_ns())
         self._progress = ProgressTimes(around.clock, around.settings.progress_seconds)
 
     async def run(self) -> None:
         """Until a stop, or until the fence is lost. Raises OperatingError."""
         spec = self._session.spec
         history = await histories.read(self._around.tape, spec.session)
+        await self._collected.read_again(self._around.reader, self._session.after, self._place)
         after = max(self._place, Place(self._session.after, 1 << 40))
         inputs = TailInputs(self._around.tape, spec.input.source, spec.session, after, self._session.after)
         try:
@@ -49,6 +52,7 @@ class Collector:
                 if not isinstance(item, CommandInput):
                     self._inputs += len(item.rows)
                     self._place = item.last
+                    self._collected.add(item)
                     await self._tell()
                 elif await self._answer(item, history.answered):
                     await self._end()
@@ -79,6 +83,7 @@ class Collector:
 
     async def _end(self) -> None:
         name = self._session.spec.session
+        await self._collected.keep(self._around.tape, self._around.clock.now_ns())
         fact = SessionEnded(
             session=name,
             reason="stopped",

@@ -27,7 +27,8 @@ async def gone_on(tape: Tape, source: str, market: SimulatedMarket, now_ns: int)
     One that was given to its end, or of which another recipe was given last, begins anew.
     """
     known = await shelf.load(tape)
-    given = [one for one in known.recordings.values() if one.opened.source == source and one.completed is not None]
+    of_source = [one for one in known.recordings.values() if one.opened.source == source]
+    given = [one for one in of_source if one.completed is not None and one.opened.origin != "collect"]
     if not given:
         return market
     before = _recipe(given[-1].opened.mapping)

@@ -8,7 +8,10 @@ from events.facts.kinds import Fact, Place
 
 
 class RecordingOpened(Fact, frozen=True, tag="RecordingOpened"):
-    """A source starts a recording; its market frames follow on the source's subject."""
+    """A source starts a recording; its market frames follow on the source's subject.
+
+    Of a collect session (`origin` collect) it is told at the session's end, behind its rows, and has the session's id.
+    """
 
     recording: str
     source: str
@@ -23,14 +26,14 @@ class RecordingOpened(Fact, frozen=True, tag="RecordingOpened"):
     content_id: str = ""  # hash of file bytes and mapping: the same import is the same recording
     user: str = "system"
     opened_ns: int = 0
-    session: str | None = None  # the collect session that made it
+    session: str | None = None  # the collect session that made it, or for which its source began to run
 
 
 class RecordingCompleted(Fact, frozen=True, tag="RecordingCompleted"):
     """The recording is whole and may be replayed."""
 
     recording: str
-    rows: int
+    rows: int  # of its instruments
     first: Place
     last: Place
     first_event_ns: int

@@ -17,7 +17,7 @@ from events.clock import SystemClock
 from events.facts import RecordingOpened
 from events.frames import Section
 from events.memory_tape import MemoryTape
-from events.rows import Rows, SectionKind
+from events.rows import MARKET_DTYPE, MarketKind, Rows, SectionKind
 from events.tape import Append, Tape
 
 LIVE = "live"
@@ -100,3 +100,15 @@ class LiveSource:
         self._messages += 1
         body = frames.encode([Section(SectionKind.MARKET, rows)])
         return await self._tape.append(Append(subjects.market(self._name), body, f"{self._name}:{self._messages}"))
+
+
+def ticks(count: int, start: int = 0) -> Rows:
+    """Trades of both symbols, a millisecond apart."""
+    rows = np.zeros(2 * count, MARKET_DTYPE)
+    rows["ts_event_ns"] = rows["ts_received_ns"] = (
+        1_700_000_000_000_000_000 + (start + np.arange(2 * count)) * 1_000_000
+    )
+    rows["instrument"] = np.tile([1, 2], count)
+    rows["price"] = np.tile([50_000.0, 3_000.0], count)
+    rows["quantity"], rows["kind"], rows["side"] = 10.0, int(MarketKind.TRADE), 1
+    return rows

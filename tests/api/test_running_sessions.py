@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -16,8 +15,7 @@ from api.services.acting import Start, begin
 from engine.sessions.plan import SessionWish, StrategyWish, plan
 from events import codec, subjects
 from events.facts import Command, SessionVerified, UserCreated
-from events.rows import MARKET_DTYPE, MarketKind
-from tests.api.recordings import LIVE, LiveSource
+from tests.api.recordings import LIVE, LiveSource, ticks
 from tests.api.worlds import World, password_hash, until_state
 from tests.fixtures.waiting import until
 
@@ -134,7 +132,7 @@ async def test_an_order_by_hand_is_filled_and_cancelled(running: World) -> None:
     path = f"/api/sessions/{session}"
     order = {"symbol": "BTC_USDT", "side": "buy", "quantity": 0.01}
     source = LiveSource(running.tape)
-    await source.give(_ticks(3))
+    await source.give(ticks(3))
     bought = await running.post(f"{path}/orders", order, **{"Idempotency-Key": "once"})
     assert bought.status_code == 200, bought.text
     again = await running.post(f"{path}/orders", order, **{"Idempotency-Key": "once"})
@@ -146,7 +144,7 @@ async def test_an_order_by_hand_is_filled_and_cancelled(running: World) -> None:
     assert "global cap of 10000" in large["message"], large
     far = await running.post(f"{path}/orders", order | {"kind": "limit", "price": 10.0})
     assert far.status_code == 200, far.text
-    await source.give(_ticks(3, start=10))
+    await source.give(ticks(3, start=10))
     await _until_fills(running, session, 1)
     working = (await running.get(f"{path}/orders?working=true")).json()["rows"]
     assert [(one["kind"], one["order"]) for one in working] == [("limit", far.json()["order"])]
@@ -214,18 +212,6 @@ async def _until_fills(made: World, session: str, count: int) -> None:
         if (await made.get(f"/api/sessions/{session}/fills")).json()["total"] >= count:
             return
     raise AssertionError(f"no {count} fills")
-
-
-def _ticks(count: int, start: int = 0) -> np.ndarray:
-    """Trades of both symbols, a millisecond apart."""
-    rows = np.zeros(2 * count, MARKET_DTYPE)
-    rows["ts_event_ns"] = rows["ts_received_ns"] = (
-        1_700_000_000_000_000_000 + (start + np.arange(2 * count)) * 1_000_000
-    )
-    rows["instrument"] = np.tile([1, 2], count)
-    rows["price"] = np.tile([50_000.0, 3_000.0], count)
-    rows["quantity"], rows["kind"], rows["side"] = 10.0, int(MarketKind.TRADE), 1
-    return rows
 
 
 async def test_a_session_of_a_job_is_nobodys_default_and_takes_no_commands_of_others(running: World) -> None:

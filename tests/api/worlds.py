@@ -31,6 +31,7 @@ from engine.jobs.work import Tools
 from engine.loop.decision_loop import code_hash_for
 from engine.recordings.reading import RecordingReader
 from engine.research.sweeping import SweepRunner
+from engine.sessions.collector import Collector
 from engine.sessions.decider import Decider
 from engine.sessions.host import Host, HostSettings
 from engine.sessions.life import Session
@@ -213,9 +214,9 @@ def engine_of(around: Surroundings, liveness: MemoryKeys) -> Host:
         if session.spec.grid:
             await SweepRunner(around, session, claim, registry()).run()
         else:
-            await Runner(around, session, claim).run()
+            await (Collector if session.spec.mode == "collect" else Runner)(around, session, claim).run()
 
-    settings = HostSettings(modes=("paper", "backtest"), look_seconds=0.05, rest_seconds=0.05)
+    settings = HostSettings(modes=("paper", "backtest", "collect"), look_seconds=0.05, rest_seconds=0.05)
     return Host(around.tape, liveness, around.clock, "engine-1", run, settings)
 
 
