@@ -1,7 +1,7 @@
 """The process that asks a copy: it has no environment, little memory, and is ended when it takes too long.
 
 Run as a file of its own, so that it imports nothing of ours. Requests and answers are JSON behind four bytes of
-length, on the standard streams.
+length, on the standard streams. Over `:memory:` it has nothing to ask, and only checks.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import duckdb
 import msgspec
 
+EMPTY = ":memory:"  # instead of the path of a copy
 ADDRESS_BYTES = 1_610_612_736
 CPU_SECONDS = 4  # of one query: for when whoever ends it has died itself
 DEPTH_MAX = 100  # of an expression
@@ -182,13 +183,15 @@ def respond(connection: duckdb.DuckDBPyConnection, request: Mapping[str, Any], f
     """The answer to a request, or why there is none."""
     try:
         text = check(connection, request["sql"], frozenset(request["views"]))
+        if request["checks"]:
+            return msgspec.json.encode({})
         return msgspec.json.encode(answer(connection, text, request["rows_max"], request["bytes_max"]))
     except Refused as error:
         return msgspec.json.encode({"refused": str(error), "code": "QUERY_NOT_ALLOWED"})
     except (MemoryError, RecursionError, duckdb.OutOfMemoryException):
         return msgspec.json.encode({"refused": "The query needs more memory than it may have.", "code": ""})
     except (duckdb.Error, UnicodeError, ValueError, OverflowError, RuntimeError) as error:
-        message = str(error).replace(folder, "").replace("\x00", " ")[:MESSAGE_MAX].strip()
+        message = (str(error).replace(folder, "") if folder else str(error)).replace("\x00", " ")[:MESSAGE_MAX].strip()
         return msgspec.json.encode({"refused": message or type(error).__name__, "code": "QUERY_FAILED"})
 
 
@@ -220,17 +223,18 @@ def _write(stream: BinaryIO, data: bytes) -> None:
 
 def main() -> None:
     """Answer until the other side is gone."""
-    path = Path(sys.argv[1])
+    path, empty = Path(sys.argv[1]), sys.argv[1] == EMPTY
     os.nice(5)
     confine()
-    connection = duckdb.connect(str(path), read_only=True, config=CONFIG)
+    connection = duckdb.connect(str(path), read_only=not empty, config=CONFIG)
+    folder = "" if empty else str(path.parent)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET lock_configuration = true")
     _write(sys.stdout.buffer, b"{}")
     while (data := _read(sys.stdin.buffer)) is not None:
         used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
         resource.setrlimit(resource.RLIMIT_CPU, (int(used) + CPU_SECONDS, resource.RLIM_INFINITY))
-        _write(sys.stdout.buffer, respond(connection, msgspec.json.decode(data), str(path.parent)))
+        _write(sys.stdout.buffer, respond(connection, msgspec.json.decode(data), folder))
 
 
 if __name__ == "__main__":

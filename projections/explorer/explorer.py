@@ -21,6 +21,8 @@ from projections.explorer.views import VIEWS
 
 START_SECONDS_MAX = 20.0  # of a child, on a busy machine
 
+NO_COPY = Copy(path=Path(child.EMPTY), sequence=0, epoch="")
+
 log = structlog.get_logger(__name__)
 
 _NAMES = {admin: [view.name for view in VIEWS if admin or not view.private] for admin in (False, True)}
@@ -30,10 +32,9 @@ class ExplorerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Named limits of the explorer."""
 
     text_max: int = 20_000  # characters of a statement
-    seconds_max: float = 2.0  # waiting for a child and running together; then the child is ended
-    copy_seconds_max: float = 10.0  # an older copy is not asked, when the tape has moved on
+    seconds_max: float = 2.0  # waiting for a copy and a child, and running, together; then the child is ended
+    copy_seconds_max: float = 10.0  # a copy made longer ago is not asked, when the tape has moved on
     renew_seconds: float = 4.0  # the next copy is begun behind a query of an older one
-    ready_seconds_max: float = 20.0  # of waiting for a copy, the first one above all
     children_max: int = 2  # queries at once
     waiting_max: int = 16
     queries_max: int = 500  # of one child
@@ -90,9 +91,13 @@ class Child:
             raise
         return started
 
-    async def ask(self, text: str, settings: ExplorerSettings, admin: bool) -> _Said:
-        """What it says. Raises EOFError or OSError where it died over it."""
-        request: dict[str, Any] = {"sql": text.encode("utf-8", "replace").decode(), "views": _NAMES[admin]}
+    async def ask(self, text: str, settings: ExplorerSettings, admin: bool, *, checks: bool = False) -> _Said:
+        """What it says; where it only checks, whether it refuses. Raises EOFError or OSError where it died over it."""
+        request: dict[str, Any] = {
+            "sql": text.encode("utf-8", "replace").decode(),
+            "views": _NAMES[admin],
+            "checks": checks,
+        }
         request |= {"rows_max": settings.rows_max, "bytes_max": settings.bytes_max}
         data = msgspec.json.encode(request)
         assert self._process.stdin is not None, "it is a pipe"
@@ -126,6 +131,8 @@ class Explorer:
         self._waiting = 0
         self._warm: list[Child] = []
         self._warming: asyncio.Task[bool] | None = None
+        self._checker: Child | None = None  # over no copy
+        self._checking = asyncio.Lock()
         self._resting: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -135,7 +142,7 @@ class Explorer:
         Raises:
             InvalidInput: it is no SELECT on the views alone, fails, takes too long or too much memory.
             TooMany: too many queries wait, or none of them ended in time.
-            ReadModelUnavailable: the copy was not made, or no child started, in time.
+            ReadModelUnavailable: the copy was not made, or no child started, in time; it goes on being made.
         """
         if len(text) > self.settings.text_max:
             raise InvalidInput(
@@ -151,24 +158,58 @@ class Explorer:
             self._waiting -= 1
 
     async def _bounded(self, text: str, least: int, admin: bool) -> Found:
-        try:
-            async with asyncio.timeout(self.settings.ready_seconds_max):
-                await self._current(least)
-        except TimeoutError:
-            raise ReadModelUnavailable("The copy of the views is being made.", hint="Ask again shortly.") from None
-        ends = asyncio.get_running_loop().time() + self.settings.seconds_max
+        time = asyncio.get_running_loop().time
+        ends = time() + self.settings.seconds_max
+        await self._ready(text, least, ends, admin)
+        late = ends - time() < self.settings.seconds_max / 2
         try:
             async with asyncio.timeout_at(ends):
                 await self._free.acquire()
         except TimeoutError:
             raise TooMany("Every child is busy with another query (children_max).", retry_after_s=1.0) from None
         try:
-            return await self._asked(text, ends, admin)
+            return await self._asked(text, ends, admin, late)
         finally:
             self._free.release()
             self._warm_up()
 
-    async def _asked(self, text: str, ends: float, admin: bool) -> Found:
+    async def _ready(self, text: str, least: int, ends: float, admin: bool) -> None:
+        """Wait for a copy that is new enough; what is refused by its text alone is not kept waiting for one."""
+        asked = self._clock.now_ns()
+        try:
+            async with asyncio.timeout_at(ends):
+                if not self._fits(least, asked):
+                    self._renew()
+                    await self._check(text, admin)
+                await self._current(least, asked)
+        except TimeoutError:
+            raise ReadModelUnavailable("The copy of the views is being made.", hint="Ask again shortly.") from None
+
+    async def _check(self, text: str, admin: bool) -> None:
+        """Raises InvalidInput: it is no SELECT on the views alone, or cannot be read."""
+        async with self._checking:
+            one, self._checker = self._checker, None
+            try:
+                one = one or await Child.start(NO_COPY)
+            except (EOFError, OSError) as error:  # whoever asks the copy checks again
+                log.warning("explorer_checker_not_started", error=str(error))
+                return
+            try:
+                said = await one.ask(text, self.settings, admin, checks=True)
+            except (EOFError, OSError):
+                self._let_go(one)
+                raise _too_large() from None
+            except BaseException:
+                self._let_go(one)
+                raise
+            if one.asked < self.settings.queries_max:
+                self._checker = one
+            else:
+                self._let_go(one)
+        if said.refused:
+            raise _refused(said)
+
+    async def _asked(self, text: str, ends: float, admin: bool, late: bool) -> Found:
         one: Child | None = None
         try:
             async with asyncio.timeout_at(ends):
@@ -178,6 +219,9 @@ class Explorer:
             if one is None:
                 raise ReadModelUnavailable("The explorer is being made ready.", hint="Ask again shortly.") from None
             self._let_go(one)
+            if late:
+                message = "The copy of the views was made too late for the query to end in time."
+                raise ReadModelUnavailable(message, hint="Ask again shortly.") from None
             message = f"The query was ended: it took more than {self.settings.seconds_max:g} s (seconds_max)."
             raise InvalidInput(message, code="QUERY_TOO_SLOW", field="query", hint="Ask for less at once.") from None
         except (EOFError, OSError):
@@ -191,7 +235,7 @@ class Explorer:
         else:
             self._warm.append(one)
         if said.refused:
-            raise InvalidInput(said.refused, code=said.code, field="query") if said.code else _too_large()
+            raise _refused(said)
         return Found(
             columns=said.columns,
             rows=said.rows,
@@ -237,16 +281,20 @@ class Explorer:
 
     # --- copies ---------------------------------------------------------------------------------------------------
 
-    async def _current(self, least: int) -> None:
-        """Wait for a copy that is new enough; one that was begun after the question is."""
-        asked = self._clock.now_ns()
-        while self._copy is None or self._copy.sequence < least or self._age_s(asked) > self.settings.copy_seconds_max:
+    async def _current(self, least: int, asked: int) -> None:
+        """Wait for a copy that is new enough; one that was made after the question is."""
+        while not self._fits(least, asked):
             await asyncio.shield(self._renew())
         if self._age_s() > self.settings.renew_seconds:
             self._renew()
 
+    def _fits(self, least: int, asked: int) -> bool:
+        if self._copy is None or self._copy.sequence < least:
+            return False
+        return self._age_s(asked) <= self.settings.copy_seconds_max
+
     def _age_s(self, at: int | None = None) -> float:
-        """How old the copy is; not at all while the tape has nothing new."""
+        """How long ago the copy was made; no time at all while the tape has nothing new."""
         now = self._clock.now_ns()
         there = (self._store.checkpoint.epoch, self._store.visible)
         if self._copy is not None and (self._copy.epoch, self._copy.sequence) == there:
@@ -262,7 +310,7 @@ class Explorer:
 
     async def _copied(self) -> None:
         """Make the next copy, warm a child over it, and only then let it take the place of the one before."""
-        began, before = self._clock.now_ns(), self._copy
+        before = self._copy
         path = copy_path(self._store, self._clock.new_id())
         try:
             if before is None:
@@ -272,7 +320,8 @@ class Explorer:
                 self._warm.append(await Child.start(made))
         finally:
             self._copying = None
-        self._copy, self._checked_ns = made, began
+        # not since it was begun: one that takes longer than it is good for would never be asked
+        self._copy, self._checked_ns = made, self._clock.now_ns()
         self._let_go_others()
         if before is not None:
             remove(before.path)  # who has it open keeps it
@@ -298,6 +347,9 @@ class Explorer:
         for one in self._warm:
             self._let_go(one)
         self._warm.clear()
+        if not self._checking.locked():
+            self._let_go(self._checker)
+            self._checker = None
         if self._copy is not None and not self._waiting and self._copying is None:
             remove(self._copy.path)
             self._copy = None
@@ -314,6 +366,10 @@ class Explorer:
                 await self._copying
         self._rest()
         await asyncio.gather(*self._tasks)
+
+
+def _refused(said: _Said) -> InvalidInput:
+    return InvalidInput(said.refused, code=said.code, field="query") if said.code else _too_large()
 
 
 def _too_large() -> InvalidInput:

@@ -94,6 +94,16 @@ def test_a_stop_loss_goes_on() -> None:
     assert at.fills[1:] == [(3, 79.0, -10.0)]
 
 
+def test_a_stop_under_a_position_goes_on() -> None:
+    """A stop by hand for what is held is not taken away by the limit, and sells no more than what is held."""
+    at = desk().rows(trade(100.0)).order(Side.BUY, 10.0).rows(trade(100.0))
+    at.order(Side.SELL, 15.0, OrderKind.STOP, stop_price=85.0).order(Side.BUY, 1.0, OrderKind.LIMIT, price=50.0)
+    at.rows(trade(90.0), trade(84.0), trade(70.0))
+    assert at.fills == [(1, 100.0, 10.0), (3, 84.0, -10.0)]
+    assert (3, "CANCELLED", REACHED) in at.ends
+    assert float(at.loop.account["reserved"][0]) == 0.0
+
+
 def test_days_are_counted_from_what_they_began_with() -> None:
     """What a day loses counts from the equity of the last row before it, gains of days before included."""
     at = desk().script((1, {"kind": LONG})).rows(trade(100.0), trade(100.0), trade(150.0))

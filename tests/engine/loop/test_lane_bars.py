@@ -178,3 +178,15 @@ def test_a_session_without_intervals_is_what_it_was() -> None:
     assert having.code_hash == code_hash_of([ema_cross.STRATEGY], intervals=True) != without.code_hash
     assert without._memory.bars == ()
     assert len(having.snapshot()) > len(without.snapshot())
+
+
+def test_a_late_trade_opens_no_second_bar_of_an_interval() -> None:
+    """A trade of the minute that a quote has closed already belongs to the minute that comes."""
+    times = ((1, 100.0), (30, 101.0), (59.9, 102.0), (61, 103.0), (121, 105.0))
+    rows = [trade(price, ts_event_ns=BEGUN + round(second * SECOND)) for second, price in times]
+    rows.insert(2, bid(101.0, ts_event_ns=BEGUN + MINUTE))
+    loop = seeing(spec_of(MINUTE))
+    loop.advance(market(rows))
+    begun = BEGUN // SECOND
+    assert [(call[0], call[6]) for call in seen(loop)] == [(101.0, begun + 59), (103.0, begun + 119)]
+    assert seen(loop)[1][3] == 102.0

@@ -144,13 +144,14 @@ async def test_orders_by_hand_act_where_their_answer_says(house: MemoryHouse) ->
         order = SubmitOrder(key="o1", user="ann", session=spec.session, symbol="AAA", side="buy", quantity=1.5)
         answer = await house.send(order)
         again = await house.send(order)
-        huge = await house.send(msgspec.structs.replace(order, key="o3", quantity=1e9))
         refused = await house.send(
             SubmitOrder(key="o2", user="ann", session=spec.session, symbol="ZZZ", side="buy", quantity=1.0)
         )
         halted = await house.send(
             HaltLane(key="h1", user="ann", session=spec.session, strategy="ema_cross", symbol="BBB", halted=True)
         )
+        await house.send(msgspec.structs.replace(order, key="o4", quantity=1e9))
+        huge = await house.send(msgspec.structs.replace(order, key="o3", quantity=1e9))
         stopped = await house.send(StopSession(key="s1", user="ann", session=spec.session, close_positions=True))
         history = await house.ended(spec.session)
         assert isinstance(answer, CommandAccepted)
@@ -161,10 +162,13 @@ async def test_orders_by_hand_act_where_their_answer_says(house: MemoryHouse) ->
         assert again.order == answer.order
         assert isinstance(huge, CommandAccepted)
         assert (huge.order, huge.denial, huge.limit) == (0, "BUDGET_EXCEEDED", limits.global_cap)
+        assert isinstance(stopped, CommandAccepted)
+        assert (stopped.order, stopped.denial, stopped.limit) == (0, "", 0.0), "an order's fate is in its own answer"
         assert isinstance(refused, CommandRefused)
         assert (refused.code, refused.field) == ("NOT_FOUND", "symbol")
         assert isinstance(halted, CommandAccepted)
         assert isinstance(stopped, CommandAccepted)
+        assert (stopped.order, stopped.denial) == (0, ""), "what became of an order is told to who sent it"
         fills = history.held.rows(SectionKind.FILL, 0)
         by_hand = fills[fills["code"] == Code.MANUAL]
         assert by_hand["quantity"].sum() == pytest.approx(1.5)
@@ -173,7 +177,7 @@ async def test_orders_by_hand_act_where_their_answer_says(house: MemoryHouse) ->
         verdict = await verify(house.tape, house.reader, house.decider, spec.session)
         assert verdict.equal, verdict.detail
         forked = fork(history, ForkWish(with_commands=True), "forked", "ann", await house.library())
-        assert len(forked.commands) == 3
+        assert len(forked.commands) == 4
         await house.send(StartSession(key="f", user="ann", spec=forked))
         twin = await house.ended("forked")
         assert twin.ended is not None, twin.failed
