@@ -100,6 +100,10 @@ async def test_the_tape_shows_jobs_to_admins_only(made: World) -> None:
 async def test_the_explorer_shows_jobs_to_admins_only(made: World) -> None:
     """Others are told that there is no such view."""
     body = {"query": f"SELECT count(*) FROM jobs WHERE job = '{JOB}'"}
-    assert (await made.post("/api/db/query", body, "admin")).json()["rows"] == [[1]]
+    for _ in range(15):  # of two seconds
+        answer = await made.post("/api/db/query", body, "admin")
+        if answer.status_code != 503:  # the first copy is made
+            break
+    assert answer.json()["rows"] == [[1]]
     answer = await made.post("/api/db/query", body, "other")
     assert (answer.status_code, answer.json()["error_code"]) == (400, "QUERY_NOT_ALLOWED")
