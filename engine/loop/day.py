@@ -5,6 +5,7 @@ A day begins on its first row, with the equity of the row before. Without a limi
 
 from __future__ import annotations
 
+from engine.loop.ledger import reserve
 from engine.loop.orders import at_market, compact, draft, end, expected_position, place
 from engine.loop.records import Books, Out, Record
 from events.rows import Code, OrderStatus, SignalKind
@@ -20,8 +21,11 @@ def begin_day(account: Record) -> None:
 
 
 def end_day(books: Books, out: Out) -> None:
-    """Cancel every order that may open or add; what one at the market would close is closed by an order of its own."""
-    _, _, working, accounts = books
+    """Cancel every order that may open or add; what one at the market would close is closed by an order of its own.
+
+    A resting order against a position, such as a stop under it, goes on: it only closes from now on.
+    """
+    _, lanes, working, accounts = books
     account = accounts[0]
     account["day_over"] = 1
     for at in range(account["working"]):
@@ -29,6 +33,10 @@ def end_day(books: Books, out: Out) -> None:
         if order["kind"] == 0 or order["reduces"] != 0:
             continue
         closes = at_market(order)
+        if not closes and lanes[order["lane"]]["position"] * order["side"] < 0.0:
+            order["reduces"] = 1
+            reserve(books, order["lane"])
+            continue
         end(books, out, order, OrderStatus.CANCELLED, int(Code.DAILY_LOSS_REACHED))
         if closes:
             close_part(books, out, order)

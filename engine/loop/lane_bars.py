@@ -3,7 +3,8 @@
 A bar is made of the instrument's trades, or of shorter bars; its interval counts from the UTC epoch. Time is the row's
 designated one, of a bar's rows the event time. A bar closes with the first row of the instrument at or beyond its end,
 whatever the row; out of shorter bars with the close row of the last of them, and all four rows of a bar belong where
-it opened. A trade that comes late belongs to the bar of now. An interval without a trade makes no bar.
+it opened. A trade that comes late belongs to the bar of now, and never to one that has closed: an interval has one bar
+at most, and without a trade none.
 
 What the kernel gets is the row that `engine.loop.bars` makes of a bar's close, a quarter of the volume with it, and in
 the market record the prices of that bar: bars of the lane's own interval decide as without one. Everything else, fills,
@@ -77,7 +78,7 @@ def take(bar: Record, row: Record, bits: int, time_ns: int) -> None:
     """One more price, and a quarter of its quantity; a shorter bar's with its close row."""
     price = row["price"]
     if bar["open"] == 0.0:
-        bar["end_ns"] = (time_ns // bar["interval_ns"] + 1) * bar["interval_ns"]
+        bar["end_ns"] = (max(time_ns, bar["end_ns"]) // bar["interval_ns"] + 1) * bar["interval_ns"]
         bar["open"] = price
         bar["high"] = price
         bar["low"] = price

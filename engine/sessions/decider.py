@@ -187,9 +187,10 @@ class Decider:
 
     def carry_out(self, command: Command) -> Produced:
         """Do what an accepted command asks for, behind every row taken in; a stop is the caller's."""
+        self.fate = fates.NONE
         if isinstance(command, StopSession):
             return {}
-        self.fate, rest = fates.NONE, self._catch_up()
+        rest = self._catch_up()
         if rest is not None and self.failed:
             return _by_kind(rest)
         acted, decisions = self._act(command)
