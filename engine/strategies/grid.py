@@ -7,7 +7,8 @@ price; orders that are still in the grid stay in their queues, the others are ca
 what was bought at one level is offered at the next one up. When the price jumps over the grid (or over 7 levels), all
 orders are cancelled and it is laid anew around the price. So it is where no order of the lane works any more (all
 cancelled by hand, a protective exit, all filled) and when a halt ends; while the lane is halted it asks for nothing.
-Where every quote was denied it asks again only when the price has left the levels next to the centre.
+Where quotes were denied or cancelled it asks again only when the price has left the levels next to the centre: if fewer
+orders work than the price can have left, the grid is laid anew.
 
 Each level quotes the same quantity. The grid never quotes to hold more than `inventory_max` level quantities long or
 short (long only where the lane may not go short): a trend against it stops it there, and the session's protective
@@ -85,9 +86,22 @@ def kernel(row: Any, market: Any, lane: Any, state: Any, params: Any, intents: A
         state["stood"] = 1
     elif state["stood"] == 1 or not within:
         state["lost"] = 1
-    if state["lost"] == 1:
+    if within and state["lost"] == 0:
+        return 0
+    if state["lost"] == 1 or lane["working"] < standing(at, state, params):
         return lay(math.floor(at + 0.5), market, lane, state, params, intents)
-    return 0 if within else move(at, market, lane, state, params, intents)
+    return move(at, market, lane, state, params, intents)
+
+
+@compiled
+def standing(at: float, state: Any, params: Any) -> int:
+    """How many orders must still work at a price of `at` levels if none was denied: those it has not reached."""
+    count = 0
+    for level in range(state["centre"] - params["levels"], state["centre"] + params["levels"] + 1):
+        side = state["sides"][level % SLOTS]
+        if (side == BUY and level < at) or (side == SELL and level > at):
+            count += 1
+    return count
 
 
 @compiled

@@ -40,7 +40,7 @@ def trades(rows: Iterable[Trade]) -> Rows:
 class Drive:
     """One kernel with its own state; `run` may be called again with the rows that follow.
 
-    Entries and exits are filled on the next row: the lane's position is then 1, -1 or 0. An order is said to work.
+    Entries and exits are filled on the next row: the lane's position is then 1, -1 or 0. Orders are said to work.
     """
 
     def __init__(self, strategy: Strategy, *, compiled: bool = True, **params: float) -> None:
@@ -50,7 +50,7 @@ class Drive:
         self.lane = np.zeros(1, LANE_DTYPE)
         self.lane["long_allowed"] = self.lane["short_allowed"] = 1
         self.lane["order_notional"] = 1000.0
-        self.lane["working"] = 1
+        self.lane["working"] = 99
         self._loop = _compiled(strategy) if compiled else _plain(strategy)
 
     def run(self, rows: Rows) -> NDArray[np.void]:

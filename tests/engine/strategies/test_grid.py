@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.loop.spec import LaneSpec, LoopSpec
 from engine.strategies.grid import LEVELS_MAX, STRATEGY
 from events.rows import Side, SignalKind
-from tests.engine.loop.driving import Desk, limits, terms, trade
+from tests.engine.loop.driving import SECOND, START_NS, Desk, limits, terms, trade
 from tests.engine.strategies.driving import Drive, trades
 from tests.engine.strategies.test_mean_reversion import prices
 
@@ -230,6 +230,19 @@ def test_golden_after_a_protective_exit() -> None:
     session = desk(stop_loss_ratio=0.005).rows(trade(98.9), trade(98.4), trade(98.4))
     assert float(session.loop.lanes["position"][0]) == 0.0
     assert resting(session) == [(1, 95.14), (1, 96.09), (1, 97.05), (-1, 99.01), (-1, 100.0), (-1, 101.0)]
+
+
+def test_golden_after_a_day_that_lost_its_share() -> None:
+    """The buys that a day's loss took away are laid again on the next day, once the price leaves its levels."""
+    session = desk(cash=1_000.0, global_cap=1e6, daily_loss_ratio=0.1)
+    session.order(Side.BUY, 50.0).rows(trade(100.0), trade(97.9))
+    session.order(Side.SELL, 50.0).rows(trade(97.9))
+    assert {side for side, _ in resting(session)} == {-1}
+    later = START_NS + 86_400 * SECOND
+    session.rows(*[trade(97.9, ts_event_ns=later + at * SECOND) for at in range(3)])
+    assert {side for side, _ in resting(session)} == {-1}
+    session.rows(trade(99.2, ts_event_ns=later + 9 * SECOND))
+    assert resting(session) == [(1, 96.09), (1, 97.05), (1, 98.02), (-1, 100.0), (-1, 101.0), (-1, 102.01)]
 
 
 def test_golden_denials_are_not_repeated() -> None:
