@@ -115,8 +115,19 @@ class Lookups:
         """For `engine.sessions.plan.plan`."""
         configured = self.strategies.configured
         return Library(
-            self.catalogue, self.shelf, self.sources(), self._resolve, self._code_hash, self._kinds, configured
+            self.catalogue,
+            self.shelf,
+            self.sources(),
+            self._resolve,
+            self._code_hash,
+            self._kinds,
+            self._unseen,
+            configured,
         )
+
+    def _unseen(self, strategy: str, params: Params, bar_ns: int) -> str:
+        unseen = self.registry[strategy].unseen
+        return unseen(params, bar_ns) if unseen else ""
 
     def _kinds(self, strategy: str) -> int:
         return self.registry[strategy].kinds

@@ -18,9 +18,9 @@ from engine.sessions.plan import (
     Library,
     StrategyWish,
     check_currency,
-    check_kinds,
     check_name,
     check_seed,
+    check_timeframe,
     code_hash_of,
     configured_wishes,
     resolved,
@@ -132,7 +132,7 @@ def _strategies(parent: SessionSpec, wish: ForkWish, library: Library) -> tuple[
     only = parent.strategies[0]
     params = resolved(only.strategy, {**only.params, **wish.params}, ("strategies", "params"), library)
     timeframe = only.timeframe if wish.timeframe is None else wish.timeframe
-    check_kinds(only.strategy, timeframe, "timeframe", library)
+    check_timeframe(only.strategy, params, timeframe, "timeframe", library)
     return (msgspec.structs.replace(only, params=params, timeframe=timeframe),)
 
 

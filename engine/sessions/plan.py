@@ -26,7 +26,7 @@ from events.facts import (
     SessionSpec,
     StrategySetting,
 )
-from events.facts.timeframes import Timeframe
+from events.facts.timeframes import TIMEFRAME_NS, Timeframe
 
 SYMBOLS_MAX = 256
 STRATEGIES_MAX = 16
@@ -42,6 +42,8 @@ Resolve = Callable[[str, Mapping[str, object]], Params]
 CodeHash = Callable[[tuple[str, ...], bool], str]
 # strategy id -> kinds of market rows that its kernel sees, bit k for kind k; raises Unknown
 Kinds = Callable[[str], int]
+# (strategy id, all parameters, length of a bar in ns) -> why it never signals on such bars; "": it may
+Unseen = Callable[[str, Params, int], str]
 
 
 class StrategyWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +84,7 @@ class Library(msgspec.Struct, frozen=True):
     resolve: Resolve
     code_hash: CodeHash
     kinds: Kinds
+    unseen: Unseen
     configured: Mapping[str, ConfiguredStrategy] = {}
 
 
@@ -240,14 +243,17 @@ def settings_of(
 
 
 def _setting(one: StrategyWish, at: int, share: float, symbols: tuple[str, ...], library: Library) -> StrategySetting:
+    params = resolved(one.strategy, one.params, (f"strategies[{at}].strategy", f"strategies[{at}].params"), library)
+    timeframe = one.timeframe or ""
+    check_timeframe(one.strategy, params, timeframe, f"strategies[{at}].timeframe", library)
     return StrategySetting(
         strategy=one.strategy,
-        params=resolved(one.strategy, one.params, (f"strategies[{at}].strategy", f"strategies[{at}].params"), library),
+        params=params,
         allocation_ratio=share,
         symbols=_own_symbols(one, at, symbols),
         direction=one.direction,
         configured=one.configured,
-        timeframe=check_kinds(one.strategy, one.timeframe or "", f"strategies[{at}].timeframe", library),
+        timeframe=timeframe,
     )
 
 
@@ -265,15 +271,27 @@ def resolved(strategy: str, given: Params, fields: tuple[str, str], library: Lib
         raise error.at(fields[0]) from None
 
 
-def check_kinds(strategy: str, timeframe: Timeframe, field: str, library: Library) -> Timeframe:
-    """The timeframe. Raises InvalidInput: it is one, and the strategy's kernel sees other rows than trades."""
-    if timeframe and library.kinds(strategy) != TRADES:
+def check_timeframe(strategy: str, params: Params, timeframe: Timeframe, field: str, library: Library) -> None:
+    """Whether a strategy can decide on bars of a timeframe; "" is none.
+
+    Raises:
+        InvalidInput: its kernel sees other rows than trades, or under these parameters nothing in such bars.
+    """
+    if not timeframe:
+        return
+    if library.kinds(strategy) != TRADES:
         raise InvalidInput(
             f"{strategy} decides on quotes, the book or the clock: of those no bars are made.",
             field=field,
             hint="Leave the timeframe out.",
         )
-    return timeframe
+    if why := library.unseen(strategy, params, TIMEFRAME_NS[timeframe]):
+        raise InvalidInput(
+            f"{strategy} never signals on bars of {timeframe}: {why}.",
+            code="TIMEFRAME_TOO_LONG",
+            field=field,
+            hint="Leave the timeframe out if you may, set these parameters for bars, or name another strategy.",
+        )
 
 
 def _own_symbols(one: StrategyWish, at: int, symbols: tuple[str, ...]) -> tuple[str, ...]:

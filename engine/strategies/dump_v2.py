@@ -25,6 +25,7 @@ from msgspec import Meta
 from engine.compiled import compiled
 from engine.indicators.surge import SURGE_DTYPE, surge_update
 from engine.indicators.velocity import VELOCITY_DTYPE, velocity_update
+from engine.strategies.crowds_in_bars import crowd_unseen
 from engine.strategies.strategy import Strategy
 
 ENTER_SHORT = 2  # SignalKind
@@ -151,4 +152,5 @@ STRATEGY = Strategy(
     direction="short",
     category="momentum",
     tags=("dump", "velocity"),
+    unseen=crowd_unseen,
 )

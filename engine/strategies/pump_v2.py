@@ -24,8 +24,9 @@ middle between what the recorded pumps reach and what brings many alarms; the su
 markets, is set low, so that a market that trades all the time may have its pumps too. Defaults were set on five
 recorded pumps; `benchmarks/pump_detection.py` prints how far each may move.
 
-Bars hold no instants and no seconds: there give `fast_window_s` 0, `arrivals_min` 1 and windows of several bars. A
-source without quantities has no surge and gives no signal. Signal strength: the velocity, a ratio.
+Bars hold no instants and no seconds: there give `fast_window_s` 0, `arrivals_min` 1 and windows of several bars; a
+timeframe that gives fewer bars than `arrivals_min` in the surge window is refused. A source without
+quantities has no surge and gives no signal. Signal strength: the velocity, a ratio.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from msgspec import Meta
 from engine.compiled import compiled
 from engine.indicators.surge import SURGE_DTYPE, surge_update
 from engine.indicators.velocity import VELOCITY_DTYPE, velocity_update
+from engine.strategies.crowds_in_bars import crowd_unseen
 from engine.strategies.strategy import Strategy
 
 ENTER_LONG = 1  # SignalKind
@@ -165,4 +167,5 @@ STRATEGY = Strategy(
     direction="long",
     category="momentum",
     tags=("pump", "velocity"),
+    unseen=crowd_unseen,
 )

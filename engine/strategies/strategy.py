@@ -26,6 +26,8 @@ CLOCK = 1 << MarketKind.CLOCK
 
 Kernel = Callable[[Any, Any, Any, Any, Any, Any], int]
 Value = float | int | bool
+# (all parameters, length of a bar in ns) -> why the kernel never signals on such bars; "": it may
+Unseen = Callable[[Mapping[str, Value], int], str]
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
@@ -47,7 +49,8 @@ class Strategy:
     """A registered strategy.
 
     `params` is a frozen msgspec struct of float, int and bool fields, each with a default; `state` the dtype of the
-    kernel's own record, zeroed at the start; `kinds` the market kinds its kernel is called on (bit k for kind k).
+    kernel's own record, zeroed at the start; `kinds` the market kinds its kernel is called on (bit k for kind k);
+    `unseen` tells which bars cannot show what it looks for.
 
     Raises:
         InvalidInput: an id that is no lower-case word, a parameter of another type or without a default.
@@ -63,6 +66,7 @@ class Strategy:
     category: str = "trend"
     tags: tuple[str, ...] = ()
     kinds: int = TRADES
+    unseen: Unseen | None = None
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):

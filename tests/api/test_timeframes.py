@@ -111,6 +111,9 @@ async def test_backtests_of_contract_001_decide_on_a_timeframe(made: World) -> N
         (await over(made, "/api/backtests/run", body | {"strategy": kind, "params": params}))["session"]
         for kind, params in asked
     ]
+    pump = body | {"strategy": "pump_v2", "params": {"timeframe": "1m"}}
+    refused = await made.post("/api/backtests/run", pump)
+    assert (refused.status_code, refused.json()["field"]) == (400, "params.timeframe"), refused.text
     first, second, third, fourth = (one["decision_hash"] for one in hashes)
     assert first == second != third == fourth
     told = (await made.get(f"/api/backtests/{hashes[0]['session']}", "trader")).json()["params"]

@@ -82,6 +82,7 @@ async def runs_backtests(made: World) -> None:
     for change, field in (
         ({"symbol": "DOGEUSD"}, "symbol"),
         ({"timeframe": "2h"}, "timeframe"),
+        ({"strategy": "pump_v2", "params": {}}, '"timeframe":["pump_v2 never signals on bars of'),
         ({"bars": 0}, "bars"),
         ({"config": {"leverage": 0}}, "config.leverage"),
         ({"config": {"nSimulations": 10_001}}, "config.nSimulations"),

@@ -25,7 +25,7 @@ from engine.sessions.history import History
 from engine.sessions.host import Host, HostSettings
 from engine.sessions.life import Session
 from engine.sessions.offers import Sources
-from engine.sessions.plan import Library, SessionWish, plan
+from engine.sessions.plan import Library, Params, SessionWish, plan
 from engine.sessions.runner import Runner, RunnerSettings, Surroundings
 from engine.sources import holding
 from engine.sources.keeper import KeepingSettings
@@ -157,7 +157,12 @@ class MemoryHouse:
             lambda name, params: self.strategies[name].resolve(params),
             lambda names, intervals: code_hash_for(tuple(sorted(set(names))), self.strategies, intervals),
             lambda name: self.strategies[name].kinds,
+            self._unseen,
         )
+
+    def _unseen(self, name: str, params: Params, bar_ns: int) -> str:
+        unseen = self.strategies[name].unseen
+        return unseen(params, bar_ns) if unseen else ""
 
     async def plan(self, wish: SessionWish, user: str = "ann") -> SessionSpec:
         """The specification of a wish under a fresh id."""

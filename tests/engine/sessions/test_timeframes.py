@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -91,6 +92,30 @@ async def test_bars_that_no_longer_ones_can_be_made_of_are_refused(house: Memory
         history = await house.ended(spec.session)
     assert history.failed is not None
     assert history.failed.code == "TIMEFRAME_TOO_SHORT"
+
+
+async def test_a_crowd_of_seconds_has_no_timeframe(house: MemoryHouse) -> None:
+    """A strategy that counts instants of seconds is refused bars that can never show so many, and taken with others."""
+    recording = (await house.record(ticks())).recording.id
+
+    async def planned(**given: Any) -> None:
+        wish = StrategyWish(strategy="pump_v2", **given)
+        await house.plan(SessionWish(mode="backtest", recording=recording, strategies=(wish,)))
+
+    for given, why in (
+        ({}, "arrivals_min is 18 instants in 5 s .surge_window_s., of which bars of that length give at most 1"),
+        ({"arrivals_min": 3, "surge_window_s": 60}, "at most 2"),
+        ({"arrivals_min": 1, "surge_window_s": 5, "base_window_s": 60}, ""),
+    ):
+        if not why:
+            await planned(params=given, timeframe="1m")
+            continue
+        with pytest.raises(InvalidInput, match=why) as caught:
+            await planned(params=given, timeframe="1m")
+        assert caught.value.field == "strategies[0].timeframe"
+    with pytest.raises(InvalidInput, match="shorter than a bar"):
+        await planned(params={"arrivals_min": 1}, timeframe="4h")
+    await planned()
 
 
 async def test_kernels_of_quotes_have_no_timeframe(house: MemoryHouse) -> None:
