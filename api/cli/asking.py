@@ -24,6 +24,7 @@ Value = float | int | bool
 F = TypeVar("F", bound=Callable[..., Any])
 
 WORDS: dict[str, bool] = {"true": True, "yes": True, "false": False, "no": False}
+NO_TIMEFRAME = "none"  # on the rows as they come
 _WHOLE = re.compile(r"[+-]?\d{1,18}\Z")
 _RANGE = re.compile(r"([^:]+):([^:]+):([^:]+)\Z")
 
@@ -183,8 +184,10 @@ def session_options(command: F) -> F:
             ),
             click.option(
                 "--timeframe",
-                type=click.Choice([name for name in TIMEFRAME_NS if name]),
-                help="Decide on bars of this length; else on the rows as they come.",
+                type=click.Choice([*(name for name in TIMEFRAME_NS if name), NO_TIMEFRAME]),
+                callback=lambda _context, _option, value: "" if value == NO_TIMEFRAME else value,
+                help="Decide on bars of this length, or on the rows as they come. Unless given: as a configured"
+                " strategy says, in a fork as it was, else none.",
             ),
             click.option("--name", default="", help="A name for people."),
         )

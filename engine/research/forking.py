@@ -46,7 +46,7 @@ class ForkWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What shall be different. Nothing given: the same again."""
 
     strategies: tuple[StrategyWish, ...] = ()
-    limits: dict[str, float | int | bool] = {}  # fields of SessionLimits
+    limits: dict[str, Any] = {}  # fields of SessionLimits; of `costs` too only those that change
     params: dict[str, float | int | bool] = {}  # of the only strategy
     timeframe: Timeframe | None = None  # of the only strategy; None: as it was
     seed: int | None = None
@@ -120,6 +120,9 @@ def _input(history: History) -> SessionInput:
 
 def _strategies(parent: SessionSpec, wish: ForkWish, library: Library) -> tuple[StrategySetting, ...]:
     if wish.strategies:
+        for name, given in (("params", bool(wish.params)), ("timeframe", wish.timeframe is not None)):
+            if given:
+                raise InvalidInput(f"Beside strategies, {name} stands in each of them.", field=name)
         wishes = configured_wishes(wish.strategies, "backtest", library)
         return settings_of(wishes, tuple(one.symbol for one in parent.instruments), library)
     if not wish.params and wish.timeframe is None:
@@ -141,6 +144,10 @@ def _limits(limits: SessionLimits, changes: dict[str, Any]) -> SessionLimits:
         if name not in SessionLimits.__struct_fields__:
             known = ", ".join(SessionLimits.__struct_fields__)
             raise InvalidInput(f"There is no limit {name!r}. Limits: {known}.", field=f"limits.{name}")
-    changed: SessionLimits = fitted({**msgspec.to_builtins(limits), **changes}, SessionLimits, at="limits")
+    held: dict[str, Any] = msgspec.to_builtins(limits)
+    costs = changes.get("costs")
+    if isinstance(costs, dict):  # of them too, what is not named stays as it was
+        changes = {**changes, "costs": {**held.get("costs", {}), **costs}}
+    changed: SessionLimits = fitted({**held, **changes}, SessionLimits, at="limits")
     check_limits(changed)
     return changed

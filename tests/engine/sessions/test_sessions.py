@@ -24,6 +24,7 @@ from events.facts import (
     CommandAccepted,
     CommandRefused,
     HaltLane,
+    SessionCosts,
     SessionLimits,
     StartSession,
     StopSession,
@@ -190,13 +191,20 @@ async def test_a_fork_with_another_stop_differs_and_verifies(house: MemoryHouse)
     """A fork reads the same rows with other limits; its parent stays as it is."""
     recording = (await house.record(walk(20_000))).recording
     async with house.host():
+        costs = SessionCosts(commission=0.001, spread=0.02)
+        limits = msgspec.structs.replace(LIMITS, costs=costs)
         spec = await house.start_session(
-            SessionWish(mode="backtest", recording=recording.id, strategies=EMA, limits=LIMITS)
+            SessionWish(mode="backtest", recording=recording.id, strategies=EMA, limits=limits)
         )
         history = await house.ended(spec.session)
         library = await house.library()
         with pytest.raises(InvalidInput, match="no limit"):
             fork(history, ForkWish(limits={"stop": 1}), "f", "ann", library)
+        for beside in ({"params": {"slow": 40}}, {"timeframe": "5m"}):
+            with pytest.raises(InvalidInput, match="in each of them"):
+                fork(history, ForkWish(strategies=EMA, **beside), "f", "ann", library)  # type: ignore[arg-type]
+        dearer = fork(history, ForkWish(limits={"costs": {"leverage": 3.0}}), "f", "ann", library)
+        assert dearer.limits.costs == msgspec.structs.replace(costs, leverage=3.0), "what is not named stays as it was"
         forked = fork(history, ForkWish(params={"slow": 40}), "f", "ann", library)
         await house.send(StartSession(key="f", user="ann", spec=forked))
         twin = await house.ended("f")
