@@ -101,6 +101,7 @@ class BacktestWhole(msgspec.Struct, frozen=True, kw_only=True):
     data_end: str | UnsetType | None = UNSET
     session: Annotated[str | UnsetType, Meta(description="its session: everything it decided")] = UNSET
     decision_hash: str | UnsetType = UNSET
+    denials: Annotated[dict[str, int] | UnsetType, Meta(description="orders that were denied, by code")] = UNSET
     error: str | UnsetType = UNSET
 
 
@@ -170,6 +171,7 @@ def whole(row: JobRow) -> BacktestWhole:
         data_end=instant(result.last_ns),
         session=result.session,
         decision_hash=result.decision_hash,
+        denials=result.denials,
     )
 
 

@@ -134,6 +134,7 @@ class BacktestWhole(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     completed_at: str
     session: Annotated[str, Meta(description="everything it decided")]
     decision_hash: str
+    denials: Annotated[dict[str, int], Meta(description="orders that were denied, by code")]
     recording: Annotated[str, Meta(description="what was replayed")]
     data_start: Annotated[str | None, Meta(description="time of the first row that was read")]
     data_end: str | None
@@ -209,6 +210,7 @@ def whole(row: JobRow, found: Figures) -> BacktestWhole:
         completed_at=instant(row.ended_ns) or "",
         session=result.session,
         decision_hash=result.decision_hash,
+        denials=result.denials,
         recording=result.recording,
         data_start=instant(result.first_ns),
         data_end=instant(result.last_ns),

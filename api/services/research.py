@@ -39,6 +39,7 @@ BACKTEST = KIND
 WALKFORWARD = "walkforward"
 BARS_MAX = 10_000_000
 STRATEGY = "ema_cross"  # where a body names none
+RISK_PER_TRADE = 0.02  # where nothing is named
 FOREX_LOT = 100_000.0  # base units; a lot of anything else is one unit
 FOREX_PIP, YEN_PIP, OTHER_PIP = 0.0001, 0.01, 0.01  # OTHER_PIP: where an instrument has no price step
 
@@ -55,7 +56,10 @@ class BacktestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     spread_pips: Cost | None = None
     commission_per_lot: Cost | None = None
     slippage_pips: Cost = 1.0
-    risk_per_trade: Annotated[float, Meta(gt=0, le=1, description="share of equity lost at the stop")] = 0.02
+    risk_per_trade: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="share of equity lost at the stop; 0.02 unless given, or maxPositionSize where that is less"),
+    ] = None
     stop_loss_pips: Annotated[float, Meta(gt=0, le=1e6)] | None = None
     take_profit_pips: Annotated[float, Meta(gt=0, le=1e6)] | None = None
     max_position_size: Share | None = None
@@ -196,6 +200,7 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
     defaults = (await configuration.current(house, Moment())).value.whole
     recording, instrument = await replayed(house, asked, TIMEFRAME_NS[asked.timeframe])
     config, lot = _completed(asked.config, defaults), _lot(instrument)
+    _check_risk(config)
     wish = SessionWish(
         mode="backtest",
         symbols=(instrument.symbol,),
@@ -242,8 +247,23 @@ def _completed(config: BacktestConfig, defaults: Configuration) -> BacktestConfi
         "max_position_size": risk.max_position_size,
         "max_daily_loss": risk.max_daily_loss,
     }
+    if config.risk_per_trade is None:
+        most = risk.max_position_size if config.max_position_size is None else config.max_position_size
+        usual["risk_per_trade"] = min(RISK_PER_TRADE, most or RISK_PER_TRADE)
     missing = {name: value for name, value in usual.items() if getattr(config, name) is None}
     return msgspec.structs.replace(config, **missing)
+
+
+def _check_risk(config: BacktestConfig) -> None:
+    """Raises InvalidInput: an entry would risk more than a position may."""
+    most = config.max_position_size or 0.0
+    risk = config.risk_per_trade or 0.0
+    if most and risk > most:
+        raise InvalidInput(
+            f"riskPerTrade is {risk:g}, above maxPositionSize, which is {most:g}.",
+            field="config.riskPerTrade",
+            hint="Name a greater config.maxPositionSize; where it is not named, risk.maxPositionSize is configured.",
+        )
 
 
 def _limits(asked: ReplayAsked, config: BacktestConfig, instrument: InstrumentRegistered) -> SessionLimits:
@@ -256,7 +276,7 @@ def _limits(asked: ReplayAsked, config: BacktestConfig, instrument: InstrumentRe
         commission=(config.commission_per_lot or 0.0) / _lot(instrument) * on,
         instrument_fees=False,
         leverage=config.leverage or 0.0,
-        risk_ratio=min(config.risk_per_trade, most) if most else config.risk_per_trade,
+        risk_ratio=config.risk_per_trade or 0.0,
     )
     # the volume of a currency pair counts price changes, not units: it bounds no fill
     return SessionLimits(

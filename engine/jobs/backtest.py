@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import numpy as np
 
 from engine.jobs.kind import Kind
 from engine.jobs.montecarlo import drawn_from, simulated
@@ -19,6 +20,7 @@ from engine.sessions.history import History
 from engine.sessions.plan import SessionWish
 from events.errors import Bug, InvalidInput
 from events.facts import SessionSpec
+from events.rows import Code, SectionKind
 
 
 class BacktestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +59,7 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     decision_hash: str
     measurements: Measurements
     monte_carlo: MonteCarlo | None = None
+    denials: dict[str, int] = {}  # how many of each code
 
 
 async def backtest(body: BacktestBody, work: Work) -> BacktestResult:
@@ -146,7 +149,14 @@ def result_of(history: History, found: Stretch, wish: MonteCarloWish | None = No
         decision_hash=ended.decision_hash,
         measurements=came_to.measurements,
         monte_carlo=monte_carlo(came_to, wish) if wish else None,
+        denials=denials_of(history),
     )
+
+
+def denials_of(history: History) -> dict[str, int]:
+    """How many orders were denied for which reason."""
+    codes, counts = np.unique(history.held.rows(SectionKind.DENIAL, 0)["code"], return_counts=True)
+    return {Code(code).name: count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
 
 
 def monte_carlo(came_to: Outcome, wish: MonteCarloWish) -> MonteCarlo | None:

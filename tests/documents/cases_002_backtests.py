@@ -87,6 +87,7 @@ async def runs_backtests(made: World) -> None:
         ({"config": {"leverage": 0}}, "config.leverage"),
         ({"config": {"nSimulations": 10_001}}, "config.nSimulations"),
         ({"config": {"riskPerTrade": 2}}, "config.riskPerTrade"),
+        ({"config": {"riskPerTrade": 0.03}}, "above maxPositionSize, which is 0.02"),
         ({"config": {"monteCarloMethod": "luck"}}, "config.monteCarloMethod"),
         ({"strategy": "nosuch"}, "strategy"),
         ({"recording": "nosuch"}, "recording"),
