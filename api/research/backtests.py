@@ -33,6 +33,7 @@ from api.services.results import figures
 from api.session_control import Key
 from engine.jobs.backtest import BacktestResult
 from engine.research.compare import best
+from events.errors import Unknown
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
 from projections.read_models.jobs import JobFilter, job, jobs
@@ -118,7 +119,10 @@ async def compare(
     """Results side by side, and which is best by return, Sharpe ratio and drawdown."""
 
     def work(snapshot: Snapshot) -> Compares:
-        rows = [finished(snapshot, name, BACKTEST) for name in data.result_ids]
+        try:
+            rows = [finished(snapshot, name, BACKTEST) for name in data.result_ids]
+        except Unknown as error:
+            raise error.at("resultIds") from None
         found = [result_of(row, BacktestResult) for row in rows]
         places = best([one.measurements for one in found])
         results = [compared(row, one) for row, one in zip(rows, found, strict=True)]

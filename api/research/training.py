@@ -111,7 +111,12 @@ async def start(data: JSONBody[TrainingStart]) -> Data[TrainingReceipt]:
             raise InvalidInput(
                 f"config.{section[:64]} is not trained; there are {', '.join(TRAINED)}.", field=f"config.{section[:64]}"
             )
-    read(data.config)
+    try:
+        read(data.config)
+    except InvalidInput as error:
+        wrong = error.fields or {error.field or "": [error.message]}
+        named = {f"config.{name}".rstrip("."): texts for name, texts in wrong.items()}
+        raise InvalidInput(error.message, fields=named, hint=error.hint) from None
     learning.refuse(f"Models of {', '.join(data.symbols)[:200]} cannot be trained")
 
 

@@ -21,3 +21,11 @@ def error_code(answer: httpx.Response) -> str:
     assert body.error_message == body.detail == body.message != ""
     assert body.error == body.error_code
     return body.error_code
+
+
+def fields_at_fault(answer: httpx.Response) -> set[str]:
+    """The fields that an error names, whichever body it has."""
+    if is_v1(answer.request.url.path):
+        return set(msgspec.json.decode(answer.content, type=ErrorEnvelope).error.details or {})
+    body = msgspec.json.decode(answer.content, type=ErrorBody)
+    return {body.field or "", *(body.fields or {})}

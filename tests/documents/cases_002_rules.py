@@ -68,7 +68,7 @@ async def names_the_field_at_fault(made: World) -> None:
         ({"epochs": 1001}, "epochs"),
         ({"symbols": []}, "symbols"),
         ({"timeframe": "9m"}, "timeframe"),
-        ({"config": {"ppo": {"gamma": 7}}}, "ppo.gamma"),
+        ({"config": {"ppo": {"gamma": 7}}}, "config.ppo.gamma"),
         ({"config": {"risk": {}}}, "config.risk"),
         ({"surely_unknown": 1}, "surely_unknown"),
     ):

@@ -26,5 +26,5 @@ TABLE = Table(
             1, lambda whole, page: (whole["limit"], page["limit"], len(page["sessions"])) == (50, 1, 1), wrong="x"
         ),
     },
-    exceptions=frozenset(),
+    exceptions={},
 )

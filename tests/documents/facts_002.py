@@ -22,7 +22,7 @@ def rows(name: str, holds: Sees = lambda whole, part: 0 < len(part) < len(whole)
 
 def wrong(*changes: tuple[str, Any]) -> tuple[Wrong, ...]:
     """Fields by dotted name with values that they cannot have."""
-    return tuple(Wrong(Ask(fill={name: value}), name.removeprefix("config.")) for name, value in changes)
+    return tuple(Wrong(Ask(fill={name: value}), name) for name, value in changes)
 
 
 # the first page begins with what the second one leaves out
@@ -58,7 +58,7 @@ TABLE = Table(
             Wrong(Ask(fill={"resultIds": []}), "resultIds"),
             Wrong(Ask(fill={"resultIds": "x"}), "resultIds"),
         ),
-        ("s2.backtest.compare", 404): (Wrong(Ask(fill={"resultIds": ["@result", "nosuch"]}), "nosuch"),),
+        ("s2.backtest.compare", 404): (Wrong(Ask(fill={"resultIds": ["@result", "nosuch"]}), "resultIds"),),
         ("s2.walkforward.run", 400): wrong(("symbol", "DOGEUSD"), ("stepSizeDays", 0), ("trainWindowDays", 100_000)),
         ("s2.walkforward.result", 404): nosuch("resultId"),
         ("s2.config.put", 400): (
@@ -98,5 +98,5 @@ TABLE = Table(
         ("s2.logs.file", "limit"): Param(1, rows("lines", lambda whole, page: page == whole[:1] != whole), wrong=BIG),
         ("s2.logs.file", "offset"): Param(1, rows("lines", lambda whole, page: page == whole[1:] != []), wrong=-1),
     },
-    exceptions=frozenset(),
+    exceptions={},
 )

@@ -20,7 +20,7 @@ TABLE = Table(
         ("s4.config.section", 404): nosuch("section"),
         ("s4.config.section.put", 400): (
             Wrong(Ask(fill={"maxDailyLoss": 7}), "risk.maxDailyLoss"),
-            Wrong(Ask(fill={"surely_unknown": 1}), "surely_unknown"),
+            Wrong(Ask(fill={"surely_unknown": 1}), "risk.surely_unknown"),
         ),
         ("s4.config.section.put", 404): nosuch("section"),
         ("s4.instruments.create", 400): (
@@ -33,5 +33,5 @@ TABLE = Table(
         ("s4.auth.login", 401): (Wrong(Ask(fill={"password": "a wrong one"})), Wrong(Ask(fill={"username": "nobody"}))),
     },
     queries={},
-    exceptions=frozenset({("s4.models.train", "auth")}),  # C11
+    exceptions={("s4.models.train", "auth"): 400},  # C11: who has no token comes as far as to what is wrong
 )

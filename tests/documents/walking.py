@@ -18,6 +18,7 @@ from tests.documents.facts import (
     refuses,
     routes_of,
     takes_form,
+    unnamed,
 )
 
 TABLES: dict[str, Table] = {
@@ -72,6 +73,15 @@ async def walk(asker: Asker, name: str, part: str) -> None:
             await matters(asker, entry, what, ask, table.queries[name, what])
         case _:
             pytest.fail(f"a part that nothing checks: {part}")
+
+
+async def instead(asker: Asker, name: str, part: str) -> int:
+    """The status that is seen where a fact is said not to hold: of nobody, at another path, or as asked."""
+    entry, ask = ROUTES[name], table_of(name).asks.get(name, Ask())
+    kind, _, what = part.partition(" ")
+    if kind == "auth":
+        return (await asker.send(entry, unnamed(ask))).status_code
+    return (await asker.send(entry, ask, what if kind == "alias" else "")).status_code
 
 
 def excepted(fact: Fact) -> bool:
