@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from api.reading.wording import instant_of
 from api.streams.jobs import JobEvent
 from engine.jobs.backtest import BacktestDetail
 from events.clock import iso
@@ -15,6 +16,7 @@ from projections.read_models.sessions import SessionRow
 CHANNELS = ("training", "backtest", "logs")
 WORK_CHANNELS = ("training", "backtest")
 LOGGER = "jobs"
+OWN_NAMES = ("params",)  # fields of results whose content is named by strategies
 
 Told = tuple[str, str, dict[str, Any]]  # channel, type, data
 
@@ -30,6 +32,29 @@ def job_messages(event: JobEvent) -> list[Told]:
     return told
 
 
+def worded(value: Any) -> Any:
+    """A result in the contract's words: names in camel case, and `firstTime` as text for `first_ns`.
+
+    What JavaScript's numbers would round is no number then. Parameters keep their names: they are the strategy's.
+    """
+    if isinstance(value, list):
+        return [worded(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    told: dict[str, Any] = {}
+    for name, one in value.items():
+        if name.endswith("_ns") and isinstance(one, int) and abs(one) < 2**63:
+            told[_camel(f"{name.removesuffix('_ns')}_time")] = instant_of(one)
+        else:
+            told[_camel(name)] = one if name in OWN_NAMES else worded(one)
+    return told
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(one.title() for one in others)
+
+
 def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
     job = event.job
     match event.fact:
@@ -37,7 +62,7 @@ def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
             return "backtest_progress", {"jobId": job.job, **_figures(event, event.session)}
         case JobCompleted():
             result = msgspec.json.decode(job.result) if job.result is not None else {}
-            body = result if isinstance(result, dict) else {"value": result}
+            body = worded(result) if isinstance(result, dict) else {"value": result}
             return "job_complete", {"jobId": job.job, "status": "completed", "result": body}
         case JobStopped():
             return "job_complete", {"jobId": job.job, "status": "stopped", "result": {}}

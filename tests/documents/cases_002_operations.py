@@ -18,6 +18,14 @@ from tests.documents.shapes import inventory, misfits
 ENTRIES = inventory("s2.")
 
 
+# a result as its kind has it, and in the contract's words
+FOLD = msgspec.Raw(b'{"total_trades":3,"folds":[{"train_ns":1700000000000000001,"params":{"fast_window":5}}]}')
+FOLD_TOLD = {
+    "totalTrades": 3,
+    "folds": [{"trainTime": "2023-11-14T22:13:20Z", "params": {"fast_window": 5}}],
+}
+
+
 async def is_healthy_in_words(made: World) -> None:
     """Each component in a word, the whole as bad as the worst of them; without a token."""
     answer = await made.get("/api/v1/health")
@@ -51,14 +59,12 @@ async def tells_of_jobs(made: World) -> None:
         for each in (socket, other, left):
             await each.send({"type": "ping"})
             await _until(each, "pong")
-        await _happens(
-            made, "done-1", JobCompleted(job="done-1", epoch=1, result=msgspec.Raw(b'{"trades": 3}')), "walkforward"
-        )
+        await _happens(made, "done-1", JobCompleted(job="done-1", epoch=1, result=FOLD), "walkforward")
         told = await _until(socket, "job_complete")
         for kind in ("job_complete", "log_entry"):
             shape = ENTRIES[f"s2.ws.server.{kind}"]["response_shape"]
             assert [misfit for body in told[kind] for misfit in misfits(body, shape)] == []
-        assert told["job_complete"][0]["data"] == {"jobId": "done-1", "status": "completed", "result": {"trades": 3}}
+        assert told["job_complete"][0]["data"] == {"jobId": "done-1", "status": "completed", "result": FOLD_TOLD}
         for silent in (other, left):
             await silent.send({"type": "ping"})
             assert not {"job_complete", "log_entry"} & set(await _until(silent, "pong"))
