@@ -20,7 +20,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
-from tests.api.fuzzed import DOWN, SECONDS_MAX, Fuzzed, Progress, fuzzed
+from tests.api.fuzzed import DOWN, SECONDS_MAX, Fuzzed, Progress, Slow, check_slow, fuzzed
 from tests.api.served import served
 from tests.api.worlds import World
 
@@ -54,7 +54,9 @@ class Found:
     statuses: Counter[int] = field(default_factory=Counter)
     phases: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
-    slow: list[Any] = field(default_factory=list)
+    slow: list[Any] = field(default_factory=list)  # requests
+    firsts: list[Slow] = field(default_factory=list)  # the same, to be told
+    methods: Counter[str] = field(default_factory=Counter)
 
     @property
     def count(self) -> int:
@@ -77,11 +79,13 @@ class Found:
     def _answer(self, request: Any, answer: Any) -> None:
         status = answer.status_code
         self.statuses[status] += 1
+        self.methods[request.method] += 1
         told = f"{request.method} {request.uri} {(request.body or b'')[:500]!r}: {status}"
         if status >= 500 and (status not in DOWN or (status == 503 and "retry-after" not in answer.headers)):
             self.broken.append(told)
         if answer.elapsed > SECONDS_MAX:
             self.slow.append(request)
+            self.firsts.append(Slow(request.method, request.uri[-200:], answer.elapsed))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -165,6 +169,8 @@ async def test_what_is_described_is_so(asked: Fuzzed, inputs_count: int, progres
             await asyncio.to_thread(run, f"http://127.0.0.1:{port}", told[plan.known], headers, plan, found)
             progress(f"described: {found.count} of {wanted} inputs, {dict(sorted(found.statuses.items()))}")
             assert found.broken == []
+        progress(f"described: slow first answers: {found.firsts}")
+        check_slow(found.firsts, found.methods)
         again = [await asyncio.to_thread(_again, one) for one in found.slow]  # a busy machine is not the route's
         assert max(again, default=0.0) < SECONDS_MAX
     assert found.count >= wanted >= 1

@@ -21,7 +21,7 @@ from litestar.routes import HTTPRoute
 
 from api.documented_examples import EXAMPLES
 from tests.api.error_bodies import error_code
-from tests.api.fuzzed import DOWN, SECONDS_MAX, Fuzzed, Progress, fuzzed
+from tests.api.fuzzed import DOWN, SECONDS_MAX, Fuzzed, Progress, Slow, check_slow, fuzzed
 from tests.api.hostile_bodies import bodies_of
 from tests.api.paths import filled
 from tests.api.test_bad_input import POSTS, SESSION, TEXTS
@@ -101,9 +101,11 @@ async def test_hostile_requests_get_clear_answers(asked: Fuzzed, inputs_count: i
     roles = {name: made.bearer(name, csrf=True) | {"Content-Type": "application/json"} for name in set(ROLES)}
     found = targets(asked, (await made.get("/docs/openapi.json")).json())
     seen: Counter[int] = Counter()
+    methods: Counter[str] = Counter()
+    slow: list[Slow] = []
 
     async def ask(target: Target, path: str, content: bytes | None, headers: dict[str, str]) -> None:
-        for pause in (0, 1, 3):  # a slow one is asked again: a busy machine is not the route's
+        for pause in (0, 1, 3):  # a slow one is counted and asked again: a busy machine is not the route's
             await asyncio.sleep(pause)
             began = loop.time()
             answer = await made.client.request(target.method, path, content=content, headers=headers)
@@ -111,10 +113,15 @@ async def test_hostile_requests_get_clear_answers(asked: Fuzzed, inputs_count: i
             checked(target, answer, f"{path[-200:]} {content!r}")
             if took < SECONDS_MAX:
                 break
+            if not pause:
+                slow.append(Slow(target.method, target.path, took))
         assert took < SECONDS_MAX, f"{target.method} {path[-200:]} {content!r} took {took:.2f} s, three times"
         seen[answer.status_code] += 1
+        methods[target.method] += 1
         if seen.total() % PROGRESS_INPUTS == 0:
-            progress(f"hostile: {seen.total()} of {wanted} inputs, {dict(sorted(seen.items()))}")
+            progress(
+                f"hostile: {seen.total()} of {wanted} inputs, {dict(sorted(seen.items()))}, {len(slow)} slow first"
+            )
 
     @settings(max_examples=wanted, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck])
     @given(st.data(), st.sampled_from(found), st.sampled_from(ROLES), QUERY, HEADER)
@@ -126,6 +133,8 @@ async def test_hostile_requests_get_clear_answers(asked: Fuzzed, inputs_count: i
         asyncio.run_coroutine_threadsafe(asking, loop).result()
 
     await asyncio.to_thread(hostile)
+    progress(f"hostile: slow first answers: {slow}")
+    check_slow(slow, methods)
     assert seen.total() >= wanted >= 1
     assert {200, 400, 404} <= set(seen)
     assert {201, 409} & set(seen), "an engine answers"
