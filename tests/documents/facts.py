@@ -94,8 +94,8 @@ TOKENS = (NO_TOKEN, BAD_TOKEN)
 
 
 def nosuch(*names: str) -> tuple[Wrong, ...]:
-    """An id that is not there in the place of the path's parameters."""
-    return (Wrong(Ask(parts=dict.fromkeys(names, "nosuch"))),)
+    """An id that is not there in the place of the path's parameters; the error names the first of them."""
+    return (Wrong(Ask(parts=dict.fromkeys(names, "nosuch")), names[0]),)
 
 
 @dataclass(frozen=True, slots=True)

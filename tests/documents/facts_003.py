@@ -21,6 +21,8 @@ def behind(first: dict[str, Any], second: dict[str, Any]) -> bool:
 # what changes something, or asks the explorer, asks for a token
 CHANGES = ("s3.components.restart", "s3.training.start", "s3.training.stop", "s3.executions.create", "s3.db.query")
 
+NO_COMPONENT = (Wrong(Ask(parts={"id": "nosuch"}), "component_id"),)  # as our description calls the parameter
+
 TABLE = Table(
     asks={
         "s3.components.metrics": Ask(parts={"id": "tape"}),
@@ -34,8 +36,8 @@ TABLE = Table(
         "s3.db.query": Ask(user="viewer", needs=("explorer",)),
     },
     errors={
-        ("s3.components.metrics", 404): nosuch("id"),
-        ("s3.components.restart", 404): nosuch("id"),
+        ("s3.components.metrics", 404): NO_COMPONENT,
+        ("s3.components.restart", 404): NO_COMPONENT,
         ("s3.signals.by_id", 404): nosuch("id"),
         ("s3.infer.nbeats", 400): (
             Wrong(Ask(fill={"history": None}), "history"),
@@ -51,7 +53,7 @@ TABLE = Table(
             Wrong(Ask(fill={"symbol": None}), "symbol"),
         ),
         ("s3.db.query", 400): tuple(
-            Wrong(Ask(fill={"query": text}))
+            Wrong(Ask(fill={"query": text}), "query")
             for text in ("DROP TABLE signals", "SELECT 1; SELECT 2", "COPY signals TO 'x'", "", "PRAGMA version")
         ),
     },
