@@ -200,7 +200,7 @@ async def stop_session(
 ) -> Response[Enveloped[Outcome[StoppedSession]]]:
     """Stop a session; one that is over already is answered the same."""
     user = user_of(request).user
-    await check_command(house, user_of(request), data.session_id)
+    await check_command(house, user_of(request), data.session_id, "session_id")
     how = await act(house, user, key, lambda made: StopSession(key=made, user=user, session=data.session_id))
     return done(Enveloped(Outcome("session_stopped", StoppedSession(data.session_id))), how, house)
 

@@ -94,7 +94,7 @@ async def submit(
     check(order)
     user = user_of(request).user
     session = data.session_id or await _chosen(house, user, data.symbol, key)
-    await check_command(house, user_of(request), session)
+    await check_command(house, user_of(request), session, "session_id")
     if key is None:
         await _check_takes(house, session, data.symbol)
     how = await act(

@@ -22,7 +22,7 @@ from events.errors import InvalidInput, Unknown
 from events.facts.catalogue import InstrumentChanges
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
-from projections.read_models.instruments import InstrumentFilter, InstrumentRow, instrument, instruments
+from projections.read_models.instruments import InstrumentFilter, InstrumentRow, instruments
 
 TRADER = {"role": "trader"}
 
@@ -110,7 +110,7 @@ async def one_instrument(
     number = work.number_in(instrument_id)
 
     def found(snapshot: Snapshot) -> InstrumentItem:
-        row = instrument(snapshot, number)
+        row = work.row_of(snapshot, number)
         if row.state == "removed":
             raise Unknown(f"Instrument not found: {number} was removed.", field="id")
         return _item(row)

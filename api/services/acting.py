@@ -105,14 +105,19 @@ async def note_asked(request: Request[Any, Any, Any]) -> None:
         await look(request, request.headers[IDEMPOTENCY_KEY], asked, request.app.state.house.counters.keys)
 
 
-async def check_command(house: House, identity: Identity, session: str) -> None:
+async def check_command(house: House, identity: Identity, session: str, field: str = "session") -> None:
     """Whether a user may send commands to a session: any trader may, but one of a job is its user's, and admins'.
+
+    `field` is what the request calls it.
 
     Raises:
         InvalidInput, Unknown: see `check_session`.
         Forbidden: it runs a job of somebody else.
     """
-    await house.reader.check_session(session)
+    try:
+        await house.reader.check_session(session)
+    except Unknown as error:
+        raise error.at(field) from None
     spec = (await house.reader.run(lambda snapshot: session_spec(snapshot, session), Moment())).value
     if spec.job and identity.user != spec.user and not identity.role.includes(Role.ADMIN):
         raise Forbidden(f"Session {session} runs a job of somebody else.", code="NOT_YOURS", field="session_id")

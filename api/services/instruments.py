@@ -18,6 +18,7 @@ from events.facts.catalogue import (
     InstrumentDetails,
     RemoveInstrument,
 )
+from projections.duckdb.store import Snapshot
 from projections.read_models.instruments import InstrumentRow, instrument
 
 # words of the contracts -> the catalogue's
@@ -104,7 +105,15 @@ def number_in(text: str) -> int:
 
 
 async def _find(house: House, number: int) -> InstrumentRow:
-    return (await house.reader.run(lambda snapshot: instrument(snapshot, number), Moment())).value
+    return (await house.reader.run(lambda snapshot: row_of(snapshot, number), Moment())).value
+
+
+def row_of(snapshot: Snapshot, number: int) -> InstrumentRow:
+    """The instrument of an id. Raises Unknown."""
+    try:
+        return instrument(snapshot, number)
+    except Unknown as error:
+        raise error.at("id") from None
 
 
 def _known(given: InstrumentChanges) -> InstrumentChanges:
