@@ -13,7 +13,7 @@ from engine.sessions import history as histories
 from engine.sessions.history import History
 from events import codec
 from events.decisions import from_message
-from events.facts import Command, CommandAccepted, CommandRefused
+from events.facts import Command, CommandAccepted, CommandRefused, SubmitOrder
 from events.rows import OrderStatus, SectionKind
 from events.tape import Tape
 from projections.duckdb.read_model import DuckReadModel
@@ -60,6 +60,30 @@ async def equal_keys_have_equal_answers(tape: Tape) -> None:
             assert first.setdefault(body.key, type(body)) is type(body), body
             changed[body.key] += isinstance(body, CommandAccepted) and body.changed
     assert max(changed.values(), default=0) <= 1, changed
+
+
+async def answers_name_their_orders(tape: Tape) -> None:
+    """Who sent an order is told its number, or why it was denied, where the loop met it; no other answer names one."""
+    commands: dict[int, Command] = {}
+    answers: list[CommandAccepted] = []
+    placed: set[tuple[str, int]] = set()
+    async for message in tape.read(1):
+        if message.subject.endswith(".decision"):
+            decision = from_message(message)
+            placed |= {(decision.session, int(row["order"])) for row in decision.rows(SectionKind.ORDER)}
+        elif not codec.is_frame(message.body):
+            body = codec.decode(message.body, message.sequence)
+            if isinstance(body, Command):
+                commands[message.sequence] = body
+            elif isinstance(body, CommandAccepted):
+                answers.append(body)
+    for answer in answers:
+        command = commands[answer.cause]
+        if isinstance(command, SubmitOrder):
+            assert (answer.order > 0) != (answer.denial != ""), answer
+            assert not answer.order or (command.session, answer.order) in placed, answer
+        else:
+            assert (answer.order, answer.denial) == (0, ""), answer
 
 
 async def ordinals_have_no_gap(tape: Tape, session: str) -> None:

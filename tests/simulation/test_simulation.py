@@ -23,6 +23,11 @@ from tests.simulation.world import World
 
 BUG_SEEDS = range(5, 17)
 REPEATED = (3, 8)  # seeds that are run twice
+ANSWER_CHECKERS = (
+    checkers.every_command_has_one_answer,
+    checkers.equal_keys_have_equal_answers,
+    checkers.answers_name_their_orders,
+)
 SHORT = 11  # a seed whose world is soon over
 
 
@@ -67,7 +72,7 @@ async def check(world: World) -> None:
     tape = world.house.tape
     name = ""
     try:
-        for checker in (checkers.every_command_has_one_answer, checkers.equal_keys_have_equal_answers):
+        for checker in ANSWER_CHECKERS:
             name = checker.__name__
             await checker(tape)
         for session in world.sessions:

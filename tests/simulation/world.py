@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from engine import catalogue
@@ -51,6 +52,8 @@ STRATEGIES = (
     StrategyWish(strategy="ema_cross", params={"fast": 4, "slow": 12}),
     StrategyWish(strategy="mean_reversion"),
 )
+ON_BARS = (STRATEGIES[0], StrategyWish(strategy="mean_reversion", params={"window": 4}, timeframe="1m"))
+DAILY = msgspec.structs.replace(LIMITS, daily_loss_ratio=0.002, position_risk_ratio=0.2)
 SNAPSHOTS = RunnerSettings(snapshot_rows=500, snapshot_messages=20, snapshot_seconds=0.05)
 PARTED_SECONDS = 1.3  # an engine whose signs of life do not arrive, until another takes its sessions
 
@@ -128,8 +131,8 @@ class World:
             mode="paper",
             recording=recording,
             source=None if recording else "sim",
-            strategies=STRATEGIES,
-            limits=LIMITS,
+            strategies=ON_BARS if self.seed % 2 else STRATEGIES,
+            limits=DAILY if self.seed % 2 else LIMITS,
             seed=self.seed,
             acceleration=float(self.chance.choice([0.0, 60.0, 150.0])) if recording else 0.0,
         )
