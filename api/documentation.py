@@ -98,6 +98,7 @@ ERRORS = {
     "413": "The body is larger than `body_bytes_max`.",
     "415": "The body is not application/json.",
     "429": "Too many requests; `Retry-After` says when to come back.",
+    "500": "Something broke here; the same request, with the same key, may be tried again. The log says what it was.",
     "501": "Understood, and not part of this installation: it has no venue and no learning.",
     "503": "Not caught up yet, or the outcome is unknown: repeat with the same key after `Retry-After`.",
 }
@@ -228,7 +229,7 @@ NAMED_IN_QUERY = ("/api/market/data", "/api/executions", "/api/tape/events", "/a
 
 
 def _errors(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> list[str]:
-    found = {"400", "429"}
+    found = {"400", "429", "500"}
     if not opt.get("public") or path.startswith("/api/auth/"):
         found.add("401")
     if opt.get("role"):

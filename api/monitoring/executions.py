@@ -19,6 +19,7 @@ from api.reading.reader import Moment
 from api.reading.wording import instant
 from api.services.acting import act, check_command, key_of_part
 from api.session_control import Key, done
+from engine.feeds.symbols import spelled
 from events.errors import Conflict, Unknown
 from events.facts import ChooseSession, SubmitOrder
 from projections.duckdb.store import Snapshot
@@ -88,15 +89,14 @@ async def submit(
     data: JSONBody[ExecutionAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[Submitted]:
     """Submit an order by hand to a running paper session; the newest of yours that trades the symbol unless named."""
-    order = OrderAsked(
-        data.symbol, data.side, data.quantity, data.type, data.price, data.stop_price, data.time_in_force
-    )
+    symbol = await _spelled(house, data.symbol)
+    order = OrderAsked(symbol, data.side, data.quantity, data.type, data.price, data.stop_price, data.time_in_force)
     check(order)
     user = user_of(request).user
-    session = data.session_id or await _chosen(house, user, data.symbol, key)
+    session = data.session_id or await _chosen(house, user, symbol, key)
     await check_command(house, user_of(request), session, "session_id")
     if key is None:
-        await _check_takes(house, session, data.symbol)
+        await _check_takes(house, session, symbol)
     how = await act(
         house,
         user,
@@ -106,7 +106,7 @@ async def submit(
     where = f"/api/sessions/{session}/orders"
     body = Submitted(
         session_id=session,
-        symbol=data.symbol,
+        symbol=symbol,
         side=data.side,
         quantity=data.quantity,
         type=data.type,
@@ -114,6 +114,13 @@ async def submit(
         **fate_of(how),
     )
     return done(body, how, house)
+
+
+async def _spelled(house: House, symbol: str) -> str:
+    """A symbol as the catalogue has it, which finds BTC_USDT by BTCUSDT."""
+    await house.lookups.current(house.tape)
+    catalogue = house.lookups.catalogue
+    return spelled(symbol, [one.symbol for one in catalogue.instruments if one.number not in catalogue.removed])
 
 
 async def _check_takes(house: House, session: str, symbol: str) -> None:
@@ -189,6 +196,7 @@ async def _newest(house: House, user: str, symbol: str) -> str:
         raise Conflict(
             f"No running paper session of yours trades {symbol[:64]!r}.",
             code="NO_RUNNING_SESSION",
+            field="symbol",
             hint="Start one by POST /sessions/start, or name another by session_id.",
         )
     return found.value.rows[0].session

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from api.house import House
+from engine.feeds.symbols import spelled
 from engine.jobs.backtest import number_of
 from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.reading import RecordingReader
@@ -39,8 +40,9 @@ async def replayed(house: House, asked: Replayed, bar_ns: int) -> tuple[Recordin
     Raises:
         InvalidInput: no such recording; nothing of the symbol, with what there is; or several venues have it.
     """
-    symbol, _, venue = asked.symbol.partition("@")
+    text, _, venue = asked.symbol.partition("@")
     named = asked.recording
+    symbol = spelled(text, {name for one in _whole(house) for name in one.opened.symbols})
     found = [chosen(house.lookups.shelf, named, symbol, Span())] if named else _complete(house, symbol)
     of = [(one, house.lookups.catalogue.number(number_of(one, symbol))) for one in found]
     mine = [(one, instrument) for one, instrument in of if venue in ("", instrument.venue)]
@@ -59,10 +61,12 @@ async def replayed(house: House, asked: Replayed, bar_ns: int) -> tuple[Recordin
 
 def _complete(house: House, symbol: str) -> list[Recording]:
     """Complete ones of a symbol that have rows, the newest last. Raises InvalidInput: none."""
-    shelf = house.lookups.shelf
-    covering(shelf, symbol, Span())
-    whole = [one for one in shelf.recordings.values() if one.state is RecordingState.COMPLETE]
-    return [one for one in whole if symbol in one.opened.symbols and one.whole().rows]
+    covering(house.lookups.shelf, symbol, Span())
+    return [one for one in _whole(house) if symbol in one.opened.symbols and one.whole().rows]
+
+
+def _whole(house: House) -> list[Recording]:
+    return [one for one in house.lookups.shelf.recordings.values() if one.state is RecordingState.COMPLETE]
 
 
 async def _holding(house: House, found: list[Recording], wanted: Bars) -> Recording:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from api.services.market_sources import newest_recordings
 from engine.feeds.asset_types import asset_type_of
+from engine.feeds.symbols import letters_of
 from events.errors import InvalidInput, Unknown
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
@@ -43,7 +42,7 @@ def meant(snapshot: Snapshot, text: str) -> InstrumentRow:
         InvalidInput: several, by name.
     """
     symbol, _, venue = text.partition("@")
-    letters = re.sub(r"[^A-Za-z0-9]", "", symbol).upper()
+    letters = letters_of(symbol)
     found: list[InstrumentRow] = []
     for wanted in ({"symbol": symbol}, {"letters": letters}):
         found = found or instruments(snapshot, InstrumentFilter(venue=venue or None, **wanted)).rows

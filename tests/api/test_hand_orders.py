@@ -43,3 +43,19 @@ async def test_a_repeat_goes_to_the_session_of_the_first_try(made: World) -> Non
     assert (late.status_code, late.json()) == (200, first.json())
     changed = await submit(made, ORDER | {"quantity": 3.0}, **KEY)
     assert (changed.status_code, changed.json()["error_code"]) == (409, "KEY_USED")
+
+
+async def test_an_order_of_a_symbol_as_others_write_it(made: World) -> None:
+    """`PFUSDT` is sold where PF_USDT is traded, and the answer says the symbol as the catalogue has it."""
+    desk = Desk(made, "desk_glued")
+    await desk.open()
+    for more in ({}, {"session_id": desk.session}):
+        sent = await submit(made, ORDER | {"symbol": "pfusdt"} | more)
+        assert (sent.status_code, sent.json().get("symbol")) == (200, "PF_USDT"), sent.text
+    await desk.close()
+
+
+async def test_no_session_of_a_symbol_is_an_error_of_it(made: World) -> None:
+    """Where nothing of the user's trades it, the body's `symbol` is named."""
+    none = await submit(made, ORDER)
+    assert (none.status_code, none.json()["field"]) == (409, "symbol")

@@ -70,3 +70,12 @@ async def test_symbols_of_two_venues_are_told_apart(made: World) -> None:
     assert (await came_to(made, symbol=f"{SYMBOL}@SIM"))["recording"].startswith("rec_" + "1" * 16)
     nowhere = await made.client.post("/api/v1/backtest/run", json=BODY | {"symbol": f"{SYMBOL}@NOWHERE"})
     assert (nowhere.status_code, f"{SYMBOL}@OTHER" in nowhere.text) == (400, True)
+
+
+async def test_a_symbol_is_found_as_others_write_it(made: World) -> None:
+    """What parts a symbol and small letters do not matter where nothing recorded has that very symbol."""
+    glued = SYMBOL.replace("_", "").lower()
+    found = await came_to(made, symbol=f"{glued}@SIM", bars=1)
+    assert found["recording"].startswith("rec_" + "2" * 16)
+    wrong = await made.client.post("/api/v1/backtest/run", json=BODY | {"symbol": glued + "x"})
+    assert (wrong.status_code, SYMBOL in wrong.text) == (400, True)

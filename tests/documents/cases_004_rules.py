@@ -131,12 +131,15 @@ async def is_healthy(made: World) -> None:
 
 
 async def documents_itself(made: World) -> None:
-    """A page to read, and the description of every route for programs."""
+    """A page to read, and the description of every route for programs, with what it answers when it breaks."""
     page = await made.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
     schema = (await made.get("/docs/openapi.json")).json()
     assert schema["openapi"].startswith("3.")
     assert "/api/instruments" in schema["paths"]
+    assert [
+        path for path, item in schema["paths"].items() for one in item.values() if "500" not in one["responses"]
+    ] == []
 
 
 async def shows_a_page(made: World) -> None:
