@@ -79,7 +79,7 @@ class RecordedSession(msgspec.Struct, frozen=True):
     status: Annotated[str, Meta(description="running, completed or failed")]
     start_time: str | None
     end_time: str | None
-    records_collected: int
+    records_collected: Annotated[int, Meta(description="rows; they are counted when it ends, and 0 while it runs")]
     duration: str | None
     source: str
     description: str
