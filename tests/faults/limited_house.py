@@ -26,7 +26,7 @@ async def main(endpoint: Endpoint, folder: Path) -> None:
     link = await Link.open(endpoint)
     keys = await JetStreamKeys.open(link, COUNTERS)
     async with world(folder, limits=LimitsSettings()) as made:
-        made.house.counters._keys, made.house.counters._clock = keys, SystemClock()
+        made.house.counters.keys, made.house.counters._clock = keys, SystemClock()
         async with served(made) as port:
             sys.stdout.write(f"port {port}\n")
             sys.stdout.flush()
