@@ -60,11 +60,12 @@ def backtest(settings: Settings, /, recording: str, out: Path | None, as_json: b
 async def _backtest(settings: Settings, wish: SessionWish, report: tuple[Path | None] | None, as_json: bool) -> None:
     from api.cli.figures import body_of, denials_of, say_figures, write_report
     from api.cli.opened import opened
-    from api.cli.waiting import USER, run_to_end, session_name
+    from api.cli.waiting import USER, run_to_end, session_name, tell_compiling
     from engine.sessions.plan import plan
 
     async with opened(settings, modes=("backtest",)) as tools:
         spec = plan(wish, session_name(tools.clock), USER, tools.lookups.library())
+        tell_compiling(tools, spec)
         began = tools.clock.monotonic_ns()
         with progress("backtest", "") as bar:
             history = await run_to_end(tools, spec, bar)

@@ -65,13 +65,14 @@ def wish_of(options: dict[str, Any]) -> ForkWish:
 
 async def _fork(settings: Settings, session: str, wish: ForkWish) -> tuple[History, History]:
     from api.cli.opened import opened
-    from api.cli.waiting import USER, run_to_end, session_name
+    from api.cli.waiting import USER, run_to_end, session_name, tell_compiling
     from engine.research import forking
     from engine.sessions import history as histories
 
     async with opened(settings, modes=("backtest",)) as tools:
         parent = await histories.read(tools.connection.tape, session)
         spec = forking.fork(parent, wish, session_name(tools.clock, "fork"), USER, tools.lookups.library())
+        tell_compiling(tools, spec)
         with progress("fork", "") as bar:
             return parent, await run_to_end(tools, spec, bar)
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from api.cli.opened import Opened
-from api.cli.telling import Progress
+from api.cli.telling import Progress, note
 from engine.sessions import history as histories
 from engine.sessions.history import History
 from engine.sessions.source_bars import check_timeframes
@@ -68,6 +68,15 @@ async def go_on(tools: Opened, session: str, code_hash: str) -> bool:
     """Let a suspended session go on under the code that was found. Raises as `Commands.send`."""
     command = ChangeCode(key=f"cli:{tools.clock.new_id()}", user=USER, session=session, code_hash=code_hash)
     return (await tools.commands.send(command))[0].changed
+
+
+def tell_compiling(tools: Opened, spec: SessionSpec) -> None:
+    """Say so where the session's loop was not compiled ahead: its start takes seconds more, once."""
+    from engine.loop.decision_loop import is_compiled_for
+
+    names = tuple(sorted({one.strategy for one in spec.strategies}))
+    if not is_compiled_for(names, tools.registry, any(one.timeframe for one in spec.strategies)):
+        note("compiling the decision loop first, once for this code; `tapedeck warm-up` does it ahead of time")
 
 
 async def run_to_end(tools: Opened, spec: SessionSpec, bar: Progress) -> History:

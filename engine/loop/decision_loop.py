@@ -13,7 +13,7 @@ from engine.loop import snapshot
 from engine.loop.bar_path import BarPath
 from engine.loop.commands import CommandKind
 from engine.loop.lengths import Lengths
-from engine.loop.module import Loop, code_hash_of, load_loop
+from engine.loop.module import Loop, code_hash_of, is_compiled, load_loop
 from engine.loop.outputs import COUNTS, COUNTS_SIZE, ROOM, TOTAL
 from engine.loop.records import ACCOUNT_DTYPE, COMMAND_DTYPE, INTENTS_MAX
 from engine.loop.spec import LoopSpec, Memory, build_memory
@@ -340,6 +340,11 @@ def loop_for(names: tuple[str, ...], strategies: Mapping[str, Strategy], interva
 def code_hash_for(names: tuple[str, ...], strategies: Mapping[str, Strategy], intervals: bool = False) -> str:
     """The code hash of `loop_for` without its machine code. Raises as that does."""
     return code_hash_of(_set_for(names, strategies), intervals)
+
+
+def is_compiled_for(names: tuple[str, ...], strategies: Mapping[str, Strategy], intervals: bool = False) -> bool:
+    """Whether `loop_for` finds its machine code in the cache, and need not compile for seconds. Raises as that does."""
+    return is_compiled(_set_for(names, strategies), intervals)
 
 
 def _set_for(names: tuple[str, ...], strategies: Mapping[str, Strategy]) -> list[Strategy]:
