@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from projections.market_store import MarketStore
     from projections.runner import ProjectionRunner
 
+T = TypeVar("T")
 VISIBLE_SECONDS_MAX = 60.0  # until what is written can be read
 
 
@@ -88,7 +89,7 @@ async def _alone(settings: Settings, connection: Connection, clock: Clock) -> Re
         stack.callback(model.close)
         market = await stack.enter_async_context(_market(settings, slot))
         runners = [
-            ProjectionRunner(connection.tape, [projection], clock=clock)
+            ProjectionRunner(connection.tape, [projection], clock=clock, call=_call)
             for projection in (cast(Projection, model), MarketProjection(market))
         ]
         for runner in runners:
@@ -96,9 +97,24 @@ async def _alone(settings: Settings, connection: Connection, clock: Clock) -> Re
         await _both(runners)
         sequence = min(runner.status().visible for runner in runners)
         await market.wait_visible(sequence, seconds=VISIBLE_SECONDS_MAX)
-        await Publisher(model.store, connection.blobs, clock).publish()
-        hashes = await asyncio.to_thread(model.store.content_hash), await market.content_hash()
+        await _whole(Publisher(model.store, connection.blobs, clock).publish())
+        hashes = await _call(model.store.content_hash), await _whole(market.content_hash())
         return Rebuilt(sequence, hashes[0], market_store_of(settings), hashes[1])
+
+
+async def _call(function: Callable[..., T], *values: Any) -> T:
+    """A blocking call in a thread, whole."""
+    return await _whole(asyncio.to_thread(function, *values))
+
+
+async def _whole(work: Awaitable[T]) -> T:
+    """Work that threads do; interrupted, it is waited for: the file that they read is closed behind it."""
+    running = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 async def _both(runners: list[ProjectionRunner]) -> None:
