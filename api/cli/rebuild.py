@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from projections.runner import ProjectionRunner
 
 T = TypeVar("T")
+CLOSE_TRIES_MAX, CLOSE_PAUSE_SECONDS = 100, 0.05
 VISIBLE_SECONDS_MAX = 60.0  # until what is written can be read
 
 
@@ -85,8 +86,8 @@ async def _alone(settings: Settings, connection: Connection, clock: Clock) -> Re
     async with AsyncExitStack() as stack:
         slot = _only_slot(settings)
         stack.callback(slot.release)
-        model = await _read_model(connection, slot)
-        stack.callback(model.close)
+        model = await _whole(_read_model(connection, slot))
+        stack.push_async_callback(_closed, model)
         market = await stack.enter_async_context(_market(settings, slot))
         runners = [
             ProjectionRunner(connection.tape, [projection], clock=clock, call=_call)
@@ -113,8 +114,20 @@ async def _whole(work: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.wait([running])
+        await asyncio.gather(running, return_exceptions=True)
         raise
+
+
+async def _closed(model: DuckReadModel) -> None:
+    """Close the file; interrupted, once the call that a thread is still in has ended."""
+    import duckdb
+
+    for _ in range(CLOSE_TRIES_MAX):
+        try:
+            return model.close()
+        except duckdb.Error:
+            await asyncio.sleep(CLOSE_PAUSE_SECONDS)
+    model.close()
 
 
 async def _both(runners: list[ProjectionRunner]) -> None:
@@ -159,9 +172,9 @@ async def _market(settings: Settings, slot: Slot) -> AsyncIterator[MarketStore]:
     from api.servers import market_store_of
 
     if market_store_of(settings) == "duckdb":
-        store = await asyncio.to_thread(bootstrap.duck_market_store, settings, slot.path.with_suffix(".market"))
+        store = await _call(bootstrap.duck_market_store, settings, slot.path.with_suffix(".market"))
     else:
-        store = await asyncio.to_thread(bootstrap.market_store, settings)
+        store = await _call(bootstrap.market_store, settings)
     try:
         yield store
     finally:
