@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from api.places import Places, epoch_of
 from api.processes.signs import host_name
 from api.settings import Settings
 from events.clock import Clock
+from events.durations import Durations, order_durations
 from events.errors import ReadModelUnavailable
 from events.jetstream import streams
 from events.jetstream.blobs import JetStreamBlobs
@@ -58,6 +59,7 @@ class Connection:
     blobs: JetStreamBlobs
     counters: JetStreamKeys | None = None
     vault: JetStreamTape | None = None
+    order_times: Durations = field(default_factory=order_durations)  # of all sessions of the process
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -146,6 +148,7 @@ def surroundings(settings: Settings, connection: Connection, registry: Registry,
             snapshot_seconds=engine.snapshot_seconds,
         ),
         watchdog=Watchdog(Places(settings.folder).overruns, connection.tape.epoch, engine.step_seconds_max, clock),
+        order_times=connection.order_times,
     )
 
 

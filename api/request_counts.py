@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+from events.durations import ANSWER_SECONDS, Durations, Timing
 
 
 class Sample(NamedTuple):
@@ -18,27 +18,15 @@ class Sample(NamedTuple):
     part: str = ""
 
 
-class Durations:
-    """How long something took, as a histogram of one metric."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._buckets = [0] * (len(BUCKETS_SECONDS) + 1)
-        self._seconds = 0.0
-
-    def note(self, seconds: float) -> None:
-        """It took so long once."""
-        self._seconds += seconds
-        self._buckets[sum(seconds > bound for bound in BUCKETS_SECONDS)] += 1
-
-    def samples(self) -> Iterator[Sample]:
-        """What was noted so far."""
-        total = 0
-        for bound, count in zip((*map(repr, BUCKETS_SECONDS), "+Inf"), self._buckets, strict=True):
-            total += count
-            yield Sample(self._name, total, (("le", bound),), "_bucket")
-        yield Sample(self._name, self._seconds, part="_sum")
-        yield Sample(self._name, total, part="_count")
+def histogram(timing: Timing, labels: tuple[tuple[str, str], ...] = ()) -> Iterator[Sample]:
+    """The lines of a metric that takes times; `labels` beside its own."""
+    labels = (*timing.labels, *labels)
+    total = 0
+    for bound, count in zip((*map(repr, timing.bounds), "+Inf"), timing.counts, strict=True):
+        total += count
+        yield Sample(timing.metric, total, (*labels, ("le", bound)), "_bucket")
+    yield Sample(timing.metric, timing.seconds, labels, "_sum")
+    yield Sample(timing.metric, total, labels, "_count")
 
 
 class Requests:
@@ -46,7 +34,7 @@ class Requests:
 
     def __init__(self) -> None:
         self._answers: Counter[tuple[str, int]] = Counter()
-        self._took = Durations("tapedeck_request_seconds")
+        self._took = Durations("tapedeck_request_seconds", ANSWER_SECONDS)
 
     def note(self, method: str, status: int, seconds: float, *, streams: bool) -> None:
         """One answer."""
@@ -58,4 +46,4 @@ class Requests:
         """What was counted so far."""
         for (method, status), count in sorted(self._answers.items()):
             yield Sample("tapedeck_requests_total", count, (("method", method), ("status", str(status))))
-        yield from self._took.samples()
+        yield from histogram(self._took.timing())

@@ -15,6 +15,7 @@ from events.errors import OperatingError, ReadModelUnavailable, TapedeckError, U
 from events.tape import Message, Tail, Tape
 from projections.batch import Batch, Checkpoint, Event, check_follows, decode, wants
 from projections.checkpoints import advanced, check, check_info
+from projections.latency import Latency, Shown
 from projections.projection import Projection
 from projections.queue import MessageQueue
 
@@ -60,7 +61,8 @@ class RunnerStatus(msgspec.Struct, frozen=True, kw_only=True):
 class ProjectionRunner:
     """Applies one tail of the tape to several projections, each at its own checkpoint.
 
-    `call` runs a blocking function: in a thread by default, in place in a simulation.
+    `call` runs a blocking function: in a thread by default, in place in a simulation. `shown` waits until reads show a
+    sequence, where that is later than it is applied.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class ProjectionRunner:
         *,
         clock: Clock | None = None,
         call: Call = asyncio.to_thread,
+        shown: Shown | None = None,
     ) -> None:
         self._tape = tape
         self._projections = tuple(projections)
@@ -94,6 +97,7 @@ class ProjectionRunner:
         self._refreshing = asyncio.Lock()
         self._working = asyncio.Lock()  # one blocking call of a projection at a time
         self._checkpoints: dict[str, int] = {}  # by projection, as known last
+        self.latency = Latency("+".join(each.name for each in projections), self._clock, shown)
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -135,6 +139,7 @@ class ProjectionRunner:
         if self._tail is not None:
             await self._tail.close()
             self._tail = None
+        await self.latency.close()
         tasks, self._tasks = self._tasks, []
         for task in tasks[1:]:
             task.cancel()
@@ -195,6 +200,8 @@ class ProjectionRunner:
                 self._retries += 1
                 log.warning("projection_waits", sequence=messages[0].sequence, error=str(error), code=error.code)
                 await self._clock.sleep(self._settings.retry_pause_seconds)
+        if self._state == "ready":  # what was there before has waited for the process
+            self.latency.applied(messages)
         self._events += len(messages)
         self._batches += 1
         self._checkpoint = messages[-1].sequence

@@ -24,6 +24,7 @@ from events.clock import SystemClock
 if TYPE_CHECKING:
     from engine.jobs.runner import JobRunner
     from engine.sessions.host import Host
+    from events.durations import Durations
     from projections.runner import ProjectionRunner
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         if role == "engine":
             await bootstrap.introduce(settings, connection, clock)
         host = stack.enter_context(bootstrap.placed_host(settings, connection, clock, modes))
-        ending, told = [host.ended], partial(_sessions, host)
+        ending, told = [host.ended], partial(_sessions, host, connection.order_times)
         if role == "worker":
             from api.processes.jobs import job_runner
 
@@ -90,18 +91,22 @@ async def _first(*waits: Coroutine[Any, Any, None]) -> None:
             task.cancel()
 
 
-async def _sessions(host: Host) -> State:
-    return State(detail=f"{host.sessions} sessions", sequence=host.folded)
+async def _sessions(host: Host, orders: Durations) -> State:
+    return State(detail=f"{host.sessions} sessions", sequence=host.folded, timings=(orders.timing(),))
 
 
 async def _jobs(host: Host, runner: JobRunner) -> State:
-    return State(detail=f"{host.sessions} sessions, {runner.jobs} jobs", sequence=host.folded)
+    return State(
+        detail=f"{host.sessions} sessions, {runner.jobs} jobs",
+        sequence=host.folded,
+        timings=(runner.waits.timing(), runner.runs.timing()),
+    )
 
 
 async def projector(settings: Settings, name: str = "") -> None:
     """Keep QuestDB at the tape."""
     from api.processes.attending import Attending
-    from api.processes.rebuilding import Rebuilding, market_content
+    from api.processes.rebuilding import VISIBLE_SECONDS_MAX, Rebuilding, market_content
     from projections.market_projection import MarketProjection
     from projections.runner import ProjectionRunner
 
@@ -111,7 +116,11 @@ async def projector(settings: Settings, name: str = "") -> None:
         stack.push_async_callback(connection.close)
         store = await asyncio.to_thread(bootstrap.market_store, settings)
         market = MarketProjection(store)
-        runner = ProjectionRunner(connection.tape, [market], bootstrap.projector_limits(settings), clock=clock)
+        limits, shown_up_to = (
+            bootstrap.projector_limits(settings),
+            partial(store.wait_visible, seconds=VISIBLE_SECONDS_MAX),
+        )
+        runner = ProjectionRunner(connection.tape, [market], limits, clock=clock, shown=shown_up_to)
         await runner.start()
         stack.push_async_callback(runner.close)
         me = name or "projector"
@@ -130,6 +139,7 @@ async def _projected(runner: ProjectionRunner) -> State:
         detail=status.error or told_left_out(status.left_out),
         sequence=status.visible,
         lag=status.lag,
+        timings=(runner.latency.took.timing(),),
     )
 
 

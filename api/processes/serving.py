@@ -92,7 +92,10 @@ def _rebuildings(house: House, ground: Ground, name: str) -> list[Rebuilding]:
 async def _served(house: House) -> State:
     status = house.runner.status()
     return State(
-        status="ok" if is_ready(house.runner) else STATES[status.state], sequence=status.visible, lag=status.lag
+        status="ok" if is_ready(house.runner) else STATES[status.state],
+        sequence=status.visible,
+        lag=status.lag,
+        timings=tuple(runner.latency.took.timing() for runner in (house.runner, *house.beside)),
     )
 
 

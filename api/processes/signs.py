@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from events.clock import Clock
+from events.durations import Timing
 from events.errors import OperatingError
 from events.tape import Keys
 
@@ -29,6 +30,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     sequence: int | None = None  # how far it has come
     lag: int | None = None  # messages behind the end
+    timings: tuple[Timing, ...] = ()  # how long things took since its start
 
 
 class Sign(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import structlog
 
-from api.request_counts import Durations
 from events import codec, subjects
 from events.clock import NS_PER_SECOND, Clock, SystemClock
+from events.durations import ANSWER_SECONDS, Durations
 from events.errors import (
     Conflict,
     InvalidInput,
@@ -54,8 +54,8 @@ class Commands:
         self._waiting: dict[int, asyncio.Future[tuple[Answer, int]]] = {}
         self._early: dict[int, tuple[Answer, int]] = {}
         self._sending = 0
-        self.appends = Durations("tapedeck_append_seconds")
-        self.answers = Durations("tapedeck_command_answer_seconds")
+        self.appends = Durations("tapedeck_append_seconds", ANSWER_SECONDS)
+        self.answers = Durations("tapedeck_command_answer_seconds", ANSWER_SECONDS)
         self.tail: Tail | None = None
 
     async def start(self) -> None:

@@ -22,6 +22,7 @@ from api.services.checkup import VERSION, Checkup, Health
 from api.services.child_servers import ChildServer, child_servers
 from api.services.upkeep import restart, restart_server
 from events.clock import NS_PER_SECOND
+from events.durations import Timing
 from events.errors import Conflict, NotAvailable, TapedeckError, Unknown
 
 Word = Literal["ok", "warn", "error"]
@@ -101,6 +102,10 @@ class Registry:
         if part is not None and (server := await self._server(part)) is not None:
             signs.append(server)
         return await asyncio.to_thread(lambda: [_figures(sign, now_ns) for sign in signs])
+
+    async def timings(self) -> list[tuple[str, str, Timing]]:
+        """How long things took in the processes that tell: process, host, what."""
+        return [(sign.name, sign.host, each) for sign in await self._signs() for each in sign.state.timings]
 
     async def _server(self, part: Part) -> Sign | None:
         """A server that is a child of the house, as if it showed a sign of life."""

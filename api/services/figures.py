@@ -11,7 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from api.house import House
-from api.request_counts import Sample
+from api.request_counts import Sample, histogram
 from api.services.components import Figures, Part, Registry
 from engine.jobs.life import JobState
 from engine.sessions.life import SessionState
@@ -54,6 +54,12 @@ METRICS = {
         Metric("tapedeck_request_seconds", "histogram", "Time until a request was answered, streams left out."),
         Metric("tapedeck_append_seconds", "histogram", "Time until a command of this process was on the tape."),
         Metric("tapedeck_command_answer_seconds", "histogram", "Time from there until the command was answered."),
+        Metric(
+            "tapedeck_tick_to_order_seconds", "histogram", "Time from a tick on the tape until its order was there."
+        ),
+        Metric("tapedeck_projection_seconds", "histogram", "Time from a message on the tape until reads showed it."),
+        Metric("tapedeck_job_wait_seconds", "histogram", "Time from a job's request until a worker took it."),
+        Metric("tapedeck_job_run_seconds", "histogram", "Time from a worker's taking a job until its end was written."),
     )
 }
 
@@ -70,8 +76,12 @@ async def samples(house: House, registry: Registry) -> list[Sample]:
     for each in await registry.figures():  # once a process: several components may be in one
         found += _of_process(each)
     found += [Sample("tapedeck_stream_clients", count, (("stream", name),)) for name, count in _clients(house)]
-    commands = house.commands
-    return [*found, *house.requests.samples(), *commands.appends.samples(), *commands.answers.samples()]
+    for name, host, timing in await registry.timings():
+        if timing.metric in METRICS:  # a process of another release may tell of others
+            found += histogram(timing, (("process", name), ("host", host)))
+    for own in (house.commands.appends, house.commands.answers):
+        found += histogram(own.timing())
+    return [*found, *house.requests.samples()]
 
 
 def exposition(found: list[Sample]) -> str:

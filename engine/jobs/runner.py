@@ -19,6 +19,8 @@ from engine.jobs.steps import Steps
 from engine.jobs.work import Tools, Work
 from engine.taking_part import Part, TakingPart
 from events import codec, subjects
+from events.clock import NS_PER_SECOND
+from events.durations import JOB_SECONDS, Durations
 from events.errors import FenceLost, OperatingError, TapedeckError
 from events.facts import Fact, SessionSpec
 from events.facts.jobs import JobClaimed
@@ -70,6 +72,8 @@ class JobRunner:
         self._sign = SignOfLife(
             keys, self._clock, sign_key(settings.worker), describe or _nothing, settings.alive_seconds
         )
+        self.waits = Durations("tapedeck_job_wait_seconds", JOB_SECONDS)
+        self.runs = Durations("tapedeck_job_run_seconds", JOB_SECONDS)
         self._asked_to_stop: set[str] = set()  # sessions of jobs that are over
         part = Part(settings.worker, FOLDED, self._fold, self._act, settings.look_seconds)
         self._part = TakingPart(self._tape, self._clock, part, self._claims.changed)
@@ -171,6 +175,8 @@ class JobRunner:
         except FenceLost:
             return False
         self.queue.note(claim, sequence)
+        if claim.epoch == 1:  # what is taken up again has waited before
+            self.waits.note((claim.claimed_ns - job.queued.queued_ns) / NS_PER_SECOND)
         mine = msgspec.structs.replace(job, worker=claim.worker, machine=claim.machine, epoch=claim.epoch)
         self._claims.begin(job.id, self._run(mine, sequence))
         log.info("job_claimed", job=job.id, kind=job.queued.kind, epoch=claim.epoch, sequence=sequence)
@@ -180,9 +186,11 @@ class JobRunner:
 
     async def _run(self, job: Job, claim: int) -> None:
         steps = Steps(self._tape, self._clock, job, claim, self._settings.progress_seconds)
+        began_ns = self._clock.monotonic_ns()
         with structlog.contextvars.bound_contextvars(job=job.id, epoch=job.epoch):
             try:
                 await self._do(job, steps)
+                self.runs.note((self._clock.monotonic_ns() - began_ns) / NS_PER_SECOND)
             except FenceLost as error:
                 log.warning("job_is_stale", error=str(error))
             except OperatingError as error:

@@ -19,13 +19,15 @@ class RowsInput(msgspec.Struct, frozen=True):
     """Rows of one message (or part of one, or of several behind each other in a segment) in order.
 
     `kind` is MARKET or BAR. `places` gives the sequence of each message and how many of the rows are its own;
-    `first_index` is the index of the first row in the first of these messages.
+    `first_index` is the index of the first row in the first of these messages; `appended_ns` the tape's stamp of a
+    message that a tail brought, 0 of what a recording holds.
     """
 
     kind: SectionKind
     rows: Rows
     first_index: int
     places: tuple[tuple[int, int], ...]
+    appended_ns: int = 0
 
     def place(self, row: int) -> Place:
         """Place on the tape of the `row`-th row."""

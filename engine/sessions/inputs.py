@@ -81,7 +81,7 @@ class TailInputs:
             self._room.set()
             if codec.is_frame(message.body):
                 for one in rows_of_message(message, self._after):
-                    yield one
+                    yield msgspec.structs.replace(one, appended_ns=message.appended_ns)
             elif message.sequence > behind:
                 yield _command_input(message)
 

@@ -26,6 +26,7 @@ from engine.sessions.fates import told
 from engine.sessions.history import Told
 from engine.sessions.inputs import CommandInput, Inputs, RecordingInputs, TailInputs
 from engine.sessions.life import Session
+from engine.sessions.order_times import OrderTimes
 from engine.sessions.outputs import Diverged, Ledger, Produced
 from engine.sessions.pace import Pace, event_times
 from engine.sessions.progress import ProgressTimes
@@ -35,13 +36,7 @@ from engine.sessions.watched import decide
 from events import codec, subjects
 from events.decisions import Decision
 from events.errors import Bug, FenceLost, OperatingError, TapedeckError
-from events.facts import (
-    Fact,
-    Place,
-    SessionEnded,
-    SessionProgressed,
-    SessionSuspended,
-)
+from events.facts import Fact, Place, SessionEnded, SessionProgressed, SessionSuspended
 from events.families import SessionFamily
 from events.writer import FencedWriter
 
@@ -62,7 +57,9 @@ class Runner:
         self.spec = session.spec
         self._decider: Decider
         family = SessionFamily(self.spec.session, research=self.spec.research)
-        self._writer = FencedWriter(around.tape, family, claim, clock=around.clock)
+        self._order_times = OrderTimes(around.order_times, around.clock)
+        confirmed = self._order_times.confirmed
+        self._writer = FencedWriter(around.tape, family, claim, clock=around.clock, confirmed=confirmed)
         self._pace = Pace(around.clock, self.spec.input.acceleration)
         self._place = Place()
         self._commands = CommandBook(self.spec.session, around.settings.keys_max)
@@ -240,7 +237,10 @@ class Runner:
         read = self._decider.consumed if self._decider.failed else end - at
         if read:
             self._place = item.place(at + read - 1)
-        await self._offer(produced, lambda inputs: read_with(self._decider, item, (at, end), inputs - before) or begun)
+        with self._order_times.of(item.appended_ns):
+            await self._offer(
+                produced, lambda inputs: read_with(self._decider, item, (at, end), inputs - before) or begun
+            )
         if self._decider.failed:
             raise self._decider.failure(item.place(min(at + read, end - 1)))
         await self._tell()
@@ -278,7 +278,8 @@ class Runner:
             if place_of is not None and number < len(parts) - 1:
                 inputs = last_input(part) + 1
                 cause = place_of(inputs)
-            await self._writer.put(Decision(spec.session, part, cause, inputs, epoch, spec.research))
+            decision = Decision(spec.session, part, cause, inputs, epoch, spec.research)
+            await self._writer.put(self._order_times.put(decision))
 
     # --- commands -------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from engine.recordings.reading import RecordingReader
 from engine.sessions.decider import Decider
 from engine.sessions.watchdog import Watchdog
 from events.clock import Clock
+from events.durations import Durations, order_durations
 from events.facts import SessionSpec
 from events.tape import Blobs, Tape
 
@@ -37,3 +38,4 @@ class Surroundings:
     make_decider: Callable[[SessionSpec], Decider]
     settings: RunnerSettings = field(default_factory=RunnerSettings)
     watchdog: Watchdog | None = None  # none where no kernel is a user's own
+    order_times: Durations = field(default_factory=order_durations)  # from a tick until an order is on the tape

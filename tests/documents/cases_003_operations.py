@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
 
-from api.processes.signs import ROOT, Sign, host_name
+from api.processes.signs import ROOT, Sign, State, host_name
 from events import codec, subjects
+from events.durations import Timing
 from events.facts.house import RestartAccepted
 from tests.api.asgi_socket import connected
 from tests.api.worlds import World
@@ -25,17 +26,27 @@ NAMES = {
     "api": "api",
     "projector": "projector",
 }
+NO_TIMINGS: Mapping[str, tuple[Timing, ...]] = {}
 
 
 @asynccontextmanager
-async def processes(made: World, *without: str) -> AsyncIterator[None]:
-    """Signs of life of the processes of a house."""
+async def processes(
+    made: World, *without: str, timings: Mapping[str, tuple[Timing, ...]] = NO_TIMINGS
+) -> AsyncIterator[None]:
+    """Signs of life of the processes of a house; `timings` by role."""
     host = host_name()
     keys = []
     for name, role in NAMES.items():
         if name not in without:
             keys.append(f"{ROOT}.{host}.{name}")
-            sign = Sign(name=name, role=role, host=host, pid=os.getpid(), started_ns=made.clock.now_ns() - 90 * 10**9)
+            sign = Sign(
+                name=name,
+                role=role,
+                host=host,
+                pid=os.getpid(),
+                started_ns=made.clock.now_ns() - 90 * 10**9,
+                state=State(timings=timings.get(role, ())),
+            )
             await made.liveness.put(keys[-1], msgspec.json.encode(sign))
     try:
         yield

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import msgspec
 
+from api.processes.signs import host_name
 from engine.jobs.life import JobState
+from events.durations import JOB_SECONDS, Durations, order_durations
 from events.errors import ReadModelUnavailable
+from projections.latency import METRIC
 from tests.api.worlds import World
 from tests.documents.cases_003_operations import NAMES, processes
 
@@ -96,8 +99,17 @@ async def suits_the_board(made: World) -> None:
     body = {"mode": "paper", "recording": "rec_" + "a" * 16, "strategies": [{"strategy": "ema_cross"}]}
     assert (await made.post("/api/sessions", body)).status_code == 200
     await made.caught_up()
-    async with processes(made):
+    jobs = tuple(Durations(f"tapedeck_job_{each}_seconds", JOB_SECONDS) for each in ("wait", "run"))
+    told = {
+        "engine": (order_durations().timing(),),
+        "worker": tuple(each.timing() for each in jobs),
+        "api": (made.house.runner.latency.took.timing(), Durations("of_another_release", JOB_SECONDS).timing()),
+    }
+    async with processes(made, timings=told):
         found = await text(made)
+    shown = values(found)[f'{METRIC}_count{{projection="read_model",process="api",host="{host_name()}"}}']
+    assert shown > 0, "what was appended by now was shown"
+    assert "of_another_release" not in found
     there = set(re.findall(r"^# HELP (tapedeck_[a-z_]+)", found, re.M))
     drawn = {
         name.removesuffix("_bucket")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from events.facts.house import ProcessRestarted, ReadModelRebuilt, RestartFailed
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 
 SECONDS_MAX = 60.0
+QUICK = {"fast": 2, "slow": 5}  # trades often
 NAMES = {"supervisor", "seal", "api", "engine", "worker-0"}
 
 
@@ -174,6 +176,33 @@ async def test_the_server_of_the_tape_is_restarted_over_http(up: Up) -> None:
         assert {name: sign.pid for name, sign in after.items()} == {name: sign.pid for name, sign in before.items()}
         body = {"mode": "paper"}
         assert (await client.post("/api/system/mode", headers=headers, json=body)).status_code == 200
+
+
+async def test_times_of_every_process_are_told(up: Up) -> None:
+    """A session's orders, the projections and a job that engine, worker and API did are counted where one asks."""
+    password = Places(up.settings.folder).password.read_text().strip()
+    async with httpx.AsyncClient(base_url=up.running.url, timeout=30) as client:
+        token = (await client.post("/api/auth/login", json={"username": "admin", "password": password})).json()
+        headers = {"Authorization": f"Bearer {token['access_token']}", "Content-Type": "application/json"}
+        body = {"mode": "paper", "source": "simulated", "strategies": [{"strategy": "ema_cross", "params": QUICK}]}
+        answer = await client.post("/api/sessions", headers=headers, json=body)
+        assert answer.status_code == 200, answer.text
+        session = answer.json()["session"]
+
+        async def counted(*metrics: str) -> bool:
+            text = (await client.get("/api/metrics")).text
+            found = {name: re.findall(rf"^tapedeck_{name}_count{{.*}} ([0-9]+)$", text, re.M) for name in metrics}
+            return all(any(int(count) for count in counts) for counts in found.values())
+
+        await up.until(lambda: counted("tick_to_order_seconds", "projection_seconds"))
+        assert (await client.post(f"/api/sessions/{session}/stop", headers=headers)).status_code == 200
+
+        async def asked() -> bool:  # refused until the session is over
+            job = await client.post("/api/jobs/montecarlo", headers=headers, json={"session": session})
+            return job.status_code == 200
+
+        await up.until(asked)
+        await up.until(lambda: counted("job_wait_seconds", "job_run_seconds"))
 
 
 async def test_a_killed_seal_is_started_again(up: Up) -> None:

@@ -52,9 +52,17 @@ def result_of(facts: list[tuple[int, object]], job: str) -> BacktestResult:
 async def test_a_backtest_goes_through_the_queue(tmp_path: Path) -> None:
     """A backtest that is asked for is queued, claimed, run as a session of its own and ends with its metrics."""
     house, recording = await house_of(tmp_path)
-    async with house.worker():
+    async with house.worker() as worker:
         await house.submit("bt1", BacktestBody(wish=wish(recording)))
         await house.until_state("bt1", JobState.COMPLETED)
+
+        async def counted() -> bool:
+            return sum(worker.runner.runs.timing().counts) == 1
+
+        await until(counted)
+        assert sum(worker.runner.waits.timing().counts) == 1
+        assert worker.runner.waits.timing().seconds < 30
+        assert 0 < worker.runner.runs.timing().seconds < 30
     facts = await house.facts()
     assert [type(one) for _, one in facts if not isinstance(one, JobProgressed)] == [
         JobQueued,

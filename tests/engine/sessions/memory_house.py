@@ -34,6 +34,7 @@ from engine.sources.source import Source
 from engine.strategies.registry import discover
 from events import codec, subjects
 from events.clock import Clock, SystemClock
+from events.durations import order_durations
 from events.facts import Command, CommandAccepted, CommandRefused, SessionSpec, StartSession
 from events.memory_keys import MemoryBlobs, MemoryKeys
 from events.memory_tape import MemoryTape
@@ -95,6 +96,7 @@ class MemoryHouse:
         self.folder = folder
         self.known = dict(sources or {})
         self.strategies = REGISTRY
+        self.order_times = order_durations()
         self._number = 0
 
     async def start(self) -> None:
@@ -106,7 +108,15 @@ class MemoryHouse:
     def around(self, tape: MemoryTape, settings: RunnerSettings | None = None) -> Surroundings:
         """What a runner is given."""
         reader = RecordingReader(tape, self.segments)
-        return Surroundings(tape, self.blobs, self.clock, reader, self.decider, settings or RunnerSettings())
+        return Surroundings(
+            tape,
+            self.blobs,
+            self.clock,
+            reader,
+            self.decider,
+            settings or RunnerSettings(),
+            order_times=self.order_times,
+        )
 
     def decider(self, spec: SessionSpec) -> Decider:
         """A fresh decider."""

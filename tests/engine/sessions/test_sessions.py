@@ -100,6 +100,10 @@ async def test_the_live_tail_and_its_recording_have_one_hash(tmp_path: Path) -> 
     assert backtest.ended is not None, backtest.failed
     assert tail.ended.reason == "stopped"
     assert tail.ended.counts["fill"] > 0
+    took = house.order_times.timing()
+    assert took.counts[-1] == 0
+    assert 0 < sum(took.counts) <= tail.ended.counts["order"], "once a decision with orders, and none of the backtest"
+    assert 0 < took.seconds < 30 * sum(took.counts)
     assert tail.ended.decision_hash == backtest.ended.decision_hash
     verdict = await verify(house.tape, house.reader, house.decider, spec.session)
     assert verdict.equal, verdict.detail
