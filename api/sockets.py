@@ -85,9 +85,10 @@ async def _serve(socket: WebSocket[Any, Any, Any], house: House, registry: Regis
     tasks: list[asyncio.Task[None]] = []
     try:
         look = partial(seen, house, registry)
-        if monitors:
-            listener.offer(_encode({"type": "system_status", "payload": (await look()).status}))
-        house.broadcast.watch(look)
+        first = await look() if monitors else None
+        if first is not None:
+            house.broadcast.greet(listener, first)
+        house.broadcast.watch(look, first)
         works = (_hear(socket, listener, house), _tell(socket, listener), _guard(socket, house))
         tasks += [asyncio.create_task(work) for work in works]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

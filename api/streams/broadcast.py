@@ -59,6 +59,7 @@ class Listener:
         self.told: dict[Subscription, int] = {}  # sequence of what it was told of last
         self.owner: str | None = None  # whose jobs it may hear of; None: everybody's
         self.monitors = False  # it is sent contract 003's events, and no other
+        self.greeted = False  # it was sent the first status
 
     def offer(self, data: bytes) -> None:
         """Queue a message; one that does not fit is the end of this client."""
@@ -139,26 +140,41 @@ class Broadcast:
         if wanted:
             self._give(_encode({"type": kind, "data": data, "timestamp": iso(at_ns)}), wanted)
 
-    def tell_monitors(self, kind: str, payload: Any) -> None:
-        """Send an event of contract 003 to every client of `/api/ws/monitor`; it is encoded once."""
-        wanted = [one for one in self._listeners if one.monitors]
+    def tell_monitors(self, kind: str, payload: Any, among: Iterable[Listener] | None = None) -> None:
+        """Send an event of contract 003 to clients of `/api/ws/monitor`, all where none are given; encoded once."""
+        wanted = self._monitors() if among is None else among
         if wanted:
             self._give(_encode({"type": kind, "payload": payload}), wanted)
 
-    def watch(self, ask: Look) -> None:
-        """Look at the components every few seconds while anybody is connected, and tell what is to be told."""
-        if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._watch(ask))
+    def greet(self, listener: Listener, seen: Seen) -> None:
+        """Send a new client of `/api/ws/monitor` the first status; the looks that begin from now on follow."""
+        self.tell_monitors("system_status", seen.status, (listener,))
+        listener.greeted = True
 
-    async def _watch(self, ask: Look) -> None:
+    def _monitors(self) -> list[Listener]:
+        return [one for one in self._listeners if one.monitors]
+
+    def watch(self, ask: Look, seen: Seen | None = None) -> None:
+        """Look at the components every few seconds while anybody is connected, and tell what is to be told.
+
+        What was `seen` just now is the first look where none is made yet.
+        """
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(ask, seen))
+
+    async def _watch(self, ask: Look, seen: Seen | None) -> None:
+        if seen is not None:
+            self.told_status(seen)
+            await asyncio.sleep(STATUS_SECONDS)
         while self._listeners:
+            greeted = [one for one in self._monitors() if one.greeted]  # who is greeted meanwhile has a newer status
             try:
                 seen = await ask()
             except TapedeckError as error:
                 log.warning("broadcast_failed", error=str(error))
             else:
                 self.told_status(seen)
-                self.tell_monitors("system_status", seen.status)
+                self.tell_monitors("system_status", seen.status, greeted)
             await asyncio.sleep(STATUS_SECONDS)
 
     def told_status(self, seen: Seen) -> None:

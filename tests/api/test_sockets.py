@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import pytest_asyncio
 
+from api import sockets
 from api.settings import ApiSettings
 from events import codec, subjects
 from events.errors import ReadModelUnavailable
@@ -157,3 +159,31 @@ async def test_an_end_that_is_looked_up_and_heard_is_told_once(made: World) -> N
         await greeted(socket)
         await socket.send(wish)
         assert (await socket.receive())["type"] == "job_complete"
+
+
+async def test_a_monitor_is_told_the_status_once_on_connecting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of all, and one that comes while a look is under way, have one status, and the next in its time."""
+    monkeypatch.setattr("api.streams.broadcast.STATUS_SECONDS", 0.3)
+    look, may = sockets.seen, asyncio.Event()
+
+    async def slow(*given: Any) -> Any:
+        looked = await look(*given)
+        await may.wait()
+        return looked
+
+    async with world(tmp_path) as made:
+        async with connected(made.app, MONITOR) as first:
+            assert (await first.receive())["type"] == "system_status"
+            await greeted(first)  # nothing between
+            assert (await first.receive())["type"] == "system_status"
+        await until(lambda: made.house.broadcast.clients == 0)
+        await asyncio.sleep(0.4)  # nobody is there: the looks end
+        monkeypatch.setattr("api.sockets.seen", slow)
+        async with connected(made.app) as other:
+            await greeted(other)  # and the look that it began waits
+            monkeypatch.setattr("api.sockets.seen", look)
+            async with connected(made.app, MONITOR) as second:
+                assert (await second.receive())["type"] == "system_status"
+                may.set()
+                await greeted(second)
+                assert (await second.receive())["type"] == "system_status"
