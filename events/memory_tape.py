@@ -209,7 +209,7 @@ class MemoryTape:
         self._tails[tail] = None
         return tail
 
-    async def _follow(self, at: int, subjects: tuple[str, ...]) -> AsyncGenerator[Message, None]:
+    async def _follow(self, at: int, subjects: tuple[str, ...]) -> AsyncGenerator[list[Message], None]:
         while True:
             grown = self._store.grown
             if at > len(self._store.messages):
@@ -220,7 +220,7 @@ class MemoryTape:
             if wanted(message.subject, subjects):
                 if self.faults:
                     await self.faults.before_delivery(self.clock)
-                yield message
+                yield [message]
             await asyncio.sleep(0)
 
     async def info(self) -> TapeInfo:

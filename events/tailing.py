@@ -1,4 +1,4 @@
-"""A running tail: a task that hands each message of an endless reading to a callback."""
+"""A running tail: a task that hands each message of an endless reading to a callback, some at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RunningTail:
 
     def __init__(
         self,
-        messages: AsyncGenerator[Message, None],
+        messages: AsyncGenerator[list[Message], None],
         receive: Receive,
         on_end: Callable[[RunningTail], None] = lambda _: None,
     ) -> None:
@@ -29,11 +29,12 @@ class RunningTail:
 
     async def _run(self) -> None:
         try:
-            async for message in self._messages:
-                if self._stopped():
-                    return
+            async for messages in self._messages:
                 self._idle.clear()
-                await self._receive(message)
+                for message in messages:
+                    if self._stopped():
+                        return
+                    await self._receive(message)
                 self._idle.set()
                 if self._stopped():
                     return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
+from collections.abc import Callable
 
 from events.tape import Message
 
@@ -17,19 +19,21 @@ class MessageQueue:
         self._bytes_max = bytes_max
         self._bytes = 0
         self._closed = False
-        self._changed = asyncio.Condition()
+        self._came = asyncio.Event()  # something changed for who takes
+        self._went = asyncio.Event()  # and for who puts
 
     def __len__(self) -> int:
         return len(self._messages)
 
     async def put(self, message: Message) -> None:
         """Add one, when there is room; a closed queue drops it."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._closed or not self._is_full())
-            if not self._closed:
-                self._messages.append(message)
-                self._bytes += len(message.body)
-                self._changed.notify_all()
+        while self._is_full() and not self._closed:
+            self._went.clear()
+            await self._went.wait()
+        if not self._closed:
+            self._messages.append(message)
+            self._bytes += len(message.body)
+            self._came.set()
 
     def _is_full(self) -> bool:
         return len(self._messages) >= self._messages_max or self._bytes >= self._bytes_max
@@ -44,17 +48,19 @@ class MessageQueue:
         def enough() -> bool:
             return self._closed or self._is_full() or len(self._messages) >= messages_max or self._bytes >= bytes_max
 
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._closed or bool(self._messages))
-            if linger_seconds > 0 and not enough():
-                try:
-                    async with asyncio.timeout(linger_seconds):
-                        await self._changed.wait_for(enough)
-                except TimeoutError:
-                    pass
-            taken = self._take(messages_max, bytes_max)
-            self._changed.notify_all()
-            return taken
+        await self._until(lambda: self._closed or bool(self._messages))
+        if linger_seconds > 0 and not enough():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(linger_seconds):
+                    await self._until(enough)
+        taken = self._take(messages_max, bytes_max)
+        self._went.set()
+        return taken
+
+    async def _until(self, enough: Callable[[], bool]) -> None:
+        while not enough():
+            self._came.clear()
+            await self._came.wait()
 
     def _take(self, messages_max: int, bytes_max: int) -> list[Message]:
         taken: list[Message] = []
@@ -70,8 +76,8 @@ class MessageQueue:
 
     async def close(self) -> None:
         """Let everybody go; what is in it is forgotten."""
-        async with self._changed:
-            self._closed = True
-            self._messages.clear()
-            self._bytes = 0
-            self._changed.notify_all()
+        self._closed = True
+        self._messages.clear()
+        self._bytes = 0
+        self._came.set()
+        self._went.set()

@@ -17,7 +17,6 @@ import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import (
     AuthorizationError,
     ConnectionClosedError,
@@ -29,12 +28,12 @@ from nats.errors import (
 )
 
 from events.errors import Forbidden, TapeUnavailable, TooLarge
+from events.jetstream.deliveries import DeliveringClient, Take
 from events.retry import NoAnswer, NotSent
 
 _log = structlog.get_logger(__name__)
 _NO_RESPONDERS = "503"
 _VIOLATION = re.compile(r'permissions violation for publish to "([^"]*)"', re.IGNORECASE)
-Receiver = Callable[[Msg], Awaitable[None]]
 
 
 class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,7 +57,7 @@ class LinkLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Link:
     """A connection that reconnects for ever; every wait of a caller is bounded."""
 
-    def __init__(self, client: Client, endpoint: Endpoint, limits: LinkLimits) -> None:
+    def __init__(self, client: DeliveringClient, endpoint: Endpoint, limits: LinkLimits) -> None:
         self.endpoint = endpoint
         self.limits = limits
         self.reconnects = 0
@@ -78,7 +77,7 @@ class Link:
             TapeUnavailable: nobody answers at the address within the bound.
             Forbidden: the server refuses the credentials.
         """
-        client = Client()
+        client = DeliveringClient()
         link = cls(client, endpoint, limits or LinkLimits())
         await link._connect()
         link._inbox = client.new_inbox()
@@ -173,13 +172,21 @@ class Link:
                 field="body",
             )
 
-    async def subscribe(self, receive: Receiver) -> tuple[str, Subscription]:
-        """A fresh inbox whose messages go to `receive`, and its subscription."""
+    async def listen(self, take: Take) -> tuple[str, Callable[[], Awaitable[None]]]:
+        """A fresh inbox, what comes there goes to `take`; and the function that ends it. Raises NotSent."""
         inbox = self._client.new_inbox()
         try:
-            return inbox, await self._client.subscribe(inbox, cb=receive)
+            subscription = await self._client.subscribe(inbox, cb=self._answered)
         except (ConnectionClosedError, ConnectionDrainingError):
             raise NotSent("there is no connection to the NATS server") from None
+        self._client.takes[subscription._id] = take
+
+        async def end() -> None:
+            self._client.takes.pop(subscription._id, None)
+            with contextlib.suppress(Exception):
+                await subscription.unsubscribe()
+
+        return inbox, end
 
     async def _answered(self, message: Msg) -> None:
         _, future = self._waiting.get(message.subject.rpartition(".")[2], ("", None))

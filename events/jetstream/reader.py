@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from events.errors import InvalidInput, TapeMissing, TapeUnavailable
 from events.jetstream import streams, wire
+from events.jetstream.deliveries import Delivery
 from events.jetstream.link import Link
 from events.jetstream.streams import ApiRefused, api
 from events.retry import NoAnswer, NotSent
@@ -25,7 +24,9 @@ INACTIVE_SECONDS = 60.0  # after which the server forgets a consumer nobody asks
 PREFETCH_BYTES_MAX = 33_554_432
 TAIL_BYTES_MAX = 8_388_608  # the same of a tail: a process has many of them, for as long as it lives
 PREFETCH_FIRST = 64  # messages asked for before their size is known
+TAKEN_SHARE = 8  # of the window, that is handed on at once: what was handed on is not counted as asked for any more
 _SIZES_WEIGHED = 16  # messages whose size makes the average
+_DELIVERED = b"$JS.ACK"
 _QUESTION_ENDED = ("Batch Completed", "Message Size Exceeds MaxBytes")
 _FILTERS_REFUSED = (10136, 10137, 10138, 10139)
 
@@ -52,8 +53,8 @@ class Reader:
         self._size = PREFETCH_BYTES_MAX / PREFETCH_FIRST  # bytes of a message, a running average
         self._name = ""
         self._inbox = ""
-        self._subscription: Subscription | None = None
-        self._buffer: deque[Msg] = deque()
+        self._end: Callable[[], Awaitable[None]] | None = None
+        self._buffer: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
         self._asked = 0  # messages asked for and not arrived
         self._delivered = 0
@@ -75,7 +76,7 @@ class Reader:
             await self._link.ready(OPEN_SECONDS_MAX)
         self._forget = self._link.when_lost(self._lose)
         try:
-            self._inbox, self._subscription = await self._link.subscribe(self._receive)
+            self._inbox, self._end = await self._link.listen(self._receive)
             self._name = self._inbox.rpartition(".")[2]
             question = {"stream_name": self._stream, "config": self._config(start, subjects)}
             answer = await api(self._link, f"CONSUMER.CREATE.{self._stream}.{self._name}", question)
@@ -111,7 +112,12 @@ class Reader:
         return config
 
     async def next(self, seconds: float) -> Message | None:
-        """The next message; None where the server says that there is none now.
+        """The next message; None where the server says that there is none now. Raises as `some`."""
+        found = await self.some(seconds, 1)
+        return found[0] if found else None
+
+    async def some(self, seconds: float, most: int | None = None) -> list[Message]:
+        """The next messages, those that are here already up to `most`; none where the server says that there are none.
 
         Raises:
             ReaderLost: silence for longer than `seconds`, or a message was skipped. Where messages are pending, words
@@ -121,14 +127,15 @@ class Reader:
         while True:
             while not self._buffer:
                 if not self._endless and self.pending <= 0:
-                    return None
+                    return []
                 if self._endless or not until:
                     until = clock() + seconds
                 await self._wait(until, seconds)
-            arrived = self._buffer.popleft()
-            if arrived.reply.startswith("$JS.ACK"):
-                return await self._message(arrived)
-            await self._status(arrived)
+            if found := self._take(min(most or self._window, max(1, self._window // TAKEN_SHARE))):
+                if self._asked <= self._window // 2:
+                    await self._ask()
+                return found
+            await self._status(wire.status(self._buffer.popleft().headers))
 
     async def _wait(self, until: float, seconds: float) -> None:
         if self._lost:
@@ -140,30 +147,31 @@ class Reader:
         except TimeoutError:
             raise ReaderLost(f"nothing was heard for {seconds:g} s") from None
 
-    async def _message(self, arrived: Msg) -> Message:
-        place = wire.place(arrived.reply)
-        self._delivered += 1
-        self._asked -= 1
-        if place.delivered != self._delivered:
-            raise ReaderLost(f"delivery {place.delivered} came where {self._delivered} was due")
-        self.pending = place.pending
-        self._size += (len(arrived.data) - self._size) / _SIZES_WEIGHED
+    def _take(self, most: int) -> list[Message]:
+        """Messages from the buffer, up to a word of the server that is none."""
+        found: list[Message] = []
+        while len(found) < most and self._buffer and self._buffer[0].reply.startswith(_DELIVERED):
+            subject, reply, headers, body = self._buffer.popleft()
+            place = wire.place(reply)
+            self._delivered += 1
+            if place.delivered != self._delivered:
+                raise ReaderLost(f"delivery {place.delivered} came where {self._delivered} was due")
+            self.pending = place.pending
+            self._size += (len(body) - self._size) / _SIZES_WEIGHED
+            found.append(Message(place.sequence, subject.decode(), wire.visible(headers), body, place.appended_ns))
+        self._asked -= len(found)
         self._window = max(1, min(self._prefetch, int(self._bytes_max / (self._size + 1))))
-        if self._asked <= self._window // 2:
-            await self._ask()
-        return Message(place.sequence, arrived.subject, wire.visible(arrived.headers), arrived.data, place.appended_ns)
+        return found
 
-    async def _status(self, arrived: Msg) -> None:
+    async def _status(self, said: wire.Status) -> None:
         """An answer without a message: a sign of life, an ended question, or a lost consumer."""
-        headers = arrived.headers or {}
-        status, text = headers.get("Status", ""), headers.get("Description", "")
-        if status == "100":
+        if said.code == "100":
             return
-        if status == "408" or text in _QUESTION_ENDED:
-            self._asked = max(self._asked - int(headers.get("Nats-Pending-Messages", self._asked)), 0)
+        if said.code == "408" or said.text in _QUESTION_ENDED:
+            self._asked = max(self._asked - (self._asked if said.pending is None else said.pending), 0)
             await self._ask()
             return
-        raise ReaderLost(f"{status} {text}")
+        raise ReaderLost(f"{said.code} {said.text}")
 
     async def _ask(self) -> None:
         wanted = self._window - self._asked
@@ -187,18 +195,17 @@ class Reader:
         self._lost = True
         self._arrived.set()
 
-    async def _receive(self, message: Msg) -> None:
-        self._buffer.append(message)
+    def _receive(self, arrived: Delivery) -> None:
+        self._buffer.append(arrived)
         self._arrived.set()
 
     async def close(self) -> None:
         """Let the server forget the consumer; where it does not answer, it forgets by itself."""
         self._forget()
-        if self._subscription is None:
+        if self._end is None:
             return
-        subscription, self._subscription = self._subscription, None
-        with contextlib.suppress(Exception):
-            await subscription.unsubscribe()
+        end, self._end = self._end, None
+        await end()
         with contextlib.suppress(NotSent, NoAnswer, ApiRefused):
             await self._link.send(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}")
 

@@ -114,14 +114,15 @@ class JetStreamTape:
             reader = Reader(self._link, self.stream, self.limits.prefetch_messages)
             try:
                 await reader.open(at, subjects, endless=False)
-                while (message := await reader.next(self.limits.read_seconds_max)) is not None:
-                    if message.sequence > end:
-                        return
-                    if message.sequence < at:  # a copy that ends before `at` begins at its own end
-                        continue
-                    at = message.sequence + 1
-                    patience.renew()
-                    yield message
+                while messages := await reader.some(self.limits.read_seconds_max):
+                    for message in messages:
+                        if message.sequence > end:
+                            return
+                        if message.sequence < at:  # a copy that ends before `at` begins at its own end
+                            continue
+                        at = message.sequence + 1
+                        patience.renew()
+                        yield message
                 if not await self._lagged(at, end, subjects):
                     return
                 await patience.lose(ReaderLost("the copy that was read lags behind the leader"), at)
@@ -208,14 +209,15 @@ class JetStreamTape:
         await asyncio.sleep(0)  # let it begin: one that is closed before that could not let go of its reader
         return tail
 
-    async def _follow(self, reader: Reader, at: int, subjects: tuple[str, ...]) -> AsyncGenerator[Message, None]:
+    async def _follow(self, reader: Reader, at: int, subjects: tuple[str, ...]) -> AsyncGenerator[list[Message], None]:
         try:
             while True:
                 try:
-                    while (message := await reader.next(SILENCE_SECONDS_MAX)) is not None:
-                        if message.sequence >= at:
-                            at = message.sequence + 1
-                            yield message
+                    while messages := await reader.some(SILENCE_SECONDS_MAX):
+                        fresh = [message for message in messages if message.sequence >= at]
+                        if fresh:
+                            at = fresh[-1].sequence + 1
+                            yield fresh
                 except ReaderLost as error:
                     _logger.info("tape_tail_lost", stream=self.stream, sequence=at, reason=str(error))
                 await reader.close()

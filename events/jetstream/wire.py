@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,10 +18,10 @@ BATCH_ID = "Nats-Batch-Id"
 BATCH_SEQUENCE = "Nats-Batch-Sequence"
 BATCH_COMMIT = "Nats-Batch-Commit"
 _OWN = "Nats-"
-_STATUS_LINE = b"NATS/1.0"
+_PENDING = re.compile(r"^Nats-Pending-Messages: *(\d+)", re.MULTILINE)
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(NamedTuple):
     """Where a delivered message stands: on the stream and in its consumer."""
 
     sequence: int
@@ -28,9 +30,9 @@ class Place(msgspec.Struct, frozen=True):
     pending: int  # messages of the filter behind this one
 
 
-def place(reply: str) -> Place:
+def place(reply: bytes) -> Place:
     """From `$JS.ACK.<stream>.<consumer>.<tries>.<sequence>.<delivered>.<ns>.<pending>`, the old form or the long."""
-    parts = reply.split(".")
+    parts = reply.split(b".")
     at = 5 if len(parts) == 9 else 7
     return Place(int(parts[at]), int(parts[at + 1]), int(parts[at + 2]), int(parts[at + 3]))
 
@@ -45,11 +47,34 @@ def headers_of(message: Append) -> dict[str, str]:
     return headers
 
 
-def visible(headers: dict[str, str] | None) -> dict[str, str]:
-    """Headers as read: without what the log added or used up."""
-    if not headers:
-        return {}
-    return {key: value for key, value in headers.items() if not key.startswith(_OWN) or key == MESSAGE_ID}
+def visible(block: bytes) -> dict[str, str]:
+    """Name to value of a header block, without what the log added or used up. Names that are no tokens are left out."""
+    headers = {}
+    for line in block.decode("utf-8", "replace").split("\r\n"):
+        name, mark, value = line.partition(":")
+        if mark and (not name.startswith(_OWN) or name == MESSAGE_ID):
+            headers[name] = value.strip()
+    return headers if _are_tokens("".join(headers)) else {name: headers[name] for name in headers if _are_tokens(name)}
+
+
+def _are_tokens(names: str) -> bool:
+    return names.isascii() and names.isprintable() and " " not in names
+
+
+class Status(NamedTuple):
+    """What the server says in place of a message."""
+
+    code: str
+    text: str
+    pending: int | None  # messages that a question asked for and did not get
+
+
+def status(block: bytes) -> Status:
+    """From a header block that begins `NATS/1.0 <code> <text>`."""
+    first, _, rest = block.decode("utf-8", "replace").partition("\r\n")
+    _, code, text = [*first.split(" ", 2), "", ""][:3]
+    found = _PENDING.search(rest)
+    return Status(code, text, int(found[1]) if found else None)
 
 
 class _Raw(msgspec.Struct):
@@ -73,20 +98,10 @@ def message_of(answer: bytes) -> Message:
     return Message(
         raw.seq,
         raw.subject,
-        visible(parse_headers(base64.b64decode(raw.hdrs))),
+        visible(base64.b64decode(raw.hdrs)),
         base64.b64decode(raw.data),
         stamp_ns(raw.time),
     )
-
-
-def parse_headers(block: bytes) -> dict[str, str]:
-    """Name to value of a header block."""
-    headers = {}
-    for line in block.removeprefix(_STATUS_LINE).split(b"\r\n"):
-        name, mark, value = line.partition(b":")
-        if mark:
-            headers[name.decode("ascii", "replace").strip()] = value.decode("utf-8", "replace").strip()
-    return headers
 
 
 def stamp_ns(text: str) -> int:

@@ -122,7 +122,7 @@ def _message(record: bytes) -> tuple[int, Message, bytes]:
             raise RecordDamaged(f"the headers of message {sequence} are longer than it")
         headers, body = body[_WORD.size : _WORD.size + size], body[_WORD.size + size :]
     subject = record[_RECORD.size : rest]
-    read = wire.visible(wire.parse_headers(headers))
+    read = wire.visible(headers)
     message = Message(sequence, subject.decode("utf-8", "replace"), read, body, appended_ns)
     return sequence, message, record[_HASHED_FROM:_HASHED_TO] + subject + headers + body
 
