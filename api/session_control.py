@@ -32,7 +32,7 @@ from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
 from events.facts import StopSession
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
-from projections.read_models.recordings import RecordingRow, recordings
+from projections.read_models.recorded import RecordedRow, recorded
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class Symbols(msgspec.Struct, frozen=True):
 
 
 class RecordedSession(msgspec.Struct, frozen=True):
-    """A recording. Times are those of its rows; while it runs, of its opening."""
+    """A recording or a collect session. Times are those of its rows; while it runs, of its opening."""
 
     session_id: str
     symbols: list[str]
@@ -79,7 +79,10 @@ class RecordedSession(msgspec.Struct, frozen=True):
     status: Annotated[str, Meta(description="running, completed or failed")]
     start_time: str | None
     end_time: str | None
-    records_collected: Annotated[int, Meta(description="rows; they are counted when it ends, and 0 while it runs")]
+    records_collected: Annotated[
+        int,
+        Meta(description="rows; of a running collect session as told every five seconds, of others 0 until they end"),
+    ]
     duration: str | None
     source: str
     description: str
@@ -158,12 +161,12 @@ async def recorded_sessions(
     at: NamedDependency[Moment],
     limit: Annotated[int, QueryParameter(ge=1, le=1_000, description="sessions listed")] = 50,
 ) -> Response[RecordedSessions]:
-    """Recordings that a backtest or a re-paced paper session can name in `config.session_id`, newest first. That of a
-    collect session has its id, and is there when it has stopped.
+    """Recordings, newest first; a collect session is listed by its id from its start. A completed one can be named in
+    `config.session_id` of a backtest or a re-paced paper session.
     """
 
     def work(snapshot: Snapshot) -> RecordedSessions:
-        found = recordings(snapshot, page=Page(limit=limit, newest_first=True))
+        found = recorded(snapshot, page=Page(limit=limit, newest_first=True))
         return RecordedSessions([_recorded(row) for row in found.rows], found.total, limit)
 
     return await house.reader.one(work, at)
@@ -205,11 +208,11 @@ async def stop_session(
     return done(Enveloped(Outcome("session_stopped", StoppedSession(data.session_id))), how, house)
 
 
-def _recorded(row: RecordingRow) -> RecordedSession:
+def _recorded(row: RecordedRow) -> RecordedSession:
     whole = row.state == "complete"
     seconds = (row.last_event_ns - row.first_event_ns) // NS_PER_SECOND
     return RecordedSession(
-        session_id=row.recording,
+        session_id=row.name,
         symbols=row.symbols,
         data_types=list(dict.fromkeys(DATA_TYPES.get(kind, kind) for kind in row.kinds)),
         status=STATUSES[row.state],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from typing import TypeVar
 
 from events import guards
 from events.errors import InvalidInput
 from events.subjects import matches
 from events.tape import Append, Limits, Message
+
+T = TypeVar("T")
 
 
 def wanted(subject: str, subjects: tuple[str, ...]) -> bool:
@@ -51,3 +55,23 @@ async def first(messages: AsyncIterator[Message], count: int) -> list[Message]:
         if len(found) >= count:
             break
     return found
+
+
+async def paused(items: AsyncIterator[T], seconds: float) -> AsyncGenerator[T | None]:
+    """The items, and None whenever none came for so long."""
+    coming = asyncio.ensure_future(anext(items))
+    try:
+        while True:
+            done, _ = await asyncio.wait({coming}, timeout=seconds)
+            if not done:
+                yield None
+                continue
+            try:
+                item = coming.result()
+            except StopAsyncIteration:
+                return
+            yield item
+            coming = asyncio.ensure_future(anext(items))
+    finally:
+        coming.cancel()
+        await asyncio.wait({coming})

@@ -29,6 +29,11 @@ class Collected:
         self._last = Place()
         self._times = (0, 0)
 
+    @property
+    def rows(self) -> int:
+        """How many so far."""
+        return self._hash.rows
+
     def add(self, one: RowsInput) -> None:
         """Rows of the source, in order."""
         mine = np.flatnonzero(np.isin(one.rows["instrument"], self._numbers))

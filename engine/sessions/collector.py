@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import structlog
 
 from engine.answers import accepted, refused
+from engine.recordings.reading import RowsInput
 from engine.sessions import history as histories
 from engine.sessions.collected import Collected
 from engine.sessions.decision_hash import DecisionHash
@@ -24,6 +27,7 @@ from events.facts import (
     SessionProgressed,
     StopSession,
 )
+from events.iteration import paused
 
 log = structlog.get_logger(__name__)
 
@@ -47,26 +51,35 @@ class Collector:
         await self._collected.read_again(self._around.reader, self._session.after, self._place)
         after = max(self._place, Place(self._session.after, 1 << 40))
         inputs = TailInputs(self._around.tape, spec.input.source, spec.session, after, self._session.after)
+        items = paused(inputs.read(), self._around.settings.progress_seconds)
         try:
-            async for item in inputs.read():
-                if not isinstance(item, CommandInput):
-                    self._inputs += len(item.rows)
-                    self._place = item.last
-                    self._collected.add(item)
-                    await self._tell()
-                elif await self._answer(item, history.answered):
-                    await self._end()
-                    return
+            async with contextlib.aclosing(items):
+                async for item in items:
+                    if not isinstance(item, CommandInput):
+                        await self._read(item)
+                    elif await self._answer(item, history.answered):
+                        await self._end()
+                        return
         except FenceLost as error:
             log.warning("collector_is_stale", session=spec.session, error=str(error))
         finally:
             await inputs.close()
 
+    async def _read(self, item: RowsInput | None) -> None:
+        """Rows, or that none came for a while."""
+        if item is not None:
+            self._inputs += len(item.rows)
+            self._place = item.last
+            self._collected.add(item)
+        await self._tell()
+
     async def _tell(self) -> None:
-        """How far it has read, now and then."""
+        """How far it has read, at most every `progress_seconds`; also what came before the source fell silent."""
         if self._progress.due(self._inputs):
             name, epoch = self._session.spec.session, self._session.epoch
-            fact = SessionProgressed(session=name, epoch=epoch, inputs=self._inputs, place=self._place)
+            fact = SessionProgressed(
+                session=name, epoch=epoch, inputs=self._inputs, place=self._place, collected=self._collected.rows
+            )
             await self._append(fact, f"{name}:progress:{epoch}:{self._inputs}")
 
     async def _answer(self, item: CommandInput, answered: dict[int, CommandAccepted | CommandRefused]) -> bool:

@@ -131,6 +131,7 @@ class SessionProgressed(Fact, frozen=True, tag="SessionProgressed"):
     epoch: int
     inputs: int
     place: Place
+    collected: int = 0  # rows of its instruments so far, of a collect session
 
 
 class SessionEnded(Fact, frozen=True, tag="SessionEnded"):

@@ -62,6 +62,7 @@ _STATE_VALUES = (
     ("decision_hash", "VARCHAR"),
     ("final_equity", "DOUBLE"),
     ("ended_ns", "BIGINT"),
+    ("collected", "BIGINT"),
 )
 LIFE = (SessionClaimed, SessionProgressed, SessionEnded, SessionFailed, SessionSuspended, CodeChanged)
 STATES_OVER = ("completed", "stopped", "failed")
@@ -70,7 +71,7 @@ NOT_OVER = f"state NOT IN {STATES_OVER}"  # condition on `session_states`
 GOES_ON = f"session IN (SELECT session FROM session_states WHERE sequence_to IS NULL AND {NOT_OVER})"
 
 
-class SessionLife(msgspec.Struct, kw_only=True):
+class SessionLife(msgspec.Struct):
     """One version of a session's state; the fields are the columns, in order."""
 
     state: str = "started"
@@ -86,6 +87,7 @@ class SessionLife(msgspec.Struct, kw_only=True):
     decision_hash: str = ""
     final_equity: float | None = None
     ended_ns: int = 0
+    collected: int = 0  # rows of a collect session's instruments
 
     def at(self, inputs: int, place: Place) -> None:
         """How far it has read."""
@@ -101,6 +103,7 @@ def evolve(life: SessionLife, fact: Fact) -> None:
                 life.state = "running"
         case SessionProgressed():
             life.at(fact.inputs, fact.place)
+            life.collected = fact.collected
         case SessionSuspended():
             life.state, life.error_code = "suspended", "OTHER_CODE"
             life.error_message = f"started under code {fact.code_hash}, found {fact.found_hash}"
@@ -134,8 +137,7 @@ class Sessions:
         rows = writer.execute(
             f"SELECT session, {columns} FROM session_states WHERE sequence_to IS NULL AND {NOT_OVER}"
         ).fetchall()
-        fields = SessionLife.__struct_fields__
-        self._lives = {row[0]: SessionLife(**dict(zip(fields, row[1:], strict=True))) for row in rows}
+        self._lives = {row[0]: SessionLife(*row[1:]) for row in rows}
         self.clear()
 
     def start(self, fact: SessionStarted, sequence: int) -> None:
@@ -252,6 +254,7 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     decision_hash: str
     final_equity: float | None
     ended_ns: int
+    collected: int
     changed_at: int  # sequence of the last life-cycle fact
     equity: float | None  # of the newest mark
     fills: int
@@ -337,8 +340,7 @@ def history(snapshot: Snapshot, name: str, page: Page | None = None) -> Listed[t
         f"SELECT sequence_from, {columns} FROM session_states v WHERE {where} {page.sql('sequence_from')}",
         where.values,
     )
-    fields = SessionLife.__struct_fields__
-    return listed([(row[0], SessionLife(**dict(zip(fields, row[1:], strict=True)))) for row in rows], total, page)
+    return listed([(row[0], SessionLife(*row[1:])) for row in rows], total, page)
 
 
 def _where(snapshot: Snapshot, filter: SessionFilter) -> Where:

@@ -12,6 +12,7 @@ from engine.feeds.hashing import content_hash
 from events.rows import Rows
 from tests.api.recordings import LiveSource, ticks
 from tests.api.worlds import World, until_state, world
+from tests.engine.sessions.memory_house import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,6 +74,33 @@ async def test_what_was_collected_beside_others_is_replayed_by_its_id(live: tupl
     assert ended["recording"] == session
     paper = await begun(made, "paper", "ETH_USDT", EMA)  # the source has all of its symbols still
     await until_state(made, paper, "running")
+
+
+async def test_it_is_listed_with_its_rows_while_it_runs(live: tuple[World, LiveSource]) -> None:
+    """From the start on, with the rows of its symbols so far, also when the source falls silent; as of then as well."""
+    made, source = live
+    session = await begun(made, "collect", "BTC_USDT", {})
+    await made.caught_up()
+    row, started = await listed(made, session), await made.last()
+    shown = {name: row[name] for name in ("status", "symbols", "data_types", "end_time", "duration")}
+    known = {"status": "running", "symbols": ["BTC_USDT"], "data_types": ["tick_prices"]}
+    assert shown == known | {"end_time": None, "duration": None}
+    assert (row["records_collected"], row["source"], row["start_time"][-1]) == (0, "live", "Z")
+    await source.give(ticks(70, 3_000))
+    await source.give(ticks(50, 3_100))
+
+    async def told() -> bool:
+        return bool((await listed(made, session))["records_collected"] >= 120)
+
+    await until(told)
+    assert (await listed(made, session))["records_collected"] == 120
+    then = (await made.get(f"/api/data-collection/sessions?as_of={started}")).json()["sessions"]
+    assert [one["records_collected"] for one in then if one["session_id"] == session] == [0]
+    await made.post("/sessions/stop", {"session_id": session})
+    await until_state(made, session, "stopped")
+    await made.caught_up()
+    row = await listed(made, session)
+    assert (row["status"], row["records_collected"]) == ("completed", 120)
 
 
 async def test_one_that_met_no_row_of_its_symbols_says_so(live: tuple[World, LiveSource]) -> None:

@@ -25,6 +25,7 @@ from projections.read_models import (
     jobs,
     orders,
     positions,
+    recorded,
     recordings,
     results,
     sessions,
@@ -90,6 +91,7 @@ def every_query(names: list[str]) -> dict[str, Query]:
         "instruments by letters": lambda at: instruments.instruments(
             at, instruments.InstrumentFilter(letters="BTCUSDT")
         ),
+        "recorded": lambda at: recorded.recorded(at, Page(limit=50, newest_first=True)),
         "recordings": recordings.recordings,
         "open recordings": lambda at: recordings.recordings(at, recordings.RecordingFilter(state="open")),
         "recording": lambda at: recordings.recording(at, "r"),

@@ -160,6 +160,7 @@ class _Play:
         self._over: set[str] = set()
         self._suspended: set[str] = set()
         self._recordings: list[str] = []
+        self._collects: list[str] = []  # collect sessions whose recording is not told
         self._instruments = 0
         self._strategies: list[str] = []
         self._count = 0
@@ -191,9 +192,11 @@ class _Play:
     async def _start(self) -> None:
         name = f"s{len(self._traders)}" + "x" * int(self._rng.integers(0, 2))
         lanes = int(self._rng.choice([3, 4]))
-        mode: SessionMode = "backtest" if self._rng.random() < 0.3 else "paper"
+        draw = self._rng.random()
+        mode: SessionMode = "backtest" if draw < 0.3 else "collect" if draw < 0.5 else "paper"
         parent = next(iter(self._traders), "") if self._rng.random() < 0.3 else ""
         await self._script.start(name, mode=mode, lanes=lanes, parent=parent)
+        self._collects += [name] if mode == "collect" else []
         if self._rng.random() < 0.8:
             await self._script.of_session(name, SessionClaimed(session=name, engine="e1", epoch=1))
         self._traders[name] = Trader(int(self._rng.integers(0, 2**31)), lanes)
@@ -201,7 +204,9 @@ class _Play:
     async def _live(self, name: str) -> None:
         place = Place(self._count, 1)
         draw = self._rng.random()
-        fact: Fact = SessionProgressed(session=name, epoch=1, inputs=self._count, place=place)
+        fact: Fact = SessionProgressed(
+            session=name, epoch=1, inputs=self._count, place=place, collected=self._count // 2
+        )
         if draw < 0.2:
             fact = SessionEnded(
                 session=name,
@@ -247,13 +252,14 @@ class _Play:
                 subjects.CATALOGUE,
             )
         elif draw < 0.7 or not self._recordings:
-            name = f"r{self._count}"
+            collects = self._collects and self._rng.random() < 0.5
+            name = self._collects.pop() if collects else f"r{self._count}"
             self._recordings.append(name)
             await self._script.fact(
                 RecordingOpened(
                     recording=name,
                     source="sim",
-                    origin="import",
+                    origin="collect" if collects else "import",
                     description="a file",
                     instruments=(1, 2),
                     symbols=SYMBOLS[:2],
