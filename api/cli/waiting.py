@@ -12,7 +12,7 @@ from api.cli.opened import Opened
 from api.cli.telling import Progress, note
 from engine.sessions import history as histories
 from engine.sessions.history import History
-from engine.sessions.source_bars import check_timeframes
+from engine.sessions.source_bars import check_bars
 from events import codec, subjects
 from events.clock import Clock, iso
 from events.decisions import CAUSE
@@ -48,9 +48,9 @@ async def start(tools: Opened, spec: SessionSpec, key: str = "") -> tuple[Comman
     """Start a planned session; the answer and its sequence.
 
     Raises:
-        InvalidInput: bars of a timeframe cannot be made of what it reads. Else as `Commands.send`.
+        InvalidInput: its strategies cannot decide on the bars that it reads. Else as `Commands.send`.
     """
-    await check_timeframes(tools.connection.tape, spec)
+    await check_bars(tools.connection.tape, spec, tools.lookups.library())
     made = f"cli:{key}" if key else f"cli:{spec.session}"
     return await tools.commands.send(StartSession(key=made, user=USER, spec=spec))
 

@@ -21,7 +21,7 @@ from api.services.first_answers import REPEATABLE, look
 from engine.research.forking import ForkWish, fork
 from engine.sessions import history as histories
 from engine.sessions.plan import SessionWish, hash_of, plan
-from engine.sessions.source_bars import check_timeframes
+from engine.sessions.source_bars import check_bars
 from events.clock import Clock, iso
 from events.errors import Conflict, Forbidden, InvalidInput, OperatingError, ReadModelUnavailable, Unknown
 from events.facts import Command, SessionSpec, StartSession
@@ -156,8 +156,9 @@ async def start(house: House, wish: SessionWish, user: str, key: str | None, how
     await house.lookups.current(house.tape)
     body_hash = how.body_hash or hash_of(wish)
     try:
-        spec = plan(wish, session_id(house.clock), user, house.lookups.library())
-        await check_timeframes(house.tape, spec)
+        library = house.lookups.library()
+        spec = plan(wish, session_id(house.clock), user, library)
+        await check_bars(house.tape, spec, library)
     except (InvalidInput, Unknown, Conflict):
         same = await _same(house, user, wish.mode, body_hash) if how.idempotent else None
         if same is None:
@@ -199,8 +200,9 @@ async def start_fork(house: House, parent: str, wish: ForkWish, user: str, key: 
     """
     history = await _history(house.tape, parent)
     await house.lookups.current(house.tape)
-    spec = fork(history, wish, session_id(house.clock, "fork"), user, house.lookups.library())
-    await check_timeframes(house.tape, spec, "timeframe" if wish.timeframe is not None else "")
+    library = house.lookups.library()
+    spec = fork(history, wish, session_id(house.clock, "fork"), user, library)
+    await check_bars(house.tape, spec, library, "timeframe" if wish.timeframe is not None else "")
     return await begin(house, spec, key, Start())
 
 

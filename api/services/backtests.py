@@ -15,8 +15,8 @@ from api.services.acting import Done
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
 from engine.recordings.stretches import Span, chosen
+from engine.sessions import source_bars
 from engine.sessions.plan import Library, SessionWish, StrategyWish, configured_wishes, plan
-from engine.sessions.source_bars import check_timeframes
 from events.errors import InvalidInput, Unknown
 from events.facts import SessionLimits
 from events.facts.timeframes import Timeframe
@@ -116,8 +116,8 @@ def fixed(body: BacktestBody, library: Library) -> BacktestBody:
 
 
 async def check_bars(house: House, body: BacktestBody, library: Library, field: str) -> None:
-    """Whether bars of the timeframe can be made of a fixed job's recording. Raises InvalidInput of this field."""
-    await check_timeframes(house.tape, plan(body.wish, "check", "check", library), field)
+    """Whether its strategies can decide on the bars of a fixed job's recording. Raises InvalidInput of this field."""
+    await source_bars.check_bars(house.tape, plan(body.wish, "check", "check", library), library, field)
 
 
 def account_of(limits: SessionLimits) -> dict[str, float]:

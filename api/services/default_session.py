@@ -18,7 +18,7 @@ from api.reading.reader import Moment
 from api.services import configuration
 from engine.sessions import history
 from engine.sessions.plan import Library, SessionWish, StrategyWish, plan
-from engine.sessions.source_bars import check_timeframes
+from engine.sessions.source_bars import check_bars
 from events.errors import Conflict, InvalidInput, Unknown
 from events.facts import SessionLimits, SessionMode, SessionSpec, StrategySetting
 from events.facts.house import Mode
@@ -51,7 +51,7 @@ async def default(house: House, user: str, mode: Mode) -> SessionWish:
 async def _runs(house: House, wish: SessionWish, user: str, library: Library) -> bool:
     """Whether it would be started now."""
     try:
-        await check_timeframes(house.tape, plan(wish, "check", user, library))
+        await check_bars(house.tape, plan(wish, "check", user, library), library)
     except (InvalidInput, Unknown, Conflict):
         return False
     return True

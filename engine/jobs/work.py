@@ -19,7 +19,7 @@ from engine.sessions import history as histories
 from engine.sessions.history import History
 from engine.sessions.plan import Library, SessionWish, plan
 from engine.sessions.runner import Surroundings
-from engine.sessions.source_bars import check_timeframes
+from engine.sessions.source_bars import check_bars
 from engine.strategies.strategy import Strategy
 from events import codec, decisions, subjects
 from events.errors import Bug, TapedeckError
@@ -84,8 +84,9 @@ class Work:
         Raises:
             InvalidInput, Unknown, Conflict, NotAvailable: see `engine.sessions.plan`.
         """
-        spec = plan(wish, self.session_name(part), self.job.queued.user, await self.tools.library())
-        await check_timeframes(self.tape, spec)
+        library = await self.tools.library()
+        spec = plan(wish, self.session_name(part), self.job.queued.user, library)
+        await check_bars(self.tape, spec, library)
         return msgspec.structs.replace(spec, job=self.job.id)
 
     async def run(self, spec: SessionSpec, share: Share = (0.0, 1.0)) -> History:

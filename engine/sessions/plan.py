@@ -286,12 +286,17 @@ def check_timeframe(strategy: str, params: Params, timeframe: Timeframe, field: 
             hint="Leave the timeframe out.",
         )
     if why := library.unseen(strategy, params, TIMEFRAME_NS[timeframe]):
-        raise InvalidInput(
-            f"{strategy} never signals on bars of {timeframe}: {why}.",
-            code="TIMEFRAME_TOO_LONG",
-            field=field,
-            hint="Leave the timeframe out if you may, set these parameters for bars, or name another strategy.",
-        )
+        raise never_signals(strategy, timeframe, why, field)
+
+
+def never_signals(strategy: str, length: str, why: str, field: str) -> InvalidInput:
+    """The error of bars, of this length in words, that cannot show what a strategy looks for."""
+    return InvalidInput(
+        f"{strategy} never signals on bars of {length}: {why}.",
+        code="TIMEFRAME_TOO_LONG",
+        field=field,
+        hint="Name trades or shorter bars, set these parameters for bars, or name another strategy.",
+    )
 
 
 def _own_symbols(one: StrategyWish, at: int, symbols: tuple[str, ...]) -> tuple[str, ...]:

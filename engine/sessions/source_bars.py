@@ -1,10 +1,11 @@
-"""Whether the bars that strategies of a session decide on can be made of what it reads."""
+"""Whether the strategies of a session can decide on the bars that it reads."""
 
 from __future__ import annotations
 
-from engine.loop.lengths import too_coarse
+from engine.loop.lengths import too_coarse, words_of
 from engine.recordings.reading import RowsInput, rows_of_message
-from engine.sessions.lanes import lanes_of
+from engine.sessions.lanes import Lane, lanes_of
+from engine.sessions.plan import Library, never_signals
 from events import subjects
 from events.facts import Place, SessionSpec
 from events.facts.timeframes import TIMEFRAME_NS
@@ -12,20 +13,22 @@ from events.rows import SectionKind
 from events.tape import Tape
 
 
-async def check_timeframes(tape: Tape, spec: SessionSpec, field: str = "") -> None:
+async def check_bars(tape: Tape, spec: SessionSpec, library: Library, field: str = "") -> None:
     """Look at the first bars of what a session reads, of a tail at the newest. The loop refuses what comes later.
 
-    `field`: where the timeframe was named, if not in the list of strategies.
+    `field`: where the timeframe, or what decides without one, was named, if not in the list of strategies. The rows of
+    a grid may set what the strategies themselves leave at a default: only their timeframe is looked at.
 
     Raises:
-        InvalidInput: they are longer than a timeframe, or no whole part of it.
+        InvalidInput: they are longer than a timeframe, or no whole part of it; or a strategy that decides on them as
+            they come never signals on bars of that length.
     """
-    if not any(one.timeframe for one in spec.strategies):
-        return
     for part in await _parts(tape, subjects.market(spec.input.source), spec.input.first):
         if part.kind is SectionKind.BAR:
             lengths = dict(zip(part.rows["instrument"].tolist(), part.rows["interval_ns"].tolist(), strict=True))
-            _check(spec, lengths, field)
+            for lane in lanes_of(spec):
+                if own := lengths.get(lane.instrument.number, 0):
+                    _check(spec, lane, own, library, field)
 
 
 async def _parts(tape: Tape, subject: str, first: Place | None) -> list[RowsInput]:
@@ -36,8 +39,11 @@ async def _parts(tape: Tape, subject: str, first: Place | None) -> list[RowsInpu
     return rows_of_message(message, Place()) if message else []
 
 
-def _check(spec: SessionSpec, lengths: dict[int, int], field: str) -> None:
-    for lane in lanes_of(spec):
-        own, wanted = lengths.get(lane.instrument.number, 0), TIMEFRAME_NS[lane.strategy.timeframe]
-        if own and wanted % own:
-            raise too_coarse(own, wanted, field or f"strategies[{spec.strategies.index(lane.strategy)}].timeframe")
+def _check(spec: SessionSpec, lane: Lane, own: int, library: Library, field: str) -> None:
+    named = f"strategies[{spec.strategies.index(lane.strategy)}]"
+    if lane.strategy.timeframe:
+        wanted = TIMEFRAME_NS[lane.strategy.timeframe]
+        if wanted % own:
+            raise too_coarse(own, wanted, field or f"{named}.timeframe")
+    elif not spec.grid and (why := library.unseen(lane.strategy.strategy, lane.strategy.params, own)):
+        raise never_signals(lane.strategy.strategy, words_of(own), why, field or f"{named}.strategy")

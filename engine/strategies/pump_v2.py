@@ -25,7 +25,7 @@ markets, is set low, so that a market that trades all the time may have its pump
 recorded pumps; `benchmarks/pump_detection.py` prints how far each may move.
 
 Bars hold no instants and no seconds: there give `fast_window_s` 0, `arrivals_min` 1 and windows of several bars; a
-timeframe that gives fewer bars than `arrivals_min` in the surge window is refused. A source without
+timeframe, or recorded bars, that give fewer than `arrivals_min` in the surge window are refused. A source without
 quantities has no surge and gives no signal. Signal strength: the velocity, a ratio.
 """
 

@@ -13,7 +13,7 @@ from engine.recordings.importing import Importer
 from engine.research.verify import verify
 from engine.sessions import runner as runners
 from engine.sessions.plan import SessionWish, StrategyWish
-from engine.sessions.source_bars import check_timeframes
+from engine.sessions.source_bars import check_bars
 from events.errors import InvalidInput
 from events.facts import CommandAccepted, SessionLimits, StartSession
 from events.rows import MARKET_DTYPE, MarketKind, Rows
@@ -77,7 +77,8 @@ async def test_bars_that_no_longer_ones_can_be_made_of_are_refused(house: Memory
     wish = SessionWish(mode="backtest", recording=recording, strategies=(CROSS,))
     for timeframe in ("", "1m", "5m", "1d"):
         strategies = (msgspec.structs.replace(CROSS, timeframe=timeframe),)
-        await check_timeframes(house.tape, await house.plan(msgspec.structs.replace(wish, strategies=strategies)))
+        spec = await house.plan(msgspec.structs.replace(wish, strategies=strategies))
+        await check_bars(house.tape, spec, await house.library())
     five = bars()
     five["interval_ns"] *= 5
     importer = Importer(house.tape, house.clock, house.segments)
@@ -85,7 +86,7 @@ async def test_bars_that_no_longer_ones_can_be_made_of_are_refused(house: Memory
     strategies = (msgspec.structs.replace(CROSS, timeframe="1m"),)
     spec = await house.plan(msgspec.structs.replace(wish, recording=longer, strategies=strategies))
     with pytest.raises(InvalidInput, match=r"bars of 5m.*1m") as caught:
-        await check_timeframes(house.tape, spec)
+        await check_bars(house.tape, spec, await house.library())
     assert (caught.value.field, caught.value.code) == ("strategies[0].timeframe", "TIMEFRAME_TOO_SHORT")
     async with house.host():  # whoever starts it all the same
         assert isinstance(await house.send(StartSession(key="k", user="ann", spec=spec)), CommandAccepted)
@@ -126,3 +127,17 @@ async def test_kernels_of_quotes_have_no_timeframe(house: MemoryHouse) -> None:
     with pytest.raises(InvalidInput, match="decides on quotes") as caught:
         await house.plan(SessionWish(mode="backtest", recording=recording, strategies=(CROSS, wish)))
     assert caught.value.field == "strategies[1].timeframe"
+
+
+async def test_recorded_bars_that_show_no_crowd_are_refused(house: MemoryHouse) -> None:
+    """Recorded bars of a minute never show 18 instants in five seconds: said before it runs, and taken with others."""
+    recording = await record_bars(house)
+    pump, fits = StrategyWish(strategy="pump_v2"), {"arrivals_min": 1, "base_window_s": 3600}
+    wish = SessionWish(mode="backtest", recording=recording, strategies=(CROSS, pump))
+    with pytest.raises(InvalidInput, match=r"pump_v2 never signals on bars of 1m: .* at most 1") as caught:
+        await check_bars(house.tape, await house.plan(wish), await house.library())
+    assert (caught.value.field, caught.value.code) == ("strategies[1].strategy", "TIMEFRAME_TOO_LONG")
+    grid = msgspec.structs.replace(wish, strategies=(pump,), grid=({"arrivals_min": 1},))
+    fitting = msgspec.structs.replace(wish, strategies=(msgspec.structs.replace(pump, params=fits),))
+    for taken in (grid, fitting):
+        await check_bars(house.tape, await house.plan(taken), await house.library())
