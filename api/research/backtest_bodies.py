@@ -15,6 +15,7 @@ from engine.jobs.backtest import BacktestBody, BacktestResult
 from engine.research.metrics.equity import drawdowns_of
 from engine.research.metrics.measure import Measurements
 from engine.research.montecarlo import MonteCarlo
+from engine.research.pips import Units
 from engine.research.report.downsample import downsample
 from events.errors import Undecodable
 from events.rows import Code, Rows
@@ -124,7 +125,13 @@ class BacktestWhole(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     symbol: str
     timeframe: str
     currency: Annotated[str, Meta(description="of all money here and in `config`: the symbol's quote currency")]
-    config: Annotated[dict[str, Any], Meta(description="as it was asked for, with what was not named filled in")]
+    config: Annotated[
+        dict[str, Any],
+        Meta(
+            description="as it was asked for, with what was not named filled in: `config.pipSize` and `config.lotSize` "
+            "are those in force"
+        ),
+    ]
     metrics: Metrics
     reasons: Annotated[dict[str, str], Meta(description="why a metric is null")]
     time_series: TimeSeries
@@ -200,11 +207,11 @@ def whole(row: JobRow, found: Figures) -> BacktestWhole:
         symbol=symbol_of(body, result),
         timeframe=details.timeframe,
         currency=found.spec.instruments[0].quote,
-        config=details.config,
+        config=_config(details, result.units),
         metrics=metrics_of(result.measurements),
         reasons={_camel(one.name): one.reason for one in result.measurements.metrics if one.value is None},
         time_series=_series(found),
-        trades=_trades(found.trades, details, result.cash),
+        trades=_trades(found.trades, result.units.lot if result.units else details.lot, result.cash),
         trades_total=len(found.trades),
         monte_carlo=_simulated(simulated) if simulated else UNSET,
         completed_at=instant(row.ended_ns) or "",
@@ -230,9 +237,16 @@ def _series(found: Figures) -> TimeSeries:
     return TimeSeries(curve.equity[kept].tolist(), falls.tolist(), [instant_of(int(one)) for one in curve.ts_ns[kept]])
 
 
-def _trades(trades: Rows, details: Details, cash: float) -> list[TradeItem]:
+def _config(details: Details, units: Units | None) -> dict[str, Any]:
+    """As it was asked for, with the pip and the lot that were in force: asked for again, they are the same."""
+    if units is None:
+        return details.config
+    return details.config | {"config": details.config["config"] | {"pipSize": units.pip, "lotSize": units.lot}}
+
+
+def _trades(trades: Rows, lot: float, cash: float) -> list[TradeItem]:
     first = max(0, len(trades) - TRADES_MAX)
-    return [_trade(first + at + 1, row, details.lot, cash) for at, row in enumerate(trades[first:])]
+    return [_trade(first + at + 1, row, lot, cash) for at, row in enumerate(trades[first:])]
 
 
 def _trade(number: int, row: Any, lot: float, cash: float) -> TradeItem:

@@ -91,6 +91,8 @@ class WalkforwardWhole(msgspec.Struct, frozen=True, rename="camel"):
     recording: Annotated[str, Meta(description="what was replayed")]
     data_start: Annotated[str, Meta(description="time of the first row of all folds")]
     data_end: str
+    pip_size: Annotated[float | None, Meta(description="quote currency of a pip, in all folds; null of older results")]
+    lot_size: Annotated[float | None, Meta(description="base units of a lot, in all folds; null of older results")]
 
 
 @post("/api/v1/walkforward/run", status_code=201, opt=OPEN)
@@ -134,6 +136,8 @@ def _whole(row: JobRow) -> WalkforwardWhole:
         result.recording,
         instant_of(result.first_ns),
         instant_of(result.last_ns),
+        result.units.pip if result.units else None,
+        result.units.lot if result.units else None,
     )
 
 

@@ -26,6 +26,7 @@ from engine.recordings.reading import RecordingReader
 from engine.recordings.shelf import Recording
 from engine.recordings.stretches import Span
 from engine.research.montecarlo import BLOCK_MAX, SIMULATIONS_MAX, Method, MonteCarloWish
+from engine.research.pips import InPips, pair_units
 from engine.research.walkforward import Days, Objective, Params, Windows, folds, grid, usual_grid
 from engine.sessions.plan import SessionWish, StrategyWish
 from events.errors import InvalidInput, Unknown
@@ -40,10 +41,9 @@ WALKFORWARD = "walkforward"
 BARS_MAX = 10_000_000
 STRATEGY = "ema_cross"  # where a body names none
 RISK_PER_TRADE = 0.02  # where nothing is named
-FOREX_LOT = 100_000.0  # base units; a lot of anything else is one unit
-FOREX_PIP, YEN_PIP, OTHER_PIP = 0.0001, 0.01, 0.01  # OTHER_PIP: where an instrument has no price step
 
 Cost = Annotated[float, Meta(ge=0, le=1e6)]
+Unit = Annotated[float, Meta(ge=1e-12, le=1e15)]
 Share = Annotated[float, Meta(ge=0, le=1, description="share of equity; 0: no limit")]
 Values = Annotated[tuple[float | int | bool, ...], Meta(min_length=1, max_length=64)]
 
@@ -56,6 +56,20 @@ class BacktestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     spread_pips: Cost | None = None
     commission_per_lot: Cost | None = None
     slippage_pips: Cost = 1.0
+    pip_size: Annotated[
+        Unit | None,
+        Meta(
+            description="quote currency of a pip; unless given 0.0001 of a currency pair (0.01 where it is quoted in "
+            "JPY), of all else, metals too, a ten-thousandth of the first price that is replayed"
+        ),
+    ] = None
+    lot_size: Annotated[
+        Unit | None,
+        Meta(
+            description="base units of a lot; unless given 100,000 of a currency pair, of all else what 100,000 of the "
+            "quote currency buy at the first price that is replayed"
+        ),
+    ] = None
     risk_per_trade: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
         Meta(description="share of equity lost at the stop; 0.02 unless given, or maxPositionSize where that is less"),
@@ -122,8 +136,8 @@ class Details(msgspec.Struct, frozen=True):
     """What the contract tells of a job and the job itself does not need."""
 
     timeframe: str
-    lot: float
     config: dict[str, Any]
+    lot: float = 1.0  # of results that do not tell their units, which are older: base units of one lot
 
 
 async def run_backtest(house: House, asked: BacktestAsked, user: str, key: str | None) -> Done:
@@ -199,25 +213,23 @@ async def _body(house: House, asked: ReplayAsked) -> BacktestBody:
     await house.lookups.current(house.tape)
     defaults = (await configuration.current(house, Moment())).value.whole
     recording, instrument = await replayed(house, asked, TIMEFRAME_NS[asked.timeframe])
-    config, lot = _completed(asked.config, defaults), _lot(instrument)
+    config = _completed(asked.config, defaults)
     _check_risk(config)
     wish = SessionWish(
         mode="backtest",
         symbols=(instrument.symbol,),
         recording=recording.id,
         strategies=(StrategyWish(strategy=asked.strategy, params=asked.params, timeframe=asked.timeframe),),
-        limits=_limits(asked, config, instrument),
+        limits=_limits(config),
         seed=asked.config.seed,
     )
-    details = Details(asked.timeframe, lot, msgspec.to_builtins(msgspec.structs.replace(asked, config=config)))
-    pip = _pip(instrument)
+    details = Details(asked.timeframe, msgspec.to_builtins(msgspec.structs.replace(asked, config=config)))
     body = BacktestBody(
         wish=wish,
         symbol=instrument.symbol,
         bars=asked.bars,
         bar_ns=TIMEFRAME_NS[asked.timeframe],
-        stop_distance=(config.stop_loss_pips or 0.0) * pip,
-        target_distance=(config.take_profit_pips or 0.0) * pip,
+        in_pips=_in_pips(config, instrument, asked.realistic_mode),
         details=msgspec.Raw(msgspec.json.encode(details)),
     )
     return await _fixed(house, body)
@@ -266,17 +278,10 @@ def _check_risk(config: BacktestConfig) -> None:
         )
 
 
-def _limits(asked: ReplayAsked, config: BacktestConfig, instrument: InstrumentRegistered) -> SessionLimits:
-    """The account: sized by risk, with buying power; costs where they are asked for, and no other fees."""
-    pip, on = _pip(instrument), float(asked.realistic_mode)
-    most = config.max_position_size or 0.0
+def _limits(config: BacktestConfig) -> SessionLimits:
+    """The account: sized by risk, with buying power, and no fees of instruments."""
     costs = SessionCosts(
-        spread=(config.spread_pips or 0.0) * pip * on,
-        slippage=config.slippage_pips * pip * on,
-        commission=(config.commission_per_lot or 0.0) / _lot(instrument) * on,
-        instrument_fees=False,
-        leverage=config.leverage or 0.0,
-        risk_ratio=config.risk_per_trade or 0.0,
+        instrument_fees=False, leverage=config.leverage or 0.0, risk_ratio=config.risk_per_trade or 0.0
     )
     # the volume of a currency pair counts price changes, not units: it bounds no fill
     return SessionLimits(
@@ -284,21 +289,23 @@ def _limits(asked: ReplayAsked, config: BacktestConfig, instrument: InstrumentRe
         global_cap=0.0,
         fill_ratio_max=0.0,
         daily_loss_ratio=config.max_daily_loss or 0.0,
-        position_risk_ratio=most,
+        position_risk_ratio=config.max_position_size or 0.0,
         costs=costs,
     )
 
 
-def _pip(instrument: InstrumentRegistered) -> float:
-    """Quote currency of one pip."""
-    if instrument.asset_type == "forex":
-        return YEN_PIP if instrument.quote == "JPY" else FOREX_PIP
-    return instrument.price_step or OTHER_PIP
-
-
-def _lot(instrument: InstrumentRegistered) -> float:
-    """Base units of one lot."""
-    return FOREX_LOT if instrument.asset_type == "forex" else 1.0
+def _in_pips(config: BacktestConfig, instrument: InstrumentRegistered, realistic: bool) -> InPips:
+    """Exits, and costs where they are asked for."""
+    usual, on = pair_units(instrument), float(realistic)
+    return InPips(
+        stop_loss=config.stop_loss_pips or 0.0,
+        take_profit=config.take_profit_pips or 0.0,
+        spread=(config.spread_pips or 0.0) * on,
+        slippage=config.slippage_pips * on,
+        commission=(config.commission_per_lot or 0.0) * on,
+        pip=config.pip_size or usual.pip,
+        lot=config.lot_size or usual.lot,
+    )
 
 
 def _at(error: InvalidInput, field: str) -> InvalidInput:
@@ -327,5 +334,5 @@ def details_of(row: JobRow, body: BacktestBody) -> Details:
     """Of a backtest; one of another contract decides on rows as they come, or as its strategy. Raises Undecodable."""
     if bytes(body.details) == b"null":
         only = body.wish.strategies[0].timeframe if body.wish.strategies else ""
-        return Details(only or "tick", 1.0, msgspec.to_builtins(body.wish))
+        return Details(only or "tick", msgspec.to_builtins(body.wish))
     return read(body.details, Details, f"The details of job {row.job}", row.sequence)

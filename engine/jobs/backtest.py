@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,10 +17,11 @@ from engine.recordings.stretches import Span, Stretch, chosen, first_price, stre
 from engine.research.metrics.measure import Measurements
 from engine.research.montecarlo import MonteCarlo, MonteCarloWish
 from engine.research.outcome import Outcome, outcome
+from engine.research.pips import InPips, Units, dealt, units, with_exits
 from engine.sessions.history import History
 from engine.sessions.plan import SessionWish
 from events.errors import Bug, InvalidInput
-from events.facts import SessionSpec
+from events.facts import SessionLimits, SessionSpec
 from events.rows import Code, SectionKind
 
 
@@ -31,7 +33,8 @@ class BacktestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     span: Span = Span()
     bars: int = 0  # only the last so many of the span in which `symbol` traded, each `bar_ns` long; 0: all of it
     bar_ns: int = 0
-    stop_distance: float = 0.0  # of the stop loss, quote currency at the first price; 0: as the limits say
+    in_pips: InPips | None = None  # exits and costs of dealing; None: as the limits say
+    stop_distance: float = 0.0  # what older jobs have instead: of the stop loss, quote currency at the first price
     target_distance: float = 0.0
     monte_carlo: MonteCarloWish | None = None
     details: msgspec.Raw = msgspec.Raw(b"null")  # JSON of whoever asked; nothing here reads it
@@ -60,6 +63,7 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     measurements: Measurements
     monte_carlo: MonteCarlo | None = None
     denials: dict[str, int] = {}  # how many of each code
+    units: Units | None = None  # in force, where it was asked for in pips
 
 
 async def backtest(body: BacktestBody, work: Work) -> BacktestResult:
@@ -68,13 +72,22 @@ async def backtest(body: BacktestBody, work: Work) -> BacktestResult:
     Raises:
         InvalidInput, Unknown, Conflict: the wish cannot be planned. SessionBroke: it did not run to its end.
     """
-    wish, found = await planned(body, work)
-    history = await work.run(await work.plan(wish))
-    return await asyncio.to_thread(result_of, history, found, body.monte_carlo)
+    replay = await planned(body, work)
+    history = await work.run(await work.plan(replay.wish))
+    result = await asyncio.to_thread(result_of, history, replay.rows, body.monte_carlo)
+    return msgspec.structs.replace(result, units=replay.units)
 
 
-async def planned(body: BacktestBody, work: Work) -> tuple[SessionWish, Stretch]:
-    """The wish with the recording and the rows that it means. Raises InvalidInput, Unknown, Conflict."""
+class Replay(NamedTuple):
+    """A wish with the recording and the rows that it means, and the units in force where it asked in pips."""
+
+    wish: SessionWish
+    rows: Stretch
+    units: Units | None
+
+
+async def planned(body: BacktestBody, work: Work) -> Replay:
+    """What is to be run, with nothing left open. Raises InvalidInput, Unknown, Conflict."""
     wish = body.wish
     symbol = body.symbol or next(iter(wish.symbols), "")
     recording = await recorded(wish.recording or "", symbol, body.span, work)
@@ -82,13 +95,29 @@ async def planned(body: BacktestBody, work: Work) -> tuple[SessionWish, Stretch]
     symbols = wish.symbols or ((body.symbol,) if body.symbol else ())
     if work.detail is None and _is_whole(recording, found, symbols):
         work.detail = msgspec.Raw(msgspec.json.encode(BacktestDetail(rows=recording.whole().rows)))
-    if body.stop_distance or body.target_distance:
+    price = 0.0
+    if body.in_pips or body.stop_distance or body.target_distance:
         price = await first_price(work.tape, recording, number_of(recording, symbol), found.first)
-        wish = with_exits(wish, body, price)
     changed = msgspec.structs.replace(
-        wish, mode="backtest", recording=recording.id, symbols=symbols, first=found.first, last=found.last
+        wish,
+        mode="backtest",
+        recording=recording.id,
+        symbols=symbols,
+        first=found.first,
+        last=found.last,
+        limits=_limits(body, price),
     )
-    return changed, found
+    return Replay(changed, found, units(body.in_pips, price) if body.in_pips else None)
+
+
+def _limits(body: BacktestBody, price: float) -> SessionLimits:
+    """With what is known at the first price."""
+    limits = body.wish.limits
+    if body.in_pips:
+        return dealt(limits, body.in_pips, price)
+    if body.stop_distance or body.target_distance:
+        return with_exits(limits, body.stop_distance, body.target_distance, price)
+    return limits
 
 
 def _is_whole(recording: Recording, found: Stretch, symbols: tuple[str, ...]) -> bool:
@@ -113,16 +142,6 @@ def number_of(recording: Recording, symbol: str) -> int:
         has = ", ".join(recording.opened.symbols)
         raise InvalidInput(f"Recording {recording.id} has no {symbol[:64]!r}; it has {has}.", field="symbol")
     return recording.opened.instruments[recording.opened.symbols.index(symbol)]
-
-
-def with_exits(wish: SessionWish, body: BacktestBody, price: float) -> SessionWish:
-    """Stop and target as shares of the price that their distances are at the first price."""
-    limits = msgspec.structs.replace(
-        wish.limits,
-        stop_loss_ratio=min(body.stop_distance / price, 1.0),
-        take_profit_ratio=min(body.target_distance / price, 100.0),
-    )
-    return msgspec.structs.replace(wish, limits=limits)
 
 
 async def recorded(name: str, symbol: str, span: Span, work: Work) -> Recording:

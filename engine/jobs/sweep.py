@@ -50,7 +50,7 @@ async def sweep(body: SweepBody, work: Work) -> SweepResult:
     Raises:
         InvalidInput, Unknown, Conflict: it cannot be planned. SessionBroke: a session did not run to its end.
     """
-    wish, found = await planned(body.backtest, work)
+    wish, found, _ = await planned(body.backtest, work)
     if len(wish.strategies) != 1:
         raise InvalidInput("A sweep runs one strategy.", field="strategies")
     specs: list[SessionSpec] = []

@@ -13,6 +13,7 @@ from engine.jobs.kind import Kind
 from engine.jobs.work import Work
 from engine.recordings.stretches import Span, Stretch, stretch
 from engine.research.outcome import outcome
+from engine.research.pips import Units
 from engine.research.sweeping import JOB_CORES_MAX, SweepRow
 from engine.research.walkforward import FITS_MAX, Fold, Objective, Params, Windows, fittest, folds
 from engine.sessions.plan import SessionWish, StrategyWish
@@ -54,6 +55,7 @@ class WalkforwardResult(msgspec.Struct, frozen=True, kw_only=True):
     first_ns: int
     last_ns: int
     folds: tuple[FoldResult, ...]
+    units: Units | None = None  # in force in every fold, where it was asked for in pips
 
 
 async def walkforward(body: WalkforwardBody, work: Work) -> WalkforwardResult:
@@ -63,7 +65,7 @@ async def walkforward(body: WalkforwardBody, work: Work) -> WalkforwardResult:
         InvalidInput, Unknown, Conflict: it cannot be planned, no fold fits, or a window has no rows.
         SessionBroke: a session did not run to its end.
     """
-    wish, whole = await planned(body.backtest, work)
+    wish, whole, units = await planned(body.backtest, work)
     if len(wish.strategies) != 1:
         raise InvalidInput("A walk-forward fits one strategy.", field="strategies")
     cut = folds(whole.first_ns, whole.last_ns + 1, body.windows)
@@ -73,7 +75,11 @@ async def walkforward(body: WalkforwardBody, work: Work) -> WalkforwardResult:
         await work.progress(share[0], f"Fold {at + 1} of {len(cut)}")
         found.append(await _Walk(body, wish, work).fold(at, fold, share))
     return WalkforwardResult(
-        recording=wish.recording or "", first_ns=whole.first_ns, last_ns=whole.last_ns, folds=tuple(found)
+        recording=wish.recording or "",
+        first_ns=whole.first_ns,
+        last_ns=whole.last_ns,
+        folds=tuple(found),
+        units=units,
     )
 
 

@@ -17,7 +17,7 @@ from engine.loop.orders import (
 )
 from engine.loop.outputs import put_signal
 from engine.loop.records import INTENT_CODE_MAX, Books, Out, Record
-from engine.loop.risk import submit
+from engine.loop.risk import in_use, submit
 from engine.loop.rounding import dust
 from events.rows import Code, OrderKind, Side, SignalKind, TimeInForce
 
@@ -76,6 +76,7 @@ def enter(books: Books, out: Out, intent: Record, lane_index: int, side: int) ->
     order = draft(books, lane_index, side, 0.0, int(Code.FLIP) if flips else int(Code.ENTRY))
     shape(books, order, intent, int(OrderKind.MARKET))
     order["quantity"] += closing
+    carry(books, order, intent, closing)
     if not submit(books, out, order, closing) and flips:
         close_out(books, out, lane_index, side, closing)
 
@@ -140,6 +141,7 @@ def quote(books: Books, out: Out, intent: Record, lane_index: int) -> None:
     put_signal(books, out, lane_index, intent, side, code)
     order = draft(books, lane_index, side, 0.0, code)
     shape(books, order, intent, int(OrderKind.LIMIT))
+    carry(books, order, intent, closable(books, lane_index, side))
     order["code"] = code
     submit_resting(books, out, order)
 
@@ -179,11 +181,28 @@ def shape(books: Books, order: Record, intent: Record, kind: int) -> None:
         order["quantity"] = entry_notional(books, order["lane"]) / price if price > 0.0 else 0.0
 
 
+def carry(books: Books, order: Record, intent: Record, closing: float) -> None:
+    """A size by risk comes as far as the buying power beside `closing`; where there is none it stays, and is denied."""
+    account = books[3][0]
+    if intent["quantity"] != 0.0 or account["leverage"] <= 0.0 or not by_risk(books, order["lane"]):
+        return
+    last = books[0][order["instrument"]]["last"]
+    price = reserve_price(order, last)
+    room = account["leverage"] * account["equity"] - in_use(books, closing * last)
+    if room > 0.0 and price > 0.0:
+        order["quantity"] = min(order["quantity"], closing + room / price)
+
+
+def by_risk(books: Books, lane_index: int) -> bool:
+    """Whether the size of an entry follows from its stop loss."""
+    return bool(books[3][0]["risk_ratio"] > 0.0 and books[1][lane_index]["stop_loss_ratio"] > 0.0)
+
+
 def entry_notional(books: Books, lane_index: int) -> float:
     """Size of an entry that names none: at its stop loss it loses the risked share of equity; else as the lane says."""
     lane = books[1][lane_index]
     account = books[3][0]
-    if account["risk_ratio"] > 0.0 and lane["stop_loss_ratio"] > 0.0:
+    if by_risk(books, lane_index):
         return max(account["equity"], 0.0) * account["risk_ratio"] / lane["stop_loss_ratio"]
     return lane["order_notional"]
 

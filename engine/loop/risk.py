@@ -124,12 +124,18 @@ def judge_caps(books: Books, order: Record, closing: float) -> tuple[int, float]
             return int(Code.MAX_POSITION_EXCEEDED), most
     if in_lane > lane["allocation"]:
         return int(Code.ALLOCATION_EXCEEDED), lane["allocation"]
-    in_use = lane_exposure(books) + account["reserved"] - freed + added
-    if in_use > account["global_cap"]:
+    used = in_use(books, freed) + added
+    if used > account["global_cap"]:
         return int(Code.BUDGET_EXCEEDED), account["global_cap"]
-    if account["leverage"] > 0.0 and in_use > account["leverage"] * account["equity"]:
-        return int(Code.MARGIN_EXCEEDED), account["leverage"] * account["equity"]
+    margin = account["leverage"] * account["equity"]
+    if account["leverage"] > 0.0 and used > margin + abs(margin) * ROUND:
+        return int(Code.MARGIN_EXCEEDED), margin
     return int(Code.NONE), 0.0
+
+
+def in_use(books: Books, freed: float) -> float:
+    """Quote notional of all positions and of what works, without what an order frees."""
+    return lane_exposure(books) + float(books[3][0]["reserved"]) - freed
 
 
 def risked_notional(account: Record, lane: Record) -> float:

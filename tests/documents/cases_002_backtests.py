@@ -35,6 +35,14 @@ MARKET = SimulatedMarket(
     seed=21,
     duration_s=DAYS * 86_400,
 )
+COIN = "BTC_USDT"
+COINS = SimulatedMarket(
+    instruments=(
+        SimulatedInstrument(symbol=COIN, price=40_000.0, trades_per_second=0.002, volatility=0.03, spread_ratio=0.0001),
+    ),
+    seed=22,
+    duration_s=7 * 86_400,
+)
 FOREX = InstrumentForm(
     symbol=SYMBOL, venue="SIM", asset_type="forex", base="EUR", quote="USD", price_step=0.00001, quantity_step=1.0
 )
@@ -86,6 +94,7 @@ async def runs_backtests(made: World) -> None:
         ({"bars": 0}, "bars"),
         ({"config": {"leverage": 0}}, "config.leverage"),
         ({"config": {"nSimulations": 10_001}}, "config.nSimulations"),
+        ({"config": {"pipSize": 0}}, "config.pipSize"),
         ({"config": {"riskPerTrade": 2}}, "config.riskPerTrade"),
         ({"config": {"riskPerTrade": 0.03}}, "above maxPositionSize, which is 0.02"),
         ({"config": {"monteCarloMethod": "luck"}}, "config.monteCarloMethod"),
@@ -98,6 +107,38 @@ async def runs_backtests(made: World) -> None:
         assert answer.status_code == 400, answer.text
         assert field in answer.text
     assert await made.last() == last
+    await _trades_a_coin(made)
+
+
+async def _trades_a_coin(made: World) -> None:
+    """The documented request trades what is no currency pair too; what its result says of it gives the same again."""
+    await month_recorded(made.tape, COINS, "e" * 32)
+    body = await result(made, await queue_one(made, symbol=COIN, timeframe="1m"))
+    assert body["metrics"]["trade"]["totalTrades"] > 10
+    assert set(body["denials"]) <= {"DAILY_LOSS_REACHED"}
+    kept = body["config"]["config"]
+    assert kept["pipSize"] == pytest.approx(4.0, rel=0.01)
+    assert kept["lotSize"] * kept["pipSize"] == pytest.approx(10.0)
+    limits = (await made.get(f"/api/sessions/{body['session']}")).json()["spec"]["limits"]
+    assert (limits["stop_loss_ratio"], limits["take_profit_ratio"]) == (pytest.approx(0.005), pytest.approx(0.01))
+    price = kept["pipSize"] * 10_000
+    assert limits["costs"]["commission"] == pytest.approx(7.0 / 100_000 * price)
+    assert _notional(body) == pytest.approx(200 / 0.005, rel=0.01)
+    answer = await made.client.post("/api/v1/backtest/run", json=body["config"])
+    assert answer.status_code == 201, answer.text
+    again = await result(made, answer.json()["data"]["jobId"])
+    assert (again["decisionHash"], again["config"]) == (body["decisionHash"], body["config"])
+    # with hardly any margin an entry is smaller, not denied for ever
+    poor = await result(made, await queue_one(made, symbol=COIN, timeframe="1m", config={"leverage": 1}))
+    assert poor["metrics"]["trade"]["totalTrades"] > 10
+    assert set(poor["denials"]) <= {"DAILY_LOSS_REACHED"}
+    assert _notional(poor) == pytest.approx(10_000, rel=0.01)
+
+
+def _notional(body: dict[str, Any]) -> float:
+    """Of the first trade, quote currency."""
+    first: dict[str, float] = body["trades"][0]
+    return first["size"] * body["config"]["config"]["lotSize"] * first["entryPrice"]
 
 
 async def lists_backtests(made: World) -> None:
@@ -112,7 +153,7 @@ async def lists_backtests(made: World) -> None:
     assert names.index(second) < names.index(first)
     assert body["data"]["total"] == body["pagination"]["total"] == len(rows)
     ratios = sorted(row["summary"]["sharpeRatio"] for row in rows)
-    good = (await made.get(f"/api/v1/backtest/results?minSharpe={ratios[-1]}")).json()["data"]
+    good = (await made.get(f"/api/v1/backtest/results?symbol={SYMBOL}&minSharpe={ratios[-1]}")).json()["data"]
     assert {row["summary"]["sharpeRatio"] for row in good["results"]} == {ratios[-1]}
     none = (await made.get("/api/v1/backtest/results?symbol=DOGEUSD")).json()
     assert (none["data"]["results"], none["pagination"]["hasMore"]) == ([], False)
@@ -154,7 +195,8 @@ async def gives_the_whole_result(made: World) -> None:
     assert dear["direction"] == cheap["direction"]
     away = (1.5 / 2 + 1.0) * 0.0001 * (1 if dear["direction"] == "long" else -1)
     assert dear["entryPrice"] - cheap["entryPrice"] == pytest.approx(away, abs=1.1e-5)
-    assert body["config"]["config"]["stopLossPips"] == 50.0
+    config = body["config"]["config"]
+    assert (config["stopLossPips"], config["pipSize"], config["lotSize"]) == (50.0, 0.0001, 100_000.0)
     assert body["currency"] == "USD"
     session = (await made.get(f"/api/sessions/{body['session']}")).json()
     assert session["session"]["decision_hash"] == body["decisionHash"]
@@ -244,6 +286,7 @@ async def gives_folds(made: World) -> None:
     assert misfits({"data": body}, ENTRIES["s2.walkforward.result"]["response_shape"]) == []
     folds = body["folds"]
     assert len(folds) == body["nFolds"] >= 2
+    assert (body["pipSize"], body["lotSize"]) == (0.0001, 100_000.0)
     assert [fold["fold"] for fold in folds] == list(range(len(folds)))
     for fold, following in pairwise(folds):
         assert fold["trainStart"] < fold["trainEnd"] <= fold["testStart"] < fold["testEnd"]

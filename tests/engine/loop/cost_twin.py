@@ -14,6 +14,7 @@ from events.facts import InstrumentTerms, SessionCosts, SessionLimits
 from events.rows import MarketKind, SignalKind
 
 ZERO = Decimal(0)
+ROUND = Decimal("1e-9")  # share of the margin that is none
 DAY_NS = 86_400 * 1_000_000_000
 
 
@@ -142,7 +143,7 @@ class CostTwin:
         if not named and self.position * side > 0:
             return
         closing = max(-self.position * side, ZERO)
-        wanted = (named or self._notional() / self.last) + closing
+        wanted = (named or self._carried(self._notional() / self.last, closing)) + closing
         quantity = (wanted / self._quantity_step).to_integral_value(ROUND_FLOOR) * self._quantity_step
         code = self._judge(quantity, closing)
         if not code:
@@ -158,6 +159,13 @@ class CostTwin:
             return max(self.equity, ZERO) * exact(self._costs.risk_ratio) / self._stop_ratio
         return exact(self._limits.order_notional)
 
+    def _carried(self, quantity: Decimal, closing: Decimal) -> Decimal:
+        """A size by risk comes as far as buying power does, where there is any."""
+        if not (self._costs.risk_ratio and self._stop_ratio and self._costs.leverage):
+            return quantity
+        room = exact(self._costs.leverage) * self.equity - (abs(self.position) - closing) * self.last
+        return min(quantity, room / self.last) if room > 0 else quantity
+
     def _judge(self, quantity: Decimal, closing: Decimal) -> str:
         if quantity <= 0:
             return "BELOW_MINIMUM"
@@ -170,4 +178,4 @@ class CostTwin:
         ):
             return "MAX_POSITION_EXCEEDED"
         most = exact(self._costs.leverage) * self.equity
-        return "MARGIN_EXCEEDED" if self._costs.leverage and in_use > most else ""
+        return "MARGIN_EXCEEDED" if self._costs.leverage and in_use > most + abs(most) * ROUND else ""

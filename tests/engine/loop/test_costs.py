@@ -14,7 +14,7 @@ from events.facts import SessionCosts, SessionLimits
 from events.rows import Side, SignalKind
 from tests.engine.loop.driving import Desk, ask, bid, limits, spec_of, terms, trade
 
-LONG = int(SignalKind.ENTER_LONG)
+LONG, SHORT = int(SignalKind.ENTER_LONG), int(SignalKind.ENTER_SHORT)
 
 
 def costly(**costs: float) -> SessionLimits:
@@ -73,6 +73,29 @@ def test_risk_sizes_an_entry_by_its_stop() -> None:
     at = Desk(spec_of(given=given)).script((1, {"kind": LONG})).rows(trade(100.0), trade(100.0), trade(96.0))
     assert at.fills == [(1, 100.0, 50.0), (2, 96.0, -50.0)]
     assert float(at.loop.account[0]["equity"]) == pytest.approx(9_800.0)
+
+
+def test_a_size_by_risk_comes_as_far_as_the_margin() -> None:
+    """A stop of a thousandth asks for two hundred thousand of ten thousand with leverage two: it buys for twenty."""
+    given = msgspec.structs.replace(costly(risk_ratio=0.02, leverage=2.0), cash=10_000.0, stop_loss_ratio=0.001)
+    said = {1: {"kind": LONG}, 2: {"kind": SHORT}}
+    at = Desk(spec_of(given=given)).script(*said.items()).rows(trade(100.0), trade(100.0), trade(100.0))
+    assert at.fills == [(1, 100.0, 200.0), (2, 100.0, -400.0)]
+    assert at.denials == []
+    # what names its size is not cut
+    at.order(Side.SELL, 0.001)
+    assert [code for _, code, _ in at.denials] == ["MARGIN_EXCEEDED"]
+
+
+def test_a_resting_order_by_risk_comes_as_far_as_the_margin() -> None:
+    """Beside a long position of all the margin, a quote to sell closes it and opens as much on the other side."""
+    given = msgspec.structs.replace(costly(risk_ratio=0.02, leverage=2.0), cash=10_000.0, stop_loss_ratio=0.001)
+    ask = {"kind": SignalKind.QUOTE, "side": Side.SELL, "price": 100.0, "tag": 1}
+    at = Desk(spec_of(given=given)).script((1, {"kind": LONG}), (2, ask))
+    at.rows(trade(100.0), trade(100.0), trade(101.0))
+    assert at.fills[0] == (1, 100.0, 200.0)
+    assert sum(quantity for _, _, quantity in at.fills) == pytest.approx(-200.0)
+    assert at.denials == []
 
 
 def test_without_a_stop_the_usual_size_counts() -> None:
