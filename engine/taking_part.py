@@ -57,6 +57,13 @@ class TakingPart:
         if self._tail is not None:
             await self._tail.close()
 
+    @property
+    def failed(self) -> BaseException | None:
+        """What ended it before `close`; None while it takes part."""
+        errors = (task.exception() for task in self._tasks if task.done() and not task.cancelled())
+        found = next((error for error in errors if error is not None), None)
+        return found or (self._tail.failed if self._tail is not None else None)
+
     async def ended(self) -> None:
         """Wait until something of it fails; raises what failed."""
         assert self._tail is not None, "started first"

@@ -6,7 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 
+import structlog
+
 from events.tape import Message, Receive
+
+log = structlog.get_logger(__name__)
 
 CALLBACK_SECONDS_MAX = 10.0  # how long a close waits for a callback that is under way
 
@@ -28,12 +32,14 @@ class RunningTail:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
+        sequence = 0
         try:
             async for messages in self._messages:
                 self._idle.clear()
                 for message in messages:
                     if self._stopped():
                         return
+                    sequence = message.sequence
                     await self._receive(message)
                 self._idle.set()
                 if self._stopped():
@@ -43,6 +49,7 @@ class RunningTail:
                 self.failed = RuntimeError("the tail was cancelled from outside")
         except Exception as error:
             self.failed = error
+            log.error("tail_failed", sequence=sequence, error=str(error), kind=type(error).__name__)
         finally:
             self._idle.set()
             await self._messages.aclose()

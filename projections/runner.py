@@ -313,6 +313,8 @@ class ProjectionRunner:
             except TapedeckError as error:
                 await self._halt(error)
                 return
+            except Exception:
+                log.exception("projection_lag_unknown")
             await self._clock.sleep(self._settings.refresh_seconds)
 
     def _note_ready(self) -> None:

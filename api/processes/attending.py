@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from api.lasting import forgiving
 from events import codec, subjects
 from events.facts import Fact
 from events.tape import Message, Tail, Tape
@@ -33,8 +34,13 @@ class Attending:
     async def start(self) -> None:
         """Begin. Raises TapeUnavailable."""
         last = (await self._tape.info()).last
-        self._tail = await self._tape.tail(last + 1, self._hear, subjects=(subjects.HOUSE,))
+        self._tail = await self._tape.tail(last + 1, forgiving("house", self._hear), subjects=(subjects.HOUSE,))
         self._work = asyncio.create_task(self._all())
+
+    @property
+    def failed(self) -> BaseException | None:
+        """What ended the hearing; None while it hears."""
+        return self._tail.failed if self._tail is not None else None
 
     async def close(self) -> None:
         """Stop; what was told and not begun is not carried out."""

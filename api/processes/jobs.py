@@ -40,7 +40,7 @@ async def job_runner(settings: Settings, connection: bootstrap.Connection, clock
     runner = JobRunner(tools, KINDS, connection.keys, chosen, Machine(chosen, clock, settings.folder).describe)
     await lookups.start(connection.tape)
     try:
-        await runner.start()
+        await runner.start(lookups.ended())
         yield runner
     finally:
         await runner.close()

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from api.endpoints import tape_endpoint
 from api.places import Places, epoch_of
 from api.processes.attending import Attending
-from api.processes.signs import State, host_name, shown
+from api.processes.signs import DETAIL_MAX, State, host_name, shown
 from api.processes.supervisor import Supervisor
 from api.servers import Servers
 from api.settings import Settings
@@ -80,6 +80,8 @@ async def attended(settings: Settings, supervisor: Supervisor, servers: Servers,
         stack.push_async_callback(answering.close)
 
         async def state() -> State:
+            if (failed := answering.failed or attending.failed) is not None:
+                return State(status="failed", detail=f"restarts are not answered: {failed}"[:DETAIL_MAX])
             return State(detail=f"{len(supervisor.pids())} processes")
 
         await stack.enter_async_context(shown(keys, clock, ROLE, ROLE, state))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from api import bootstrap
+from api.lasting import lasting
 from api.places import Places
 from api.processes.signs import STATES, State, host_name, shown, told_left_out
 from api.processes.telling import until_told
@@ -64,7 +65,7 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
         await host.start()
         stack.push_async_callback(host.close)
         if role == "engine":
-            upkeep = asyncio.create_task(bootstrap.upkeep(connection, clock, host).run())
+            upkeep = asyncio.create_task(lasting("upkeep", bootstrap.upkeep(connection, clock, host).run))
             stack.callback(upkeep.cancel)
         answering = bootstrap.answering(settings, connection, clock)
         await answering.start()

@@ -19,6 +19,7 @@ from api.app import create_app
 from api.auth.encryption import master_key
 from api.auth.tokens import secret_file
 from api.house import Ground, House, build
+from api.lasting import lasting
 from api.places import Places
 from api.processes.attending import Attending
 from api.processes.configuration_file import ConfigurationFile
@@ -56,7 +57,7 @@ async def serve(settings: Settings, name: str = "") -> None:
             attending = Attending(ground.tape, f"{host_name()}-{name or 'api'}", rebuilding.carry)
             await attending.start()
             stack.push_async_callback(attending.close)
-        watching = asyncio.create_task(ConfigurationFile(house).run())
+        watching = asyncio.create_task(lasting("configuration file", ConfigurationFile(house).run))
         stack.callback(watching.cancel)
         server = Server(
             create_app(house),
@@ -109,7 +110,8 @@ async def _ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Gr
     stack.callback(slot.release)
     read_model = await open_read_model(slot.path, connection.tape, connection.blobs)
     stack.callback(read_model.close)
-    publishing = asyncio.create_task(Publisher(read_model.store, connection.blobs, clock).run())
+    publisher = Publisher(read_model.store, connection.blobs, clock)
+    publishing = asyncio.create_task(lasting("publishing", publisher.run))
     stack.callback(publishing.cancel)
     beside: list[Projection] = []
     if market_store_of(settings) == "duckdb":

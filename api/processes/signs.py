@@ -7,10 +7,12 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import msgspec
 import structlog
 
+from api.lasting import lasting
 from events.clock import Clock
 from events.durations import Timing
 from events.errors import OperatingError
@@ -21,6 +23,7 @@ log = structlog.get_logger(__name__)
 SIGN_SECONDS = 2.0
 ROOT = "process"
 PROCESSES_MAX = 256  # shown
+DETAIL_MAX = 200
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +76,7 @@ async def shown(keys: Keys, clock: Clock, role: str, name: str, ask: Ask = well)
         name=name or f"{role}-{os.getpid()}", role=role, host=host_name(), pid=os.getpid(), started_ns=clock.now_ns()
     )
     key = f"{ROOT}.{sign.host}.{sign.name}"
-    task = asyncio.create_task(_show(keys, clock, key, sign, ask))
+    task = asyncio.create_task(lasting(f"sign of life of {sign.name}", partial(_show, keys, clock, key, sign, ask)))
     try:
         yield
     finally:
@@ -87,10 +90,21 @@ async def shown(keys: Keys, clock: Clock, role: str, name: str, ask: Ask = well)
 async def _show(keys: Keys, clock: Clock, key: str, sign: Sign, ask: Ask) -> None:
     while True:
         try:
-            await keys.put(key, msgspec.json.encode(msgspec.structs.replace(sign, state=await ask())))
+            await keys.put(key, msgspec.json.encode(msgspec.structs.replace(sign, state=await _asked(sign, ask))))
         except OperatingError as error:
             log.warning("sign_of_life_failed", process=sign.name, error=str(error))
         await clock.sleep(SIGN_SECONDS)
+
+
+async def _asked(sign: Sign, ask: Ask) -> State:
+    """How the process is; one that cannot say it is not well, and lives. Raises OperatingError."""
+    try:
+        return await ask()
+    except OperatingError:
+        raise
+    except Exception as error:
+        log.exception("state_not_known", process=sign.name)
+        return State(status="failed", detail=f"{type(error).__name__}: {error}"[:DETAIL_MAX])
 
 
 async def all_signs(keys: Keys) -> list[Sign]:

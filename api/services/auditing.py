@@ -10,6 +10,7 @@ import asyncio
 
 import structlog
 
+from api.lasting import lasting
 from events import codec, subjects
 from events.clock import NS_PER_SECOND, Clock
 from events.errors import TapedeckError
@@ -44,7 +45,7 @@ class Auditing:
 
     async def start(self) -> None:
         """Begin to write."""
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(lasting("audit", self._run))
 
     async def close(self) -> None:
         """Write what is gathered and end."""
@@ -100,6 +101,9 @@ class Auditing:
             except TapedeckError as error:
                 self._left_out += count
                 log.warning("audit_was_not_written", error=str(error), left_out=self._left_out)
+            except Exception:  # of this one: the others are written
+                self._left_out += count
+                log.exception("audit_was_not_written", action=action, left_out=self._left_out)
 
     def _may(self) -> bool:
         """Count one that is written."""

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-import structlog
-
+from api.lasting import forgiving
 from events import codec, subjects
 from events.clock import NS_PER_SECOND, Clock, SystemClock
 from events.durations import ANSWER_SECONDS, Durations
@@ -18,13 +17,10 @@ from events.errors import (
     NotAvailable,
     OutcomeUnknown,
     TapedeckError,
-    Undecodable,
     Unknown,
 )
 from events.facts import Command, CommandAccepted, CommandRefused
 from events.tape import Message, Tail, Tape
-
-log = structlog.get_logger(__name__)
 
 ANSWERS = (subjects.DESK, *subjects.AGGREGATES, "tape.session.*.fact", "tape.research.*.fact")
 WAITING_MAX = 1_000  # commands of this process without an answer yet
@@ -61,7 +57,7 @@ class Commands:
     async def start(self) -> None:
         """Listen for answers from now on."""
         info = await self._tape.info()
-        self.tail = await self._tape.tail(info.last + 1, self._hear, subjects=ANSWERS)
+        self.tail = await self._tape.tail(info.last + 1, forgiving("answers", self._hear), subjects=ANSWERS)
 
     async def close(self) -> None:
         """Stop listening."""
@@ -71,11 +67,7 @@ class Commands:
     async def _hear(self, message: Message) -> None:
         if codec.is_frame(message.body):
             return
-        try:
-            fact = codec.decode(message.body, message.sequence)
-        except Undecodable as error:
-            log.warning("answer_undecodable", sequence=message.sequence, error=str(error))
-            return
+        fact = codec.decode(message.body, message.sequence)
         if not isinstance(fact, CommandAccepted | CommandRefused):
             return
         waiting = self._waiting.pop(fact.cause, None)

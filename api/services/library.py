@@ -57,6 +57,11 @@ class Lookups:
         except TimeoutError:
             raise ReadModelUnavailable(f"What plans read is at {self._folded}; {wanted} did not come.") from None
 
+    async def ended(self) -> None:
+        """Wait until it no longer follows; raises what ended it."""
+        assert self.tail is not None, "started first"
+        await self.tail.ended()
+
     async def close(self) -> None:
         """Stop following."""
         if self.tail is not None:

@@ -103,6 +103,8 @@ class Verifications:
             await self._note(verdict)
         except TapedeckError as error:
             log.warning("verification_not_kept", session=verdict.session, error=str(error))
+        except Exception:
+            log.exception("verification_not_kept", session=verdict.session)
 
     async def close(self) -> None:
         """Give up what is not kept yet."""

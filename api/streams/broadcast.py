@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from api.lasting import forgiving
 from api.streams.job_messages import job_messages
 from api.streams.jobs import JobEvent, JobFeed, JobListener
 from api.streams.session_messages import SessionWording
@@ -100,7 +101,7 @@ class Broadcast:
     async def start(self) -> None:
         """Follow the tape from its end on."""
         info = await self._tape.info()
-        self.tail = await self._tape.tail(info.last + 1, self._note, subjects=FOLDED)
+        self.tail = await self._tape.tail(info.last + 1, forgiving("broadcast", self._note), subjects=FOLDED)
 
     async def close(self) -> None:
         """Stop following."""
@@ -172,6 +173,8 @@ class Broadcast:
                 seen = await ask()
             except TapedeckError as error:
                 log.warning("broadcast_failed", error=str(error))
+            except Exception:  # whatever it is, there is a next look
+                log.exception("components_not_seen")
             else:
                 self.told_status(seen)
                 self.tell_monitors("system_status", seen.status, greeted)
@@ -200,13 +203,10 @@ class Broadcast:
     async def _note(self, message: Message) -> None:
         if not self._listeners:
             return
-        try:
-            for kind, data in await self._worded(message):
-                if kind == "signal":
-                    self.tell_monitors(kind, data)
-                self.tell(kind, {**data, "sequence": message.sequence}, message.appended_ns)
-        except TapedeckError as error:
-            log.warning("broadcast_failed", sequence=message.sequence, error=str(error))
+        for kind, data in await self._worded(message):
+            if kind == "signal":
+                self.tell_monitors(kind, data)
+            self.tell(kind, {**data, "sequence": message.sequence}, message.appended_ns)
 
     async def _worded(self, message: Message) -> list[tuple[str, dict[str, Any]]]:
         if codec.is_frame(message.body):
@@ -235,6 +235,9 @@ class Broadcast:
                 event = await feed.next(FOLLOWED_SECONDS)
                 if event is not None:
                     self.job_told(event)
+        except Exception:
+            log.exception("job_event_untold")
+            feed.end()
         finally:
             jobs.leave(feed)
         if feed.over:  # events were missed: who subscribed is told so, comes back and is told how its jobs are

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import structlog
-
+from api.lasting import forgiving
 from api.reading.reader import Moment, Reader
 from api.streams.listening import Listener, Listeners
 from events import codec, subjects
-from events.errors import OperatingError, Undecodable, Unknown
+from events.errors import OperatingError, Unknown
 from events.facts import Fact
 from events.tape import Message, Tail, Tape
 from projections.duckdb.store import Snapshot
 from projections.read_models.equity import highest_equity
 from projections.read_models.jobs import JobRow, job
 from projections.read_models.sessions import SessionRow, session
-
-log = structlog.get_logger(__name__)
-
 
 OVER = ("completed", "failed", "stopped")
 
@@ -48,6 +44,7 @@ class JobFeed(Listeners[JobEvent]):
         self._tape = tape
         self._reader = reader
         self.sequence = 0  # of the newest event that listeners were told of; those who join hear what is behind it
+        self._told = forgiving("jobs", self._tell, self.release)  # who missed one comes back
         self.tail: Tail | None = None
 
     async def start(self) -> None:
@@ -78,11 +75,7 @@ class JobFeed(Listeners[JobEvent]):
 
     async def _note(self, message: Message) -> None:
         if self.clients:
-            try:
-                await self._tell(message)
-            except (Undecodable, OperatingError) as error:
-                log.warning("job_event_untold", sequence=message.sequence, error=str(error))
-                self.release()
+            await self._told(message)
         self.sequence = message.sequence
 
     async def _tell(self, message: Message) -> None:

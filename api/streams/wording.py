@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import structlog
 
 from events import codec, frames, subjects
 from events.clock import iso
@@ -16,6 +17,8 @@ from events.facts.audit import ActionAudited
 from events.frames import Section
 from events.rows import DECISION_KINDS, Rows, SectionKind
 from events.tape import Message
+
+log = structlog.get_logger(__name__)
 
 UNDECODABLE = "undecodable"
 AUDITED = str(ActionAudited.__struct_config__.tag)
@@ -116,6 +119,10 @@ def word(message: Message) -> Worded:
         kind, types, instruments, body = _read(message)
     except Undecodable as error:
         kind, types, instruments, body = UNDECODABLE, frozenset({UNDECODABLE}), frozenset(), {"message": str(error)}
+    except Exception:  # our bug, and one event that says so instead of a stream that ends at it again and again
+        log.exception("event_not_worded", sequence=message.sequence, subject=message.subject)
+        kind, types, instruments = UNDECODABLE, frozenset({UNDECODABLE}), frozenset()
+        body = {"message": f"Message {message.sequence} could not be worded; the log of the API says why."}
     session = subjects.session_of(message.subject)
     event = Event(message.sequence, message.subject, kind, iso(message.appended_ns), session, body)
     data = _encode(event)

@@ -43,6 +43,11 @@ class Answering:
         """Stop; commands are answered elsewhere, or here at the next start."""
         await self._part.close()
 
+    @property
+    def failed(self) -> BaseException | None:
+        """What ended it before `close`; None while it answers."""
+        return self._part.failed
+
     async def ended(self) -> None:
         """Wait until a part fails; raises what failed."""
         await self._part.ended()

@@ -6,7 +6,7 @@ never fill the same room twice. Jobs of workers that no longer show signs of lif
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 import msgspec
 import structlog
@@ -78,10 +78,10 @@ class JobRunner:
         part = Part(settings.worker, FOLDED, self._fold, self._act, settings.look_seconds)
         self._part = TakingPart(self._tape, self._clock, part, self._claims.changed)
 
-    async def start(self) -> None:
-        """Fold the tape so far, then take part."""
+    async def start(self, *beside: Coroutine[None, None, None]) -> None:
+        """Fold the tape so far, then take part; what ends `beside` ends it."""
         await self._sign.show()
-        await self._part.start(self._sign.run())
+        await self._part.start(self._sign.run(), *beside)
 
     async def close(self) -> None:
         """Let go: jobs go on elsewhere, or here at the next start."""

@@ -147,6 +147,8 @@ class RecordingInputs:
 
     def commands(self) -> list[CommandInput]:
         """Commands that have arrived, each once; the runner also asks while it waits for its pace."""
+        if self._tail is not None and self._tail.failed is not None:
+            raise self._tail.failed  # else no command would be heard any more
         found = []
         while not self._commands.empty():
             found.append(_command_input(self._commands.get_nowait()))

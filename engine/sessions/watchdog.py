@@ -109,8 +109,12 @@ class Watchdog:
             running = self._steps.copy()  # in one piece: steps begin and end in other threads
             taken = {number: taken.get(number, 0) + passed for number in running}
             if late := [step for number, step in running.items() if taken[number] > limit_ns]:
-                self._leave(late)
-                self._end()
+                try:
+                    self._leave(late)
+                except OSError:  # without its note, then: a step that does not end ends its process
+                    log.exception("overrun_not_noted")
+                finally:
+                    self._end()
                 return
 
     def _leave(self, late: list[Step]) -> None:

@@ -63,6 +63,8 @@ class Keeper:
                     await self._stopping.wait()
             except OperatingError as error:
                 log.warning("source_waits", source=self._lease.source, error=str(error), code=error.code)
+            except Exception:  # sessions wait for its rows
+                log.exception("source_waits", source=self._lease.source)
             await self._rest(seconds)
 
     async def _hold(self) -> float:

@@ -65,6 +65,9 @@ class Lease:
                 renewed_ns = asked_ns
             except OperatingError as error:  # the next try may come in time
                 log.warning("lease_not_renewed", source=self.source, error=str(error))
+            except Exception:  # not renewed any more, so it is lost
+                log.exception("lease_not_renewed", source=self.source)
+                break
         log.warning("source_lost", source=self.source)
         lost()
 

@@ -102,6 +102,35 @@ async def test_missed_events_of_jobs_end_the_sockets_that_want_them(made: World)
         await greeted(other)
 
 
+async def test_an_event_of_a_job_that_cannot_be_worded_leaves_no_client_waiting(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who subscribed is told that events were missed, and hears of jobs again when it comes back."""
+    wish = {"type": "subscribe", "channel": "backtest", "jobId": "odd"}
+
+    def fail(*_: Any) -> None:
+        raise ValueError("canary")
+
+    queued = JobQueued(job="odd", kind="backtest", user="trader", body=msgspec.Raw(b"{}"), cores=900.0)
+    await made.tape.append(codec.to_append(queued, subjects.job("odd"), "odd-1"))
+    await made.caught_up()
+    claimed = JobClaimed(job="odd", worker="far-1", epoch=1)
+    with monkeypatch.context() as patched:
+        patched.setattr("api.streams.broadcast.job_messages", fail)
+        async with connected(made.app) as socket:
+            await socket.send(wish)
+            await greeted(socket)
+            await made.tape.append(codec.to_append(claimed, subjects.job("odd"), "odd-2"))
+            why = "events of jobs were missed; subscribe again"
+            assert await asyncio.wait_for(ended(socket), 5) == (1013, why)
+    over = JobCompleted(job="odd", epoch=1, result=msgspec.Raw(b"{}"), completed_ns=1)
+    async with connected(made.app) as socket:
+        await socket.send(wish)
+        await greeted(socket)
+        await made.tape.append(codec.to_append(over, subjects.job("odd"), "odd-3"))
+        assert (await asyncio.wait_for(socket.receive(), 5))["type"] == "job_complete"
+
+
 async def test_what_nobody_foresaw_ends_a_socket_with_a_code(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client is told that it failed here, and not why."""
 

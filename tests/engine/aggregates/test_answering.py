@@ -113,3 +113,20 @@ async def test_decisions_know_only_the_tapes_clock() -> None:
     assert message is not None
     fact = next(one for one in await found(tape) if isinstance(one, RecordingAbandoned))
     assert fact.reason == str(message.appended_ns)
+
+
+async def test_what_ended_the_answering_is_known() -> None:
+    """A process that answers commands and cannot any more says why, so that its sign of life can."""
+
+    class Broken(Names):
+        def decide(self, command: Command, asked: Asked) -> Outcome:
+            raise ZeroDivisionError("a bug")
+
+    tape = MemoryTape()
+    answering = Answering(tape, SystemClock(), [Broken()])
+    await answering.start()
+    assert answering.failed is None
+    await ask(tape, "ann", "key")
+    await until(lambda: answering.failed is not None)
+    assert isinstance(answering.failed, ZeroDivisionError)
+    await answering.close()

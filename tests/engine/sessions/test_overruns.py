@@ -41,6 +41,15 @@ def test_a_step_that_takes_too_long_leaves_a_note(tmp_path: Path) -> None:
     assert msgspec.json.decode(path.read_bytes(), type=Note) == Note("e", STEP, 0.05)
 
 
+def test_a_step_ends_its_process_where_its_note_cannot_be_written(tmp_path: Path) -> None:
+    """A disk that takes no note is no reason to wait for a kernel that never returns."""
+    folder = tmp_path / "overruns"
+    folder.write_text("a file where the folder of notes should be")
+    watchdog, ended = watched(folder, SystemClock(), 0.05)
+    with watchdog.step(STEP):
+        assert ended.wait(WAIT_SECONDS_MAX)
+
+
 def test_a_process_that_stood_still_is_not_late(tmp_path: Path) -> None:
     """An hour in which the whole process was stopped counts as a moment."""
     clock = ManualClock()

@@ -61,9 +61,13 @@ class Troubled:
     def __init__(self, keys: MemoryKeys) -> None:
         self._keys = keys
         self.down = False
+        self.broken = 0  # how many of the next questions meet an error that nobody named
 
     async def _reach(self) -> None:
         await asyncio.sleep(0.005)
+        if self.broken:
+            self.broken -= 1
+            raise KeyError("a bug")
         if self.down:
             raise TapeUnavailable("The line is down.")
 
@@ -153,6 +157,18 @@ async def test_an_unreachable_lease_does_not_start_a_second_run(house: House) ->
         await asyncio.sleep(1.2)  # longer than a lease lives that nobody renews
         await house.more()
         assert await house.recordings() == [RecordingState.OPEN]
+
+
+async def test_an_error_that_nobody_named_leaves_no_session_waiting(house: House) -> None:
+    """Met while the lease is taken, it is tried again; met while it is renewed, the lease is lost, and taken again."""
+    keys = Troubled(house.keys)
+    keys.broken = 1
+    async with all_held(house.process(keys), "s1"):
+        await house.more()
+        keys.broken = 1
+        await asyncio.sleep(2.5 * KEEPING.lease.renew_seconds)
+        assert keys.broken == 0
+        await house.more()
 
 
 async def test_a_lease_that_was_lost_ends_the_run(house: House) -> None:
