@@ -43,6 +43,9 @@ class QueryAnswer(msgspec.Struct, frozen=True, rename="camel"):
     truncated: Annotated[bool, Meta(description="there are more rows than an answer holds")]
     elapsed_ms: float
     sequence: Annotated[int, Meta(description="as of which sequence of the tape")]
+    age_ms: Annotated[
+        float, Meta(description="how long ago that was all there was: 10,000 at most, unless copies take over 4 s")
+    ]
 
 
 @post("/api/db/query", status_code=200, opt={"role": "viewer"})
@@ -68,6 +71,7 @@ async def query(
         "truncated": found.truncated,
         "elapsedMs": round((house.clock.monotonic_ns() - began) / 1e6, 1),
         "sequence": found.sequence,
+        "ageMs": round(found.age_s * 1_000, 1),
     }
     return answered(_encode(body), found.sequence, found.epoch)
 

@@ -18,12 +18,14 @@ _COPY = "explorer_copy"
 log = structlog.get_logger(__name__)
 
 
-class Copy(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that holds the views, and nothing else, as of a sequence of a tape."""
+class Copy(msgspec.Struct, kw_only=True):
+    """A file that holds the views, and nothing else, as of a sequence of a tape. Times are of the monotonic clock."""
 
     path: Path
     sequence: int
     epoch: str
+    current_ns: int = 0  # when it was last known to show all there is; its making is begun then
+    took_ns: int = 0  # from then until it could be asked
 
 
 def publish(store: DuckStore, path: Path, before: Copy | None = None) -> Copy:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import struct
-import sys
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
@@ -17,30 +14,12 @@ from events.errors import InvalidInput, OperatingError, ReadModelUnavailable, To
 from projections.duckdb.store import DuckStore, remove
 from projections.explorer import child
 from projections.explorer.copies import Copy, copy_path, forget, publish
-from projections.explorer.views import VIEWS
-
-START_SECONDS_MAX = 20.0  # of a child, on a busy machine
+from projections.explorer.process import Child, Said
+from projections.explorer.settings import ExplorerSettings
 
 NO_COPY = Copy(path=Path(child.EMPTY), sequence=0, epoch="")
 
 log = structlog.get_logger(__name__)
-
-_NAMES = {admin: [view.name for view in VIEWS if admin or not view.private] for admin in (False, True)}
-
-
-class ExplorerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Named limits of the explorer."""
-
-    text_max: int = 20_000  # characters of a statement
-    seconds_max: float = 2.0  # waiting for a copy and a child, and running, together; then the child is ended
-    copy_seconds_max: float = 10.0  # a copy made longer ago is not asked, when the tape has moved on
-    renew_seconds: float = 4.0  # the next copy is begun behind a query of an older one
-    children_max: int = 2  # queries at once
-    waiting_max: int = 16
-    queries_max: int = 500  # of one child
-    rows_max: int = 1_000
-    bytes_max: int = 1_048_576
-    idle_seconds: float = 120.0  # then nothing is kept warm
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,72 +28,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     columns: list[dict[str, str]]
     rows: list[msgspec.Raw]
     truncated: bool
-    sequence: int = 0
-    epoch: str = ""
-
-
-class _Said(msgspec.Struct, frozen=True):
-    """What a child answers."""
-
-    columns: list[dict[str, str]] = []
-    rows: list[msgspec.Raw] = []
-    truncated: bool = False
-    refused: str = ""
-    code: str = ""
-
-
-class Child:
-    """A process that has a copy open."""
-
-    def __init__(self, process: asyncio.subprocess.Process, copy: Copy) -> None:
-        self.copy = copy
-        self.asked = 0
-        self._process = process
-
-    @classmethod
-    async def start(cls, copy: Copy) -> Child:
-        """A child that has opened a copy. Raises EOFError or OSError (a TimeoutError too): it did not come up."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", str(Path(child.__file__)), str(copy.path)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={},
-            start_new_session=True,
-        )
-        started = cls(process, copy)
-        try:
-            async with asyncio.timeout(START_SECONDS_MAX):
-                await started._heard()
-        except BaseException:
-            await started.end()
-            raise
-        return started
-
-    async def ask(self, text: str, settings: ExplorerSettings, admin: bool, *, checks: bool = False) -> _Said:
-        """What it says; where it only checks, whether it refuses. Raises EOFError or OSError where it died over it."""
-        request: dict[str, Any] = {
-            "sql": text.encode("utf-8", "replace").decode(),
-            "views": _NAMES[admin],
-            "checks": checks,
-        }
-        request |= {"rows_max": settings.rows_max, "bytes_max": settings.bytes_max}
-        data = msgspec.json.encode(request)
-        assert self._process.stdin is not None, "it is a pipe"
-        self.asked += 1
-        self._process.stdin.write(struct.pack(">I", len(data)) + data)
-        return msgspec.json.decode(await self._heard(), type=_Said)
-
-    async def _heard(self) -> bytes:
-        assert self._process.stdout is not None, "it is a pipe"
-        (size,) = struct.unpack(">I", await self._process.stdout.readexactly(4))
-        return await self._process.stdout.readexactly(size)
-
-    async def end(self) -> None:
-        """End it, whatever it does."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
+    sequence: int
+    epoch: str
+    age_s: float  # for how long there may have been more than the copy shows; 0 where there is not
 
 
 class Explorer:
@@ -125,8 +41,9 @@ class Explorer:
         self._clock = clock
         self.settings = settings or ExplorerSettings()
         self._copy: Copy | None = None
-        self._checked_ns = 0  # when the copy was last what there is
         self._copying: asyncio.Task[None] | None = None
+        self._follows = False  # the copy that is being made was begun as soon as the one before was there
+        self._asked_ns = 0  # when somebody asked last
         self._free = asyncio.Semaphore(self.settings.children_max)
         self._waiting = 0
         self._warm: list[Child] = []
@@ -175,7 +92,8 @@ class Explorer:
 
     async def _ready(self, text: str, least: int, ends: float, admin: bool) -> None:
         """Wait for a copy that is new enough; what is refused by its text alone is not kept waiting for one."""
-        asked = self._clock.now_ns()
+        self._follows &= self._somebody_asks()
+        asked = self._asked_ns = self._clock.monotonic_ns()
         try:
             async with asyncio.timeout_at(ends):
                 if not self._fits(least, asked):
@@ -194,14 +112,7 @@ class Explorer:
             except (EOFError, OSError) as error:  # whoever asks the copy checks again
                 log.warning("explorer_checker_not_started", error=str(error))
                 return
-            try:
-                said = await one.ask(text, self.settings, admin, checks=True)
-            except (EOFError, OSError):
-                self._let_go(one)
-                raise _too_large() from None
-            except BaseException:
-                self._let_go(one)
-                raise
+            said = await self._said(one, text, admin, checks=True)
             if one.asked < self.settings.queries_max:
                 self._checker = one
             else:
@@ -214,22 +125,15 @@ class Explorer:
         try:
             async with asyncio.timeout_at(ends):
                 one = await self._taken()
-                said = await one.ask(text, self.settings, admin)
+                said = await self._said(one, text, admin)
         except TimeoutError:
             if one is None:
                 raise ReadModelUnavailable("The explorer is being made ready.", hint="Ask again shortly.") from None
-            self._let_go(one)
             if late:
                 message = "The copy of the views was made too late for the query to end in time."
                 raise ReadModelUnavailable(message, hint="Ask again shortly.") from None
             message = f"The query was ended: it took more than {self.settings.seconds_max:g} s (seconds_max)."
             raise InvalidInput(message, code="QUERY_TOO_SLOW", field="query", hint="Ask for less at once.") from None
-        except (EOFError, OSError):
-            self._let_go(one)
-            raise _too_large() from None
-        except BaseException:
-            self._let_go(one)
-            raise
         if one.asked >= self.settings.queries_max or one.copy is not self._copy or (said.refused and not said.code):
             self._let_go(one)
         else:
@@ -242,7 +146,18 @@ class Explorer:
             truncated=said.truncated,
             sequence=one.copy.sequence,
             epoch=one.copy.epoch,
+            age_s=self._age_s(one.copy),
         )
+
+    async def _said(self, one: Child, text: str, admin: bool, *, checks: bool = False) -> Said:
+        """What a child says. One that breaks over it, or that is not waited for any more, is ended."""
+        try:
+            return await one.ask(text, self.settings, admin, checks=checks)
+        except BaseException as error:
+            self._let_go(one)
+            if isinstance(error, (EOFError, OSError)):
+                raise _too_large() from None
+            raise
 
     # --- children -------------------------------------------------------------------------------------------------
 
@@ -282,51 +197,71 @@ class Explorer:
     # --- copies ---------------------------------------------------------------------------------------------------
 
     async def _current(self, least: int, asked: int) -> None:
-        """Wait for a copy that is new enough; one that was made after the question is."""
+        """Wait for a copy that is new enough, and begin the next in time."""
         while not self._fits(least, asked):
             await asyncio.shield(self._renew())
-        if self._age_s() > self.settings.renew_seconds:
+        assert self._copy is not None, "it fits"
+        if self._is_due(self._copy):
             self._renew()
 
+    def _is_due(self, copy: Copy) -> bool:
+        """Whether the next is begun, so that it is there in time."""
+        twice = 2 * copy.took_ns / NS_PER_SECOND  # it may take longer than the last
+        return self._age_s(copy) > max(0.0, min(self.settings.renew_seconds, self._old_s - twice))
+
+    @property
+    def _old_s(self) -> float:
+        """Age of a copy past which an answer, which may take `seconds_max`, could be older than it may be."""
+        return max(0.0, self.settings.copy_seconds_max - self.settings.seconds_max)
+
     def _fits(self, least: int, asked: int) -> bool:
+        """Whether the copy is new enough, or none newer can be had: each is begun as soon as the last is there."""
         if self._copy is None or self._copy.sequence < least:
             return False
-        return self._age_s(asked) <= self.settings.copy_seconds_max
+        return self._age_s(self._copy, asked) <= self._old_s or (self._follows and self._copying is not None)
 
-    def _age_s(self, at: int | None = None) -> float:
-        """How long ago the copy was made; no time at all while the tape has nothing new."""
-        now = self._clock.now_ns()
-        there = (self._store.checkpoint.epoch, self._store.visible)
-        if self._copy is not None and (self._copy.epoch, self._copy.sequence) == there:
-            self._checked_ns = now
-        return ((now if at is None else at) - self._checked_ns) / NS_PER_SECOND
+    def _age_s(self, copy: Copy, at: int | None = None) -> float:
+        """For how long there may have been more than a copy shows: since its making was begun, or since it was last
+        seen to show all there is.
+        """
+        now = self._clock.monotonic_ns()
+        if (copy.epoch, copy.sequence) == (self._store.checkpoint.epoch, self._store.visible):
+            copy.current_ns = now
+        return ((now if at is None else at) - copy.current_ns) / NS_PER_SECOND
 
-    def _renew(self) -> asyncio.Task[None]:
+    def _somebody_asks(self) -> bool:
+        return self._clock.monotonic_ns() - self._asked_ns <= self.settings.copy_seconds_max * NS_PER_SECOND
+
+    def _renew(self, *, follows: bool = False) -> asyncio.Task[None]:
         """The copy that is on its way, begun where none is."""
         if self._copying is None:
+            self._follows = follows
             self._copying = asyncio.create_task(self._copied())
             self._copying.add_done_callback(_heard)
         return self._copying
 
     async def _copied(self) -> None:
         """Make the next copy, warm a child over it, and only then let it take the place of the one before."""
-        before = self._copy
+        before, began = self._copy, self._clock.monotonic_ns()
         path = copy_path(self._store, self._clock.new_id())
         try:
             if before is None:
                 await asyncio.to_thread(forget, self._store)
             made = await asyncio.to_thread(publish, self._store, path, before)
+            made.current_ns = began
             with contextlib.suppress(EOFError, OSError):  # the query that needs one says so
                 self._warm.append(await Child.start(made))
         finally:
             self._copying = None
-        # not since it was begun: one that takes longer than it is good for would never be asked
-        self._copy, self._checked_ns = made, self._clock.now_ns()
+        made.took_ns = self._clock.monotonic_ns() - began
+        self._copy = made
         self._let_go_others()
         if before is not None:
             remove(before.path)  # who has it open keeps it
         if self._resting is None:
             self._rest()
+        elif self._somebody_asks() and self._is_due(made):
+            self._renew(follows=True)
 
     def _let_go_others(self) -> None:
         """End children of earlier copies that nobody asks."""
@@ -368,7 +303,7 @@ class Explorer:
         await asyncio.gather(*self._tasks)
 
 
-def _refused(said: _Said) -> InvalidInput:
+def _refused(said: Said) -> InvalidInput:
     return InvalidInput(said.refused, code=said.code, field="query") if said.code else _too_large()
 
 

@@ -36,6 +36,7 @@ async def answers_a_query(made: World) -> None:
     answer = await asked(made, "SELECT symbol, venue FROM instruments ORDER BY id", **since)
     assert answer.json()["rows"] == [[one["symbol"], one["exchange"]] for one in listed]
     assert answer.json()["sequence"] == int(answer.headers["Tape-Sequence"]) >= int(since["Tape-Min-Sequence"])
+    assert 0 <= answer.json()["ageMs"] <= 10_000
 
 
 async def only_reads(made: World) -> None:

@@ -22,7 +22,8 @@ from projections.duckdb.read_model import DuckReadModel
 from projections.duckdb.store import DuckStore
 from projections.explorer import copies
 from projections.explorer.copies import Copy, publish
-from projections.explorer.explorer import Explorer, ExplorerSettings
+from projections.explorer.explorer import Explorer
+from projections.explorer.settings import ExplorerSettings
 from projections.explorer.views import VIEWS, table
 from projections.read_models.answers import Page, Scope
 from projections.read_models.fills import fills
@@ -216,33 +217,6 @@ async def test_a_copy_from_the_one_before_is_the_same(tmp_path: Path, monkeypatc
 
 
 @IN_MODULE
-async def test_a_copy_that_takes_long_keeps_nobody_waiting(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the tape moves and each copy takes longer than a query may, every query is answered, none of it old."""
-    taken: list[float] = []
-
-    def slowly(store: DuckStore, path: Path, before: Copy | None = None) -> Copy:
-        time.sleep(1.2)
-        return publish(store, path, before)
-
-    monkeypatch.setattr("projections.explorer.explorer.publish", slowly)
-    settings = ExplorerSettings(seconds_max=1.0, copy_seconds_max=4.0, renew_seconds=0.2)
-    explorer = Explorer(asked.model.store, SystemClock(), settings)
-    try:
-        await ready(explorer)
-        told: set[int] = set()
-        for _ in range(12):
-            asked.model.store.seen(asked.model.store.visible + 1)
-            began = time.perf_counter()
-            told.add((await explorer.ask("SELECT 1")).sequence)
-            taken.append(time.perf_counter() - began)
-            await asyncio.sleep(0.3)
-    finally:
-        await explorer.close()
-    assert sorted(taken)[len(taken) // 2] < 1.0
-    assert len(told) > 1
-
-
-@IN_MODULE
 async def test_a_first_copy_that_takes_long_is_not_waited_for(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     """What its text refuses is refused at once; a query is told in time to come again, and then it is answered."""
     slow = threading.Event()
@@ -252,7 +226,7 @@ async def test_a_first_copy_that_takes_long_is_not_waited_for(asked: Asked, monk
         return publish(store, path, before)
 
     monkeypatch.setattr("projections.explorer.explorer.publish", slowly)
-    explorer = Explorer(asked.model.store, SystemClock(), ExplorerSettings(copy_seconds_max=1.0))
+    explorer = Explorer(asked.model.store, SystemClock())
     try:
         with contextlib.suppress(ReadModelUnavailable):  # the checking child starts
             await explorer.ask("SELECT 1")
