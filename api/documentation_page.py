@@ -37,9 +37,12 @@ curl -s -H "Authorization: Bearer $(tapedeck token)" http://127.0.0.1:8080/api/s
 
 `tapedeck token` makes a token where the data folder is; anybody else gets one from `POST /api/auth/login` for a name
 and a password, and a new pair from `POST /api/auth/refresh` before it expires. A refresh token gives one pair: brought
-again it is a 401 `TOKEN_USED`; `POST /api/auth/logout` uses it up. The access token goes into `Authorization: Bearer
-TOKEN`; for a WebSocket, whose headers a browser cannot set, into `?token=`. Changing a user's password or role voids
-the user's tokens.
+again it is a 401 `TOKEN_USED`, and all refresh tokens that came of the same login are void from then on
+(`TOKEN_REVOKED`), whoever has them: one of two had a stolen one. Only within two seconds of its first use, as two tabs
+of one client may do, it is refused and nothing else. `POST /api/auth/logout` uses a refresh token up. Access tokens
+live on until they expire (`api.token_minutes`). The access token goes into `Authorization: Bearer TOKEN`; for a
+WebSocket, whose headers a browser cannot set, into `?token=`. Changing a user's password or role voids the user's
+tokens.
 
 | access | on loopback | on any other address |
 |---|---|---|

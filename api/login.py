@@ -12,14 +12,24 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from api.access import caller_of
+from api.auth.refreshing import Use, use_refresh_token
 from api.auth.tokens import Identity
-from api.auth.users import User, use_refresh_token
+from api.auth.users import User
 from api.house import House
-from events.clock import NS_PER_SECOND
 from events.errors import Unauthenticated
-from events.facts import RefreshTokenUsed
 
-LOGIN = "POST /api/auth/login"
+LOGIN, REFRESH, LOGOUT = "POST /api/auth/login", "POST /api/auth/refresh", "POST /api/auth/logout"
+REFUSED = {
+    Use.AT_ONCE: ("TOKEN_USED", "This refresh token was used before; each gives one pair. Log in again."),
+    Use.REUSED: (
+        "TOKEN_USED",
+        "This refresh token was used before; each gives one pair. Its login has ended; log in again.",
+    ),
+    Use.ENDED: (
+        "TOKEN_REVOKED",
+        "A used refresh token of this login came again, so it has ended; log in again.",
+    ),
+}
 
 
 class Credentials(msgspec.Struct, forbid_unknown_fields=True):
@@ -62,10 +72,10 @@ class AuthStatus(msgspec.Struct):
     csrf_token: str | None = None
 
 
-def _pair(house: House, user: User) -> TokenPair:
+def _pair(house: House, user: User, family: str) -> TokenPair:
     seconds = house.settings.api.token_minutes * 60
     access = house.tokens.give(user, "access", seconds)
-    refresh = house.tokens.give(user, "refresh", house.settings.api.refresh_hours * 3600)
+    refresh = house.tokens.give(user, "refresh", house.settings.api.refresh_hours * 3600, family)
     csrf = house.tokens.csrf(house.tokens.check(access, "access", house.users))
     return TokenPair(access, refresh, csrf, seconds, user.name, user.role.value)
 
@@ -89,32 +99,35 @@ async def login(
         raise
     house.counters.give_back(house.limits.name, data.username)
     house.auditing.note("login", name, LOGIN, caller_of(request).address, 200)
-    return _pair(house, user)
+    return _pair(house, user, house.clock.new_id())
 
 
 @post("/api/auth/refresh", status_code=200, opt={"public": True})
-async def refresh(data: JSONBody[Refresh], house: NamedDependency[House]) -> TokenPair:
-    """A new pair for a refresh token, which is used up by that: given again it is refused."""
-    identity = await _used_up(house, data.refresh_token)
+async def refresh(data: JSONBody[Refresh], request: Request[Any, Any, Any], house: NamedDependency[House]) -> TokenPair:
+    """A new pair for a refresh token, which is used up by that: given again it is refused, and its login ends."""
+    identity = await _used_up(house, data.refresh_token, REFRESH, caller_of(request).address)
     user = house.users.find(identity.user)
     if user is None:
         raise Unauthenticated("The token is no longer valid; log in again.", code="BAD_TOKEN")
-    return _pair(house, user)
+    return _pair(house, user, identity.family)
 
 
 @post("/api/auth/logout", status_code=200, opt={"public": True})
-async def logout(data: JSONBody[Refresh], house: NamedDependency[House]) -> LoggedOut:
+async def logout(data: JSONBody[Refresh], request: Request[Any, Any, Any], house: NamedDependency[House]) -> LoggedOut:
     """Use a refresh token up, so that no new pair comes of it. Its access token lives on until it expires."""
-    await _used_up(house, data.refresh_token)
+    await _used_up(house, data.refresh_token, LOGOUT, caller_of(request).address)
     return LoggedOut()
 
 
-async def _used_up(house: House, token: str) -> Identity:
-    """Whose refresh token it was. Raises Unauthenticated: it is none, or was used before."""
+async def _used_up(house: House, token: str, what: str, address: str) -> Identity:
+    """Whose refresh token it was. Raises Unauthenticated: it is none, was used before, or its family has ended."""
     identity = house.tokens.check(token, "refresh", house.users)
-    now = house.clock.now_ns() // NS_PER_SECOND
-    fact = RefreshTokenUsed(name=identity.user, token=identity.token_id, used_s=now, expires_s=identity.expires_s)
-    await use_refresh_token(house.vault, house.users, fact, house.clock.new_id())
+    use = await use_refresh_token(house.vault, house.users, identity, house.clock)
+    if use is Use.REUSED:
+        house.auditing.note("refresh_token_reused", identity.user, what, address, 401)
+    if use is not Use.FIRST:
+        code, message = REFUSED[use]
+        raise Unauthenticated(message, code=code)
     return identity
 
 

@@ -33,6 +33,7 @@ class Identity(msgspec.Struct, frozen=True):
     role: Role
     token_id: str
     expires_s: int = 0  # Unix time
+    family: str = ""  # of a refresh token: the login that it came of
 
 
 class Tokens:
@@ -42,8 +43,8 @@ class Tokens:
         self._secret = secret
         self._clock = clock
 
-    def give(self, user: User, use: Use, seconds: int) -> str:
-        """A token of a user that lasts `seconds`."""
+    def give(self, user: User, use: Use, seconds: int, family: str = "") -> str:
+        """A token of a user that lasts `seconds`, of a `family` where it is one for refreshing."""
         now = self._clock.now_ns() // NS_PER_SECOND
         claims = {
             "iss": ISSUER,
@@ -55,6 +56,8 @@ class Tokens:
             "exp": now + seconds,
             "jti": self._clock.new_id(),
         }
+        if family:
+            claims["fam"] = family
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def check(self, text: str, use: Use, users: Users) -> Identity:
@@ -78,7 +81,8 @@ class Tokens:
         user = users.find(claims["sub"])
         if user is None or claims.get("use") != use or claims.get("ver") != user.version:
             raise Unauthenticated("The token is no longer valid; log in again.", code="BAD_TOKEN")
-        return Identity(user.name, user.role, claims["jti"], int(claims["exp"]))
+        family = claims.get("fam", claims["jti"])  # one that was given before there were families begins its own
+        return Identity(user.name, user.role, claims["jti"], int(claims["exp"]), family)
 
     def csrf(self, identity: Identity) -> str:
         """The CSRF token that goes with an access token (HMAC-SHA256 over its id)."""

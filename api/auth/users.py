@@ -10,7 +10,15 @@ import msgspec
 
 from events import codec
 from events.errors import Conflict, FenceLost, InvalidInput, Unauthenticated, Unknown
-from events.facts import Fact, PasswordChanged, RefreshTokenUsed, RoleChanged, UserCreated, UserRemoved
+from events.facts import (
+    Fact,
+    PasswordChanged,
+    RefreshFamilyEnded,
+    RefreshTokenUsed,
+    RoleChanged,
+    UserCreated,
+    UserRemoved,
+)
 from events.subjects import token
 from events.tape import Message, Tail, Tape
 
@@ -20,7 +28,7 @@ NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$xdfY+suU6wjLeSdXrZfhbw$J6DgC3Vs71DuknkH
 PASSWORD_MIN = 10
 PASSWORD_MAX = 256
 TRIES_MAX = 5
-USED_MAX = 100_000  # refresh tokens whose use is remembered; the oldest is forgotten
+USED_MAX = 100_000  # refresh tokens whose use is remembered, and families whose end is; the oldest is forgotten
 
 
 class Role(StrEnum):
@@ -50,7 +58,8 @@ class Users:
 
     def __init__(self) -> None:
         self._users: dict[str, User] = {}
-        self._used: OrderedDict[str, int] = OrderedDict()  # refresh tokens, until (Unix time) they expire
+        self._used: OrderedDict[str, tuple[int, int]] = OrderedDict()  # refresh tokens: when, and when they expire
+        self._ended: OrderedDict[str, tuple[int, int]] = OrderedDict()  # families of them: the same
         self.last = 0
         self._hasher = argon2.PasswordHasher()
         self.tail: Tail | None = None
@@ -84,21 +93,22 @@ class Users:
             case UserRemoved():
                 self._users.pop(fact.name, None)
             case RefreshTokenUsed():
-                self._note_used(fact)
+                _remember(self._used, fact.token, fact.used_s, fact.expires_s)
+            case RefreshFamilyEnded():
+                _remember(self._ended, fact.family, fact.ended_s, fact.expires_s)
             case _:
                 pass
-
-    def _note_used(self, fact: RefreshTokenUsed) -> None:
-        self._used[fact.token] = fact.expires_s
-        while self._used and (next(iter(self._used.values())) <= fact.used_s or len(self._used) > USED_MAX):
-            self._used.popitem(last=False)
 
     def _change(self, name: str, sequence: int, **changes: object) -> None:
         self._users[name] = msgspec.structs.replace(self._users[name], version=sequence, **changes)
 
-    def is_used(self, token: str) -> bool:
-        """Whether a refresh token of this id was used."""
-        return token in self._used
+    def used_s(self, token: str) -> int | None:
+        """When (Unix time) a refresh token of this id was used; None: it was not."""
+        return self._used[token][0] if token in self._used else None
+
+    def is_ended(self, family: str) -> bool:
+        """Whether all refresh tokens that came of this login are void."""
+        return family in self._ended
 
     def find(self, name: str) -> User | None:
         """The user of a name."""
@@ -132,6 +142,13 @@ class Users:
         if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
             raise InvalidInput(f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters.", field="password")
         return self._hasher.hash(password)
+
+
+def _remember(kept: OrderedDict[str, tuple[int, int]], key: str, at_s: int, expires_s: int) -> None:
+    """Keep what was so at a moment until it expires (Unix times), and forget what has expired by then."""
+    kept.setdefault(key, (at_s, expires_s))
+    while kept and (next(iter(kept.values()))[1] <= at_s or len(kept) > USED_MAX):
+        kept.popitem(last=False)
 
 
 async def load(vault: Tape) -> Users:
@@ -168,26 +185,3 @@ async def change(vault: Tape, fact: UserCreated | PasswordChanged | RoleChanged 
         except FenceLost:
             continue
     raise Conflict("The users kept changing; try again.", field="name")
-
-
-async def use_refresh_token(vault: Tape, users: Users, fact: RefreshTokenUsed, use: str) -> None:
-    """Note that a refresh token is used, once: of several that bring it at one moment one is let through.
-
-    `use` is an id of this use alone: two of one token must not be taken for one append that was repeated.
-
-    Raises:
-        Unauthenticated: it was used before. Conflict: the users kept changing.
-    """
-    for _ in range(TRIES_MAX):
-        if users.is_used(fact.token):
-            message = "This refresh token was used before; each gives one pair. Log in again."
-            raise Unauthenticated(message, code="TOKEN_USED")
-        append = codec.to_append(
-            fact, f"vault.user.{fact.name}", f"refresh:{use}:{users.last}", expected=users.last, fence=USERS
-        )
-        try:
-            await vault.append(append)
-            return
-        except FenceLost:
-            users = await load(vault)
-    raise Conflict("The users kept changing; try again.")

@@ -68,6 +68,7 @@ from events.facts.specs import (
 )
 from events.facts.users import (
     PasswordChanged,
+    RefreshFamilyEnded,
     RefreshTokenUsed,
     RoleChanged,
     UserCreated,
@@ -100,6 +101,7 @@ __all__ = [
     "RecordingAbandoned",
     "RecordingCompleted",
     "RecordingOpened",
+    "RefreshFamilyEnded",
     "RefreshTokenUsed",
     "ResearchCompleted",
     "RoleChanged",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from events.facts.kinds import Command, Fact
 
-Action = Literal["login", "login_refused", "access_refused", "request", "user_changed"]
+Action = Literal["login", "login_refused", "access_refused", "request", "user_changed", "refresh_token_reused"]
 
 
 class ActionAudited(Fact, frozen=True, tag="ActionAudited"):

@@ -44,4 +44,20 @@ class RefreshTokenUsed(Fact, frozen=True, tag="RefreshTokenUsed"):
     expires_s: int  # behind which nobody asks
 
 
-FACTS: tuple[type[Fact], ...] = (UserCreated, PasswordChanged, RoleChanged, UserRemoved, RefreshTokenUsed)
+class RefreshFamilyEnded(Fact, frozen=True, tag="RefreshFamilyEnded"):
+    """A used refresh token was brought again: all refresh tokens that came of the same login are void."""
+
+    name: str
+    family: str  # its id, which is no secret
+    ended_s: int  # Unix time
+    expires_s: int  # behind which nobody asks
+
+
+FACTS: tuple[type[Fact], ...] = (
+    UserCreated,
+    PasswordChanged,
+    RoleChanged,
+    UserRemoved,
+    RefreshTokenUsed,
+    RefreshFamilyEnded,
+)

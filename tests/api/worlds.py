@@ -132,23 +132,30 @@ class World:
         return (await self.tape.info()).last
 
 
+async def peopled(clock: Clock) -> MemoryTape:
+    """A vault with a user of each role."""
+    vault = MemoryTape(clock=clock)
+    for name in ROLES:
+        await users.change(vault, UserCreated(name=name, role=name, password_hash=password_hash()))  # type: ignore[arg-type]
+    return vault
+
+
 @asynccontextmanager
 async def world(
     folder: Path,
     *,
     tape: MemoryTape | None = None,
+    vault: MemoryTape | None = None,
     engine: bool | Room = False,
     api: ApiSettings | None = None,
     limits: LimitsSettings = TEST_LIMITS,
     overrides: dict[str, Any] | None = None,
 ) -> AsyncIterator[World]:
-    """A house that runs; with `engine` sessions and jobs run as well, jobs in so much room where it is one."""
+    """A house that runs, beside others of one tape and vault; with `engine` sessions and jobs run, in so much room."""
     clock = SystemClock()
     settings = Settings(data=str(folder), api=api or ApiSettings(answer_seconds_max=10), limits=limits, sources=())
     tape = tape or MemoryTape(clock=clock, epoch="e1")
-    vault, liveness, blobs, counters = MemoryTape(clock=clock), MemoryKeys(), MemoryBlobs(), MemoryKeys()
-    for name in ROLES:
-        await users.change(vault, UserCreated(name=name, role=name, password_hash=password_hash()))  # type: ignore[arg-type]
+    vault, liveness, blobs, counters = vault or await peopled(clock), MemoryKeys(), MemoryBlobs(), MemoryKeys()
     async with AsyncExitStack() as stack:
         read_model = DuckReadModel(folder / "read-model.duckdb", DuckSettings(threads=1, memory_limit_mb=96))
         read_model.open()
