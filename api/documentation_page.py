@@ -70,6 +70,10 @@ the answer shows, `Tape-Epoch` which tape that is.
 - `?as_of=` asks for the past: a sequence of the tape, or an instant (the last message appended by then).
 - Lists page with `limit` and `offset`, and come `order=oldest` or `newest` first.
 
+A symbol is found as others write it, in every parameter and body that names one: `BTCUSDT`, `BTC/USDT`, `BTC-USDT` and
+`btc_usdt` are `BTC_USDT`, unless something is called so itself. What may be several is an error of its field that names
+them. Only an instrument that is registered is called as it is written.
+
 ## Commands
 
 What changes something is a command on the tape and has one answer. `Idempotency-Key` (1 to {KEY_MAX} visible ASCII

@@ -18,8 +18,8 @@ from api.reading.asking import TEXT_MAX, Symbol, ns_of
 from api.reading.reader import Moment
 from api.reading.wording import instant
 from api.services.acting import act, check_command, key_of_part
+from api.services.symbols import registered
 from api.session_control import Key, done
-from engine.feeds.symbols import spelled
 from events.errors import Conflict, Unknown
 from events.facts import ChooseSession, SubmitOrder
 from projections.duckdb.store import Snapshot
@@ -89,7 +89,7 @@ async def submit(
     data: JSONBody[ExecutionAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[Submitted]:
     """Submit an order by hand to a running paper session; the newest of yours that trades the symbol unless named."""
-    symbol = await _spelled(house, data.symbol)
+    symbol = await registered(house, data.symbol)
     order = OrderAsked(symbol, data.side, data.quantity, data.type, data.price, data.stop_price, data.time_in_force)
     check(order)
     user = user_of(request).user
@@ -114,13 +114,6 @@ async def submit(
         **fate_of(how),
     )
     return done(body, how, house)
-
-
-async def _spelled(house: House, symbol: str) -> str:
-    """A symbol as the catalogue has it, which finds BTC_USDT by BTCUSDT."""
-    await house.lookups.current(house.tape)
-    catalogue = house.lookups.catalogue
-    return spelled(symbol, [one.symbol for one in catalogue.instruments if one.number not in catalogue.removed])
 
 
 async def _check_takes(house: House, session: str, symbol: str) -> None:

@@ -21,7 +21,7 @@ from api.session_control import Key, done
 from events.errors import InvalidInput, Unknown
 from events.facts.catalogue import InstrumentChanges
 from projections.duckdb.store import Snapshot
-from projections.read_models.answers import Page
+from projections.read_models.answers import Page, symbol_of
 from projections.read_models.instruments import InstrumentFilter, InstrumentRow, instruments
 
 TRADER = {"role": "trader"}
@@ -94,9 +94,9 @@ async def list_instruments(
     exchange: Annotated[str | None, QueryParameter(description="of this exchange", max_length=TEXT_MAX)] = None,
 ) -> Response[list[InstrumentItem]]:
     """Instruments in the order in which they were registered."""
-    wanted = InstrumentFilter(symbol=symbol, venue=exchange)
 
     def listed(snapshot: Snapshot) -> list[InstrumentItem]:
+        wanted = InstrumentFilter(symbol=symbol and symbol_of(snapshot, symbol), venue=exchange)
         return [_item(row) for row in instruments(snapshot, wanted, page).rows]
 
     return await house.reader.one(listed, at)

@@ -21,6 +21,7 @@ from events.errors import InvalidInput, Unknown
 from events.facts import SessionLimits
 from events.facts.timeframes import Timeframe
 from events.misfits import fitted
+from events.symbols import spelled
 
 KIND = "backtest"
 NAME_MAX = 128
@@ -77,7 +78,7 @@ async def run(house: House, asked: BacktestAsked, user: str, key: str | None) ->
     library = house.lookups.library()
     body = fixed(body_of(asked), library)
     await check_bars(house, body, library, bars_field(asked))
-    title = f"Running backtest for {asked.symbol}..."
+    title = f"Running backtest for {body.symbol}..."
     return await submit(house, user, key, Asked(KIND, body, title))
 
 
@@ -103,16 +104,17 @@ def fixed(body: BacktestBody, library: Library) -> BacktestBody:
     Raises:
         InvalidInput: it cannot be planned; with the contract's name of the field.
     """
-    recording = chosen(library.shelf, body.wish.recording or "", body.symbol, body.span)
+    symbol = spelled(body.symbol, library.shelf.symbols())
+    recording = chosen(library.shelf, body.wish.recording or "", symbol, body.span)
     strategies = configured_wishes(body.wish.strategies, body.wish.mode, library)
-    wish = msgspec.structs.replace(body.wish, recording=recording.id, strategies=strategies)
+    wish = msgspec.structs.replace(body.wish, recording=recording.id, strategies=strategies, symbols=(symbol,))
     try:
         plan(wish, "check", "check", library)
     except Unknown as error:
         raise InvalidInput(error.message, field=_field(error.field), hint=error.hint) from None
     except InvalidInput as error:
         raise InvalidInput(error.message, code=error.code, field=_field(error.field), hint=error.hint) from None
-    return msgspec.structs.replace(body, wish=wish)
+    return msgspec.structs.replace(body, wish=wish, symbol=symbol)
 
 
 async def check_bars(house: House, body: BacktestBody, library: Library, field: str) -> None:

@@ -22,6 +22,7 @@ from engine.sessions.source_bars import check_bars
 from events.errors import Conflict, InvalidInput, Unknown
 from events.facts import SessionLimits, SessionMode, SessionSpec, StrategySetting
 from events.facts.house import Mode
+from events.symbols import spelled
 from projections.read_models.answers import Page
 from projections.read_models.sessions import SessionFilter, sessions
 
@@ -134,6 +135,10 @@ def _strategies(library: Library, mode: Mode, symbols: tuple[str, ...]) -> tuple
     if cast(SessionMode, mode) == "collect":
         return ()
     active = [one for one in library.configured.values() if one.active]
-    here = [one for one in active if not one.form.symbols or set(one.form.symbols) & set(symbols)]
+    here = [one for one in active if not one.form.symbols or _named(one.form.symbols, symbols) & set(symbols)]
     by_kind = {one.form.kind: one.id for one in reversed(here)}
     return tuple(StrategyWish(strategy=name) for name in by_kind.values()) or (StrategyWish(strategy=DEFAULT_STRATEGY),)
+
+
+def _named(own: tuple[str, ...], symbols: tuple[str, ...]) -> set[str]:
+    return {spelled(one, symbols) for one in own}

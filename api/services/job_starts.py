@@ -62,7 +62,7 @@ async def run_sweep(house: House, asked: SweepAsked, user: str, key: str | None)
     backtest, rows = _tried(house, asked)
     await check_bars(house, backtest, house.lookups.library(), bars_field(asked))
     body = SweepBody(backtest=backtest, grid=rows, objective=asked.objective, top=asked.top)
-    title = f"Sweep of {asked.strategy} on {asked.symbol}: {len(rows)} runs"
+    title = f"Sweep of {asked.strategy} on {backtest.symbol}: {len(rows)} runs"
     return await submit(house, user, key, Asked(SWEEP, body, title, prefix="sweep_"))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from api.house import House
-from engine.feeds.symbols import spelled
 from engine.jobs.backtest import number_of
 from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.reading import RecordingReader
@@ -13,6 +12,7 @@ from engine.recordings.shelf import Recording, RecordingState
 from engine.recordings.stretches import Span, chosen, covering
 from events.errors import InvalidInput
 from events.facts.catalogue import InstrumentRegistered
+from events.symbols import spelled
 
 COUNTED_ROWS_MAX = 1_000_000  # rows of a recording whose bars are counted while somebody waits
 COUNTED_MAX = 4  # recordings whose bars are counted; of others the time and the rows say how many there can be
@@ -40,9 +40,8 @@ async def replayed(house: House, asked: Replayed, bar_ns: int) -> tuple[Recordin
     Raises:
         InvalidInput: no such recording; nothing of the symbol, with what there is; or several venues have it.
     """
-    text, _, venue = asked.symbol.partition("@")
     named = asked.recording
-    symbol = spelled(text, {name for one in _whole(house) for name in one.opened.symbols})
+    symbol, _, venue = spelled(asked.symbol, house.lookups.shelf.symbols()).partition("@")
     found = [chosen(house.lookups.shelf, named, symbol, Span())] if named else _complete(house, symbol)
     of = [(one, house.lookups.catalogue.number(number_of(one, symbol))) for one in found]
     mine = [(one, instrument) for one, instrument in of if venue in ("", instrument.venue)]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from api.house import House
 from api.services.market_sources import newest_recordings
 from engine.feeds.asset_types import asset_type_of
-from engine.feeds.symbols import letters_of
 from events.errors import InvalidInput, Unknown
+from events.symbols import SHOWN_CHARACTERS, SHOWN_MAX, letters_of, spelled
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
 from projections.read_models.instruments import InstrumentFilter, InstrumentRow, every, instruments
-
-SHOWN_MAX = 8  # symbols that an error names
-SHOWN_CHARACTERS = 64  # of what was asked for
 
 # the catalogue's words -> the contract's
 ASSET_TYPES = {"crypto": "crypto", "perpetual": "crypto", "forex": "forex", "index": "indices", "cfd": "indices"}
@@ -57,6 +55,13 @@ def meant(snapshot: Snapshot, text: str) -> InstrumentRow:
             f"{symbol[:SHOWN_CHARACTERS]} is more than one instrument: name one of {listed}.", field="symbol"
         )
     return found[0]
+
+
+async def registered(house: House, text: str) -> str:
+    """A symbol of a command as it is registered now. Raises InvalidInput: it may be several."""
+    await house.lookups.current(house.tape)
+    catalogue = house.lookups.catalogue
+    return spelled(text, [one.symbol for one in catalogue.instruments if one.number not in catalogue.removed])
 
 
 def _is_recorded(snapshot: Snapshot, row: InstrumentRow) -> bool:

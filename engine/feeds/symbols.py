@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from typing import NamedTuple
 
 QUOTES = (
@@ -53,20 +52,6 @@ def pair_of(symbol: str, asset_type: str = "crypto") -> Pair:
     if parted and parted["quote"].upper() != "PERP":
         return Pair(parted["base"].upper(), parted["quote"].upper())
     return Pair("", "")
-
-
-def letters_of(symbol: str) -> str:
-    """A symbol in capitals without what parts it: BTCUSDT of `BTC_USDT` and `btc/usdt`."""
-    return re.sub(r"[^A-Za-z0-9]", "", symbol).upper()
-
-
-def spelled(text: str, known: Collection[str]) -> str:
-    """A symbol as it is known: itself, else the only known one of the same letters, else as it was written."""
-    if text in known:
-        return text
-    letters = letters_of(text)
-    alike = {one for one in known if letters_of(one) == letters}
-    return alike.pop() if len(alike) == 1 else text
 
 
 def symbol_in_name(name: str) -> str:

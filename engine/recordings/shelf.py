@@ -69,6 +69,11 @@ class Shelf:
     def _change(self, name: str, sequence: int, **changes: object) -> None:
         self.recordings[name] = msgspec.structs.replace(self.recordings[name], last=sequence, **changes)
 
+    def symbols(self) -> set[str]:
+        """Symbols of complete recordings."""
+        whole = (one.opened.symbols for one in self.recordings.values() if one.state is RecordingState.COMPLETE)
+        return {symbol for symbols in whole for symbol in symbols}
+
     def find(self, name: str) -> Recording:
         """The recording of an id, or of the beginning of one. Raises Unknown."""
         if name in self.recordings:

@@ -11,6 +11,7 @@ from engine.catalogue import Catalogue
 from engine.recordings.shelf import Recording
 from events.errors import InvalidInput
 from events.facts import InstrumentRegistered
+from events.symbols import spelled
 
 
 class Offer(NamedTuple):
@@ -20,6 +21,10 @@ class Offer(NamedTuple):
     symbols: tuple[str, ...]
     numbers: Mapping[str, int]  # of their instruments, where they are known
     recorded: bool = False
+
+    def spelled(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
+        """Symbols as it has them. Raises InvalidInput: one may be several of its own."""
+        return tuple(spelled(text, self.symbols, "symbols") for text in wanted)
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -33,10 +38,17 @@ class Sources(msgspec.Struct, frozen=True):
         return Offer(f"Source {source}", self.symbols[source], self.numbers.get(source, {}))
 
     def with_symbols(self, wanted: tuple[str, ...], catalogue: Catalogue) -> str | None:
-        """The first source that has them all; each is SYMBOL or SYMBOL@VENUE."""
-        for source in self.symbols:
-            if all(_has(text, self.offer(source), catalogue) for text in wanted):
-                return source
+        """The first source that has them all, as they are written or else by their letters; or SYMBOL@VENUE.
+
+        Raises:
+            InvalidInput: a source has several of the same letters.
+        """
+        offers = {source: self.offer(source) for source in self.symbols}
+        for as_written in (True, False):
+            for source, offer in offers.items():
+                texts = wanted if as_written else offer.spelled(wanted)
+                if all(_has(text, offer, catalogue) for text in texts):
+                    return source
         return None
 
 
@@ -53,10 +65,10 @@ def chosen(wanted: tuple[str, ...], offer: Offer, catalogue: Catalogue) -> tuple
     """The instruments of SYMBOL or SYMBOL@VENUE, all that are offered where none is named.
 
     Raises:
-        InvalidInput: one is not offered, or is named twice.
+        InvalidInput: one is not offered, may be several that are, or is named twice.
         Unknown: it is registered no more. Conflict: the same, of a recording.
     """
-    found = tuple(_one(text, offer, catalogue) for text in wanted or offer.symbols)
+    found = tuple(_one(text, offer, catalogue) for text in offer.spelled(wanted) or offer.symbols)
     if len({one.symbol for one in found}) < len(wanted):
         raise InvalidInput("A symbol is named twice.", field="symbols")
     return found

@@ -27,6 +27,7 @@ from events.facts import (
     StrategySetting,
 )
 from events.facts.timeframes import TIMEFRAME_NS, Timeframe
+from events.symbols import spelled
 
 SYMBOLS_MAX = 256
 STRATEGIES_MAX = 16
@@ -301,11 +302,13 @@ def never_signals(strategy: str, length: str, why: str, field: str) -> InvalidIn
 
 def _own_symbols(one: StrategyWish, at: int, symbols: tuple[str, ...]) -> tuple[str, ...]:
     """Where a strategy trades. A configured one leaves out what the session has not."""
-    mine = tuple(symbol for symbol in one.symbols if symbol in symbols)
-    if len(mine) < len(one.symbols) and not (one.configured and mine):
-        missing = ", ".join(symbol for symbol in one.symbols if symbol not in symbols)
+    field = f"strategies[{at}].symbols"
+    named = tuple(dict.fromkeys(spelled(symbol, symbols, field) for symbol in one.symbols))
+    mine = tuple(symbol for symbol in named if symbol in symbols)
+    if len(mine) < len(named) and not (one.configured and mine):
+        missing = ", ".join(symbol for symbol in named if symbol not in symbols)
         name = one.configured or one.strategy
-        raise InvalidInput(f"{name} names {missing}, which the session has not.", field=f"strategies[{at}].symbols")
+        raise InvalidInput(f"{name} names {missing}, which the session has not.", field=field)
     return mine
 
 

@@ -11,12 +11,14 @@ import msgspec
 
 from events.errors import InvalidInput, LimitReached, Unknown
 from events.rows import Code, OrderKind, OrderStatus, Side, SignalKind, TimeInForce
+from events.symbols import letters_of, spelled
 from projections.duckdb.store import Snapshot
 
 T = TypeVar("T")
 
 PAGE_ROWS_MAX = 1_000
 PAGE_OFFSET_MAX = 10_000_000
+LETTERS = "upper(regexp_replace(symbol, '[^A-Za-z0-9]', '', 'g'))"  # of an instrument; as `letters_of`
 _NUMBER = re.compile(r"[0-9]{1,18}\Z")
 EXPORT_ROWS_MAX = 5_000_000  # rows of one session given as one array
 
@@ -123,13 +125,14 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Add this scope's conditions on a table with the columns session, lane and ts_event_ns.
 
         Raises:
-            Unknown: no such session as of the snapshot.
+            Unknown: no such session as of the snapshot. InvalidInput: the symbol may be several.
         """
+        symbol = None if self.symbol is None else symbol_of(snapshot, self.symbol)
         if self.session is not None:
             where.add(f"{table}.session = ?", number_of(snapshot, self.session))
         elif not self.include_research:
             where.add(f"{table}.session IN (SELECT number FROM sessions WHERE NOT research)")
-        for column, value in (("symbol", self.symbol), ("strategy", self.strategy)):
+        for column, value in (("symbol", symbol), ("strategy", self.strategy)):
             if value is not None:
                 where.add(
                     f"EXISTS (FROM lanes WHERE lanes.session = {table}.session AND lanes.lane = {table}.lane"
@@ -156,6 +159,19 @@ def number_of(snapshot: Snapshot, session: str) -> int:
     if row is None:
         raise Unknown(f"There is no session {session[:64]!r} as of sequence {snapshot.sequence}.", field="session")
     return int(row[0])
+
+
+def symbol_of(snapshot: Snapshot, text: str) -> str:
+    """A symbol as it is, or once was, registered as of the snapshot, however it is written; else as it is.
+
+    Raises:
+        InvalidInput: it may be several.
+    """
+    known = snapshot.rows(
+        f"SELECT DISTINCT symbol FROM instruments WHERE sequence_from <= {snapshot.sequence} AND {LETTERS} = ?",
+        [letters_of(text.partition("@")[0])],
+    )
+    return spelled(text, [name for (name,) in known])
 
 
 def bounded(rows: int, what: str) -> None:

@@ -10,7 +10,7 @@ from events.facts.catalogue import FACTS, InstrumentChanged, InstrumentRemoved
 from projections.batch import Event, TapeGap
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Writer
-from projections.read_models.answers import Listed, Page, Where, listed
+from projections.read_models.answers import LETTERS, Listed, Page, Where, listed
 from projections.read_models.versions import Versions
 
 EVERY_MAX = 10_000  # instruments of one answer that is no page
@@ -113,9 +113,6 @@ class InstrumentRow(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = f"number, {', '.join(_NAMES)}, sequence_from"
 
 
-_LETTERS = "upper(regexp_replace(symbol, '[^A-Za-z0-9]', '', 'g'))"
-
-
 class InstrumentFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which instruments; all that are not removed where nothing is named."""
 
@@ -134,7 +131,7 @@ def instruments(
     where = Where(snapshot.current("instruments"))
     for name in filter.__struct_fields__:
         if (value := getattr(filter, name)) is not None:
-            where.add(f"{_LETTERS if name == 'letters' else name} = ?", value)
+            where.add(f"{LETTERS if name == 'letters' else name} = ?", value)
     total = snapshot.count(f"SELECT count(*) FROM instruments WHERE {where}", where.values)
     rows = snapshot.rows(f"SELECT {_COLUMNS} FROM instruments WHERE {where} {page.sql('number')}", where.values)
     return listed([_row(row) for row in rows], total, page)

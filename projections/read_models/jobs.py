@@ -16,7 +16,7 @@ from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed
 from projections.batch import Event, TapeGap
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Table, Writer
-from projections.read_models.answers import Listed, Page, Where, listed
+from projections.read_models.answers import Listed, Page, Where, listed, symbol_of
 from projections.read_models.versions import Versions
 
 JOBS = Table(
@@ -244,7 +244,7 @@ def jobs(snapshot: Snapshot, filter: JobFilter | None = None, page: Page | None 
             where.add(f"{column} IN (SELECT unnest(?))", list(words))
     for condition, value in (
         ("username = ?", filter.user),
-        ("symbol = ?", filter.symbol),
+        ("symbol = ?", None if filter.symbol is None else symbol_of(snapshot, filter.symbol)),
         ("sharpe_ratio >= ?", filter.sharpe_min),
     ):
         if value is not None:

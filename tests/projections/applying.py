@@ -78,12 +78,12 @@ Query = Callable[[Snapshot], object]
 def every_query(names: list[str]) -> dict[str, Query]:
     """All queries of the read models, over all sessions and for each session named."""
     research, newest = Scope(include_research=True), Page(newest_first=True, limit=7)
-    symbol = Scope(symbol="BTC_USDT", strategy="pump_v2", include_research=True)
+    symbol = Scope(symbol="BTCUSDT", strategy="pump_v2", include_research=True)
     both = sessions.SessionFilter(include_research=True)
     queries: dict[str, Query] = {
         "sessions": sessions.sessions,
         "sessions with research": lambda at: sessions.sessions(at, both, Page(limit=3, offset=1)),
-        "running": lambda at: sessions.sessions(at, sessions.SessionFilter(states=("running",), symbol="ETH_USDT")),
+        "running": lambda at: sessions.sessions(at, sessions.SessionFilter(states=("running",), symbol="eth/usdt")),
         "children": lambda at: sessions.sessions(at, sessions.SessionFilter(parent=names[0])),
         "instruments": lambda at: instruments.instruments(at, instruments.InstrumentFilter(venue="sim")),
         "instrument": lambda at: instruments.instrument(at, 1),
