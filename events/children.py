@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,10 @@ from typing import IO
 import msgspec
 import psutil
 
+from events.clock import NS_PER_SECOND, Clock
 from events.errors import Conflict
 
+POLL_SECONDS = 0.05  # how often it is looked whether a child has ended
 START_SECONDS_APART_MAX = 2.0  # the system's clock may be set while a process runs
 RUNNING = "running.json"
 OWNER = "owner.lock"
@@ -148,6 +151,41 @@ def end(process: psutil.Process, seconds_max: float) -> bool:
     except psutil.NoSuchProcess:
         pass
     return False
+
+
+class Restart:
+    """Whether a child was told to stop, so that whoever watches it starts it again; killed past `seconds_max`."""
+
+    def __init__(self, clock: Clock, seconds_max: float) -> None:
+        self._clock = clock
+        self._seconds_max = seconds_max
+        self._until_ns = 0
+
+    @property
+    def asked(self) -> bool:
+        """It was, and is not started yet."""
+        return self._until_ns > 0
+
+    def ask(self, child: subprocess.Popen[bytes] | None) -> int:
+        """Tell it, once; does not wait. Returns its pid; raises KeyError where it does not run."""
+        if child is None or child.poll() is not None:
+            raise KeyError("it does not run")
+        if not self.asked:
+            self._until_ns = self._clock.monotonic_ns() + round(self._seconds_max * NS_PER_SECOND)
+            child.send_signal(signal.SIGTERM)
+        return child.pid
+
+    def done(self) -> None:
+        """It is being started."""
+        self._until_ns = 0
+
+    async def ended(self, child: subprocess.Popen[bytes] | None) -> int:
+        """Wait until a child ended by itself or was stopped; its exit code (143 or -15 is SIGTERM)."""
+        while child is not None and child.poll() is None:
+            await self._clock.sleep(POLL_SECONDS)
+            if 0 < self._until_ns < self._clock.monotonic_ns():
+                child.kill()
+        return child.returncode if child is not None else 0
 
 
 def die_with_parent() -> Callable[[], None]:

@@ -69,7 +69,7 @@ class NatsServer:
         self._owner: IO[bytes] | None = None
         self._restarts: deque[int] = deque()
         self._stopping = False
-        self._asked_until_ns = 0  # told to restart; killed at this time
+        self._restart = children.Restart(self._clock, self.settings.stop_seconds_max)
         self._log_start = 0  # of this run in the log
 
     @property
@@ -162,6 +162,7 @@ class NatsServer:
         text = configuration.render(self.folder, port, self.settings, roles.authorization(public_keys, self._roles))
         children.write_private(self.folder / CONFIGURATION, text.encode())
         self._log_start = children.size_of(self._log)
+        self._restart.done()
         with children.open_private(self._output, "wb") as output:
             self._child = subprocess.Popen(
                 [str(configuration.program()), "-c", str(self.folder / CONFIGURATION)],
@@ -223,12 +224,7 @@ class NatsServer:
 
     async def ended(self) -> int:
         """Wait until the child ended by itself or was stopped; its exit code."""
-        child = self._child
-        while child is not None and child.poll() is None:
-            await self._clock.sleep(0.05)
-            if 0 < self._asked_until_ns < self._clock.monotonic_ns():
-                child.kill()
-        return child.returncode if child is not None else 0
+        return await self._restart.ended(self._child)
 
     async def watch(self) -> None:
         """Start it again whenever it ends by itself; returns after `stop`.
@@ -240,12 +236,15 @@ class NatsServer:
             code = await self.ended()
             if self._stopping or self._child is None:
                 return
-            log.warning("nats_ended", exit_code=code, restarts=len(self._restarts), asked=self._asked_until_ns > 0)
-            if not self._asked_until_ns:
+            log.warning("nats_ended", exit_code=code, restarts=len(self._restarts), asked=self._restart.asked)
+            if not self._restart.asked:
                 self._count_restart(code)
-            self._asked_until_ns = 0
-            with contextlib.suppress(ProcessFailed):  # it ended again while it started: one restart more
-                await self._again()
+            try:
+                await self._start()
+            except ProcessFailed as error:  # it ended again, or hangs: one restart more
+                log.warning("nats_not_started", error=str(error))
+                if self._child is not None:
+                    await asyncio.to_thread(self._end, self._child)
 
     def _count_restart(self, code: int) -> None:
         now = self._clock.monotonic_ns()
@@ -258,23 +257,12 @@ class NatsServer:
             )
         self._restarts.append(now)
 
-    async def _again(self) -> None:
-        self._child = None
-        await self._start()
-
     def ask_restart(self) -> int:
         """Tell it to stop; `watch` starts it again, counts that for no limit, and kills it past `stop_seconds_max`.
 
         Does not wait. Returns the pid that it had; raises KeyError where it does not run.
         """
-        pid = self.pid
-        if self._child is None or pid is None:
-            raise KeyError("it does not run")
-        if not self._asked_until_ns:
-            bound_ns = round(self.settings.stop_seconds_max * NS_PER_SECOND)
-            self._asked_until_ns = self._clock.monotonic_ns() + bound_ns
-            self._child.send_signal(signal.SIGTERM)
-        return pid
+        return self._restart.ask(self._child)
 
     async def restart(self) -> NatsAccess:
         """Stop and start; the port stays where it is free."""

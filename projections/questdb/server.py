@@ -55,7 +55,7 @@ class QuestDbServer:
         self._clock = clock or SystemClock()
         self._child: subprocess.Popen[bytes] | None = None
         self._owner: IO[bytes] | None = None
-        self._asked_until_ns = 0  # told to restart; killed at this time
+        self._restart = children.Restart(self._clock, self.settings.stop_seconds_max)
 
     @property
     def pid(self) -> int | None:
@@ -128,6 +128,7 @@ class QuestDbServer:
 
     def _spawn(self, access: Access) -> None:
         command = java.command(self.settings, self.root, self.folder / "scratch")
+        self._restart.done()
         with self._output.open("wb") as output:
             self._child = subprocess.Popen(
                 command,
@@ -190,12 +191,7 @@ class QuestDbServer:
 
     async def ended(self) -> int:
         """Wait until the child ended by itself or was stopped; its exit code (143 is SIGTERM)."""
-        child = self._child
-        while child is not None and child.poll() is None:
-            await self._clock.sleep(POLL_SECONDS)
-            if 0 < self._asked_until_ns < self._clock.monotonic_ns():
-                child.kill()
-        return child.returncode if child is not None else 0
+        return await self._restart.ended(self._child)
 
     async def watch(self) -> None:
         """Start it again whenever it ends by itself; returns after `stop`.
@@ -210,10 +206,9 @@ class QuestDbServer:
             code = await self.ended()
             if self._child is None:
                 return
-            log.warning("questdb_ended", exit_code=code, restarts=len(restarts), asked=self._asked_until_ns > 0)
-            if not self._asked_until_ns:
+            log.warning("questdb_ended", exit_code=code, restarts=len(restarts), asked=self._restart.asked)
+            if not self._restart.asked:
                 self._count_restart(restarts, code)
-            self._asked_until_ns = 0
             try:
                 await self._start()
             except ProcessFailed as error:  # it ended again, or hangs: one restart more
@@ -236,14 +231,7 @@ class QuestDbServer:
 
         Does not wait. Returns the pid that it had; raises KeyError where it does not run.
         """
-        pid = self.pid
-        if self._child is None or pid is None:
-            raise KeyError("it does not run")
-        if not self._asked_until_ns:
-            bound_ns = round(self.settings.stop_seconds_max * NS_PER_SECOND)
-            self._asked_until_ns = self._clock.monotonic_ns() + bound_ns
-            self._child.send_signal(signal.SIGTERM)
-        return pid
+        return self._restart.ask(self._child)
 
     async def stop(self) -> None:
         """SIGTERM, after `stop_seconds_max` SIGKILL. Returns when it is gone; does nothing where it is."""

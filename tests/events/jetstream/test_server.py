@@ -253,6 +253,23 @@ async def test_server_that_ends_again_and_again(tmp_path: Path) -> None:
         await server.stop()
 
 
+async def test_a_server_that_hangs_when_it_is_started_again(tmp_path: Path) -> None:
+    """One that does not listen in time is ended, which counts as one end more."""
+    server = NatsServer(tmp_path / "nats", NatsSettings(restarts_max=2))
+    await server.start()
+    watch = asyncio.create_task(server.watch())
+    try:
+        server.settings = msgspec.structs.replace(server.settings, start_seconds_max=0.0)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(ProcessFailed, match="ended 3 times"):
+            await asyncio.wait_for(watch, 20)
+        assert server.pid is None
+    finally:
+        watch.cancel()
+        await server.stop()
+
+
 async def test_full_store(tmp_path: Path) -> None:
     """A store without room refuses appends clearly, keeps what it has, and is still read."""
     server = NatsServer(tmp_path / "nats", NatsSettings(file_store_bytes_max=2_000_000))
