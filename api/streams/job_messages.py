@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from api.reading.wording import instant_of
 from api.streams.jobs import JobEvent
 from engine.jobs.backtest import BacktestDetail
+from engine.jobs.sweep import SweepDetail
+from engine.jobs.walkforward import WalkforwardDetail
 from events.clock import iso
 from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
+from projections.read_models.jobs import JobRow
 from projections.read_models.sessions import SessionRow
 
 CHANNELS = ("training", "backtest", "logs")
 WORK_CHANNELS = ("training", "backtest")
 LOGGER = "jobs"
+FIGURES: dict[str, type[msgspec.Struct]] = {"walkforward": WalkforwardDetail, "sweep": SweepDetail}
 OWN_NAMES = ("params",)  # fields of results whose content is named by strategies
 
+Figures = TypeVar("Figures", bound=msgspec.Struct)
 Told = tuple[str, str, dict[str, Any]]  # channel, type, data
 
 
@@ -58,7 +63,9 @@ def _camel(name: str) -> str:
 def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
     job = event.job
     match event.fact:
-        case JobProgressed() if job.kind == "backtest" and event.session is not None:
+        case JobProgressed() if job.kind != "backtest":
+            return "job_progress", {"jobId": job.job, **_progress(job)}
+        case JobProgressed() if event.session is not None:
             return "backtest_progress", {"jobId": job.job, **_figures(event, event.session)}
         case JobCompleted():
             result = msgspec.json.decode(job.result) if job.result is not None else {}
@@ -71,6 +78,22 @@ def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
             return "job_error", {"jobId": job.job, "error": error}
         case _:
             return None
+
+
+def _progress(job: JobRow) -> dict[str, Any]:
+    """How far a job is of which the contract names no figures: its percentage, in words, and what its kind counts."""
+    told = {"kind": job.kind, "percent": round(100 * job.ratio, 1), "description": job.description}
+    shape = FIGURES.get(job.kind)
+    figures = _detail(job, shape) if shape else None
+    return told if figures is None else told | worded(msgspec.to_builtins(figures))
+
+
+def _detail(job: JobRow, shape: type[Figures]) -> Figures | None:
+    """The figures of a job that runs; None where there are none, or others."""
+    try:
+        return msgspec.json.decode(job.detail, type=shape | None)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _figures(event: JobEvent, session: SessionRow) -> dict[str, Any]:
@@ -90,10 +113,7 @@ def _figures(event: JobEvent, session: SessionRow) -> dict[str, Any]:
 def _bars(event: JobEvent, session: SessionRow) -> tuple[int, int]:
     """Read, and to be read: of the bars that were asked for, else of rows, else as its session last told."""
     ratio, inputs = event.job.ratio, session.inputs
-    try:
-        detail = msgspec.json.decode(event.job.detail, type=BacktestDetail | None)
-    except msgspec.MsgspecError:
-        detail = None
+    detail = _detail(event.job, BacktestDetail)
     if detail is not None and (total := detail.bars or detail.rows):
         return round(total * ratio), total
     return inputs, round(inputs / ratio) if ratio else inputs

@@ -94,7 +94,7 @@ async def planned(body: BacktestBody, work: Work) -> Replay:
     found = await stretch(work.tape, recording, await _span(body, recording, symbol, work))
     symbols = wish.symbols or ((body.symbol,) if body.symbol else ())
     if work.detail is None and _is_whole(recording, found, symbols):
-        work.detail = msgspec.Raw(msgspec.json.encode(BacktestDetail(rows=recording.whole().rows)))
+        work.has(BacktestDetail(rows=recording.whole().rows))
     price = 0.0
     if body.in_pips or body.stop_distance or body.target_distance:
         price = await first_price(work.tape, recording, number_of(recording, symbol), found.first)
@@ -132,7 +132,7 @@ async def _span(body: BacktestBody, recording: Recording, symbol: str, work: Wor
         return body.span
     wanted = Bars(body.bars, body.bar_ns, number_of(recording, symbol))
     ending = await last_bars(work.tape, work.tools.around.reader, recording, body.span, wanted)
-    work.detail = msgspec.Raw(msgspec.json.encode(BacktestDetail(ending.bars)))
+    work.has(BacktestDetail(ending.bars))
     return ending.span
 
 

@@ -13,7 +13,16 @@ from engine.jobs.kind import Kind
 from engine.jobs.work import Work
 from engine.research.metrics.equity import Floats
 from engine.research.metrics.session_result import SessionResult
-from engine.research.montecarlo import CELLS_MAX, Method, MonteCarlo, MonteCarloWish, of_returns, of_trades
+from engine.research.montecarlo import (
+    CELLS_MAX,
+    Method,
+    MonteCarlo,
+    MonteCarloWish,
+    Told,
+    of_returns,
+    of_trades,
+    silent,
+)
 from engine.research.outcome import Outcome, outcome
 from engine.sessions import history as histories
 from engine.sessions.history import History
@@ -44,11 +53,24 @@ async def montecarlo(body: MonteCarloBody, work: Work) -> MonteCarloResult:
         Unknown: there is no such session. Conflict: it has not ended, or kept no decisions.
         InvalidInput: it has nothing to draw from.
     """
+    await work.progress(0.0, f"Reads session {body.session}")
     history = await histories.read(work.tape, body.session)
-    return await asyncio.to_thread(_result, history, body.wish)
+    done = _Done()
+    making = asyncio.to_thread(_result, history, body.wish, done.note)
+    return await work.during(making, lambda: done.ratio, f"Makes {body.wish.simulations:,} simulations")
 
 
-def _result(history: History, wish: MonteCarloWish) -> MonteCarloResult:
+class _Done:
+    """The share of the simulations that is made, as the thread says that makes them."""
+
+    def __init__(self) -> None:
+        self.ratio = 0.0
+
+    def note(self, ratio: float) -> None:
+        self.ratio = ratio
+
+
+def _result(history: History, wish: MonteCarloWish, told: Told) -> MonteCarloResult:
     spec, ended = history.started.spec, history.ended
     if ended is None:
         raise Conflict(f"Session {spec.session} has not ended.", field="session")
@@ -59,11 +81,11 @@ def _result(history: History, wish: MonteCarloWish) -> MonteCarloResult:
         decision_hash=ended.decision_hash,
         cash=spec.limits.cash,
         equity=ended.equity / spec.limits.cash if spec.limits.cash else 0.0,
-        monte_carlo=simulated(outcome(history), wish),
+        monte_carlo=simulated(outcome(history), wish, told),
     )
 
 
-def simulated(came_to: Outcome, wish: MonteCarloWish) -> MonteCarlo:
+def simulated(came_to: Outcome, wish: MonteCarloWish, told: Told = silent) -> MonteCarlo:
     """Of an ended session. Of so many values that paths were too long: fewer simulations, and the result says how many.
 
     Raises:
@@ -72,7 +94,7 @@ def simulated(came_to: Outcome, wish: MonteCarloWish) -> MonteCarlo:
     values = drawn_from(came_to, wish.method)
     simulations = max(1, min(wish.simulations, CELLS_MAX // max(1, values.size)))
     draw = of_trades if wish.method == "trades" else of_returns
-    return draw(values, msgspec.structs.replace(wish, simulations=simulations))
+    return draw(values, msgspec.structs.replace(wish, simulations=simulations), told)
 
 
 def drawn_from(came_to: Outcome, method: Method) -> Floats:

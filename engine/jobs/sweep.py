@@ -29,6 +29,14 @@ class SweepBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     top: Annotated[int, Meta(ge=1, le=TOP_MAX)] = 100  # runs of the result
 
 
+class SweepDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one that runs: the runs that are under way at once, counted from 1."""
+
+    first_run: int
+    last_run: int
+    total_runs: int
+
+
 class SweepResult(msgspec.Struct, frozen=True, kw_only=True):
     """The best runs, best first; `run` is the place in the grid. The tables of `sessions` have all of them."""
 
@@ -66,6 +74,7 @@ async def _part(body: SweepBody, wish: SessionWish, work: Work, first: int) -> S
     """Run the part of the grid that begins with run `first`; its session."""
     part, whole = body.grid[first : first + RUNS_HELD_MAX], len(body.grid)
     last = first + len(part)
+    work.has(SweepDetail(first_run=first + 1, last_run=last, total_runs=whole))
     await work.progress(first / whole, f"Runs {first + 1} to {last} of {whole}")
     spec = await work.plan(msgspec.structs.replace(wish, grid=part), f"part{first // RUNS_HELD_MAX}" if first else "")
     await work.run(spec, (first / whole, last / whole))

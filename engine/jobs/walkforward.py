@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -29,6 +29,14 @@ class WalkforwardBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     grid: Annotated[tuple[Params, ...], Meta(min_length=1, max_length=FITS_MAX)]
     windows: Windows = Windows()
     objective: Objective = "return_over_drawdown"
+
+
+class WalkforwardDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one that runs: the fold, counted from 1, and what is done of it."""
+
+    fold: int
+    total_folds: int
+    phase: Literal["train", "test"]
 
 
 class FoldResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,11 +77,10 @@ async def walkforward(body: WalkforwardBody, work: Work) -> WalkforwardResult:
     if len(wish.strategies) != 1:
         raise InvalidInput("A walk-forward fits one strategy.", field="strategies")
     cut = folds(whole.first_ns, whole.last_ns + 1, body.windows)
-    found = []
+    walk, found = _Walk(body, wish, work, len(cut)), []
     for at, fold in enumerate(cut):
         share = (at / len(cut), (at + 1) / len(cut))
-        await work.progress(share[0], f"Fold {at + 1} of {len(cut)}")
-        found.append(await _Walk(body, wish, work).fold(at, fold, share))
+        found.append(await walk.fold(at, fold, share))
     return WalkforwardResult(
         recording=wish.recording or "",
         first_ns=whole.first_ns,
@@ -86,15 +93,18 @@ async def walkforward(body: WalkforwardBody, work: Work) -> WalkforwardResult:
 class _Walk:
     """The sessions of one job's folds."""
 
-    def __init__(self, body: WalkforwardBody, wish: SessionWish, work: Work) -> None:
+    def __init__(self, body: WalkforwardBody, wish: SessionWish, work: Work, total: int) -> None:
         self._body = body
         self._wish = wish
         self._work = work
+        self._total = total
 
     async def fold(self, at: int, fold: Fold, share: tuple[float, float]) -> FoldResult:
         """Fit, then test."""
         middle = (share[0] + share[1]) / 2
+        await self._tell(at, "train", share[0])
         best = await self._fit(at, fold, (share[0], middle))
+        await self._tell(at, "test", middle)
         wish = self._over(await self._rows(fold.test_ns, fold.until_ns), best.params)
         spec = await self._work.plan(wish, f"test{at}")
         history = await self._work.run(spec, (middle, share[1]))
@@ -109,6 +119,10 @@ class _Walk:
             session=spec.session,
             **{name: measured.value(name) for name in FOLD_METRICS},
         )
+
+    async def _tell(self, at: int, phase: Literal["train", "test"], ratio: float) -> None:
+        self._work.has(WalkforwardDetail(fold=at + 1, total_folds=self._total, phase=phase))
+        await self._work.progress(ratio, f"Fold {at + 1} of {self._total}")
 
     async def _fit(self, at: int, fold: Fold, share: tuple[float, float]) -> SweepRow:
         wish = self._over(await self._rows(fold.train_ns, fold.test_ns), {})

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
@@ -35,6 +36,7 @@ from events.tape import Tape
 
 FOLLOW_SECONDS = 1.0  # between looks at how far a session is
 
+T = TypeVar("T")
 Share = tuple[float, float]  # of the job's progress: from, to
 
 
@@ -69,10 +71,25 @@ class Work:
         """The tape."""
         return self.tools.around.tape
 
+    def has(self, figures: msgspec.Struct) -> None:
+        """Figures of the job's kind, told with its progress from now on."""
+        self.detail = msgspec.Raw(msgspec.json.encode(figures))
+
     async def progress(self, ratio: float, description: str = "") -> None:
         """Tell how far the job is, 0 to 1, and what it does now; as often as you like, little of it is written."""
         self._doing = description or self._doing
         await self._steps.progress(ratio, self._doing, self.detail)
+
+    async def during(self, call: Awaitable[T], done: Callable[[], float], description: str) -> T:
+        """What a call comes to. Tells meanwhile how far it says it is, 0 to 1."""
+        task = asyncio.ensure_future(call)
+        try:
+            while not task.done():
+                await self.progress(done(), description)
+                await asyncio.wait((task,), timeout=FOLLOW_SECONDS)
+            return await task
+        finally:
+            task.cancel()
 
     def session_name(self, part: str = "") -> str:
         """The id of a session of this job: the job's own, and a part where it has several."""

@@ -77,6 +77,13 @@ class MonteCarlo(msgspec.Struct, frozen=True, kw_only=True):
     block: int = 0  # returns in a block; 0 of trades
 
 
+Told = Callable[[float], None]  # the share that is done, 0 to 1
+
+
+def silent(_: float) -> None:
+    """Nobody is told."""
+
+
 class Paths(msgspec.Struct, frozen=True):
     """Of each simulation: equity behind the last step, the deepest fall, the lowest equity. float64[simulations]."""
 
@@ -85,11 +92,12 @@ class Paths(msgspec.Struct, frozen=True):
     lowest: Floats
 
 
-def of_trades(profits: Floats, wish: MonteCarloWish) -> MonteCarlo:
+def of_trades(profits: Floats, wish: MonteCarloWish, told: Told = silent) -> MonteCarlo:
     """Trades drawn with replacement.
 
     Args:
         profits: of each trade after fees, shares of the capital, float64[n], n >= 1.
+        told: is told which share of the simulations is made.
 
     Raises:
         InvalidInput: there is no trade, a profit is not finite, or there are too many steps.
@@ -99,16 +107,17 @@ def of_trades(profits: Floats, wish: MonteCarloWish) -> MonteCarlo:
     def equity(uniform: Floats) -> Floats:
         return 1.0 + np.cumsum(profits[pick(uniform, count)], axis=1)
 
-    return summary("trades", simulate(equity, count, count, wish), count, wish)
+    return summary("trades", simulate(equity, count, count, wish, told), count, wish)
 
 
-def of_returns(returns: Floats, wish: MonteCarloWish) -> MonteCarlo:
+def of_returns(returns: Floats, wish: MonteCarloWish, told: Told = silent) -> MonteCarlo:
     """Blocks of returns drawn with replacement; the last block of a path is cut.
 
     Args:
         returns: simple returns per period, above -1, float64[n], n >= 1.
         wish: its `block` of 0 is the cube root of n, rounded, which is of the best order for a mean (Hall, Horowitz and
             Jing, 1995); one that is longer than the series is the series.
+        told: is told which share of the simulations is made.
 
     Raises:
         InvalidInput: there is no return, one is not finite or not above -1, or there are too many steps.
@@ -125,7 +134,7 @@ def of_returns(returns: Floats, wish: MonteCarloWish) -> MonteCarlo:
         places = (starts[:, :, None] + inner).reshape(len(starts), -1)[:, :count] % count
         return np.asarray(np.cumprod(growth[places], axis=1), np.float64)
 
-    found = summary("returns", simulate(equity, blocks, count, wish), count, wish)
+    found = summary("returns", simulate(equity, blocks, count, wish, told), count, wish)
     return msgspec.structs.replace(found, block=length)
 
 
@@ -152,7 +161,9 @@ def pick(uniform: Floats, count: int) -> NDArray[np.int64]:
     return np.minimum((uniform * count).astype(np.int64), count - 1)
 
 
-def simulate(equity: Callable[[Floats], Floats], draws: int, steps: int, wish: MonteCarloWish) -> Paths:
+def simulate(
+    equity: Callable[[Floats], Floats], draws: int, steps: int, wish: MonteCarloWish, told: Told = silent
+) -> Paths:
     """All simulations, as many at once as may be held. `equity` gives float64[m, steps] of float64[m, draws]."""
     chance = np.random.Generator(np.random.Philox(key=wish.seed))
     held = max(1, CELLS_HELD_MAX // steps)
@@ -163,6 +174,7 @@ def simulate(equity: Callable[[Floats], Floats], draws: int, steps: int, wish: M
         final[part], lowest[part] = paths[:, -1], np.minimum(paths.min(axis=1), 1.0)
         peaks = np.maximum(np.maximum.accumulate(paths, axis=1), 1.0)
         deepest[part] = np.minimum((paths / peaks - 1.0).min(axis=1), 0.0)
+        told(part.stop / wish.simulations)
     return Paths(final, deepest, lowest)
 
 

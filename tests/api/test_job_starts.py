@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from engine.jobs import work
+from engine.research import montecarlo
 from events.clock import iso
+from tests.api.asgi_socket import connected
 from tests.api.recordings import simulated_recording
 from tests.api.sse import listening
 from tests.api.test_jobs import until
@@ -71,6 +74,41 @@ async def test_a_sweep_is_watched_and_read(made: World) -> None:
     same = (await made.post("/api/backtests/run", body)).json()["backtest_id"]
     done = await until(made, same, "completed")
     assert done["result"]["decision_hash"] == best["decision_hash"]
+
+
+async def watched(made: World, path: str, body: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What a socket is told of a job that is asked for: its progress, and its end."""
+    async with connected(made.app) as socket:
+        job = (await made.post(path, body)).json()["job"]
+        await socket.send({"type": "subscribe", "channel": "backtest", "jobId": job})
+        told = []
+        while (message := await socket.receive(20))["type"] == "job_progress":
+            told.append(message["data"])
+    assert {one["jobId"] for one in told} == {job}
+    assert (message["type"], message["data"]["jobId"]) == ("job_complete", job)
+    percents = [one["percent"] for one in told]
+    assert 0 <= percents[0] <= percents[-1] <= 100
+    assert percents == sorted(percents)
+    return told, message["data"]["result"]
+
+
+async def test_sweeps_and_simulations_are_told_on_the_socket(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done and its percentage, of a sweep the runs that are under way; then the end with the result."""
+    monkeypatch.setattr(work, "FOLLOW_SECONDS", 0.02)
+    many = {"fast": list(range(2, 18)), "slow": list(range(50, 60))}
+    told, result = await watched(made, "/api/jobs/sweep", await asked(made, grid=many))
+    runs = {(one["kind"], one["firstRun"], one["lastRun"], one["totalRuns"], one["description"]) for one in told}
+    assert ("sweep", 129, 160, 160, "Runs 129 to 160 of 160") in runs
+    assert result["runs"] == 160
+    body = await asked(made, params={"fast": 5, "slow": 20})
+    del body["grid"]
+    session = (await made.post("/api/backtests/run", body)).json()["backtest_id"]
+    await until(made, session, "completed")
+    monkeypatch.setattr(montecarlo, "CELLS_HELD_MAX", 100)  # many small parts
+    told, result = await watched(made, "/api/jobs/montecarlo", {"session": session, "simulations": 10_000})
+    assert ("montecarlo", "Makes 10,000 simulations") in {(one["kind"], one["description"]) for one in told}
+    assert 0 < told[-1]["percent"] <= 100
+    assert result["monteCarlo"]["simulations"] == 10_000
 
 
 async def test_a_sweep_is_asked_for_once_under_one_key(made: World) -> None:

@@ -73,13 +73,17 @@ async def tells_of_jobs(made: World) -> None:
 
 
 async def tells_of_failures(made: World) -> None:
-    """A job that fails tells its code and message."""
+    """A job that fails tells how far it was, its code and message."""
     async with connected(made.app) as socket:
         await socket.send({"type": "subscribe", "channel": "training", "jobId": "broken-1"})
         await socket.send({"type": "ping"})
         await _until(socket, "pong")
-        await _happens(made, "broken-1", JobFailed(job="broken-1", epoch=1, code="BROKEN", message="It broke."))
-        found = (await _until(socket, "job_error"))["job_error"][0]
+        end = JobFailed(job="broken-1", epoch=1, code="BROKEN", message="It broke.")
+        await _happens(made, "broken-1", end, "walkforward")
+        told = await _until(socket, "job_error")
+        found = told["job_error"][0]
+    progress = {"jobId": "broken-1", "kind": "walkforward", "percent": 50.0, "description": ""}
+    assert [one["data"] for one in told["job_progress"]] == [progress]  # figures of another kind are left out
     assert misfits(found, ENTRIES["s2.ws.server.job_error"]["response_shape"]) == []
     assert (found["data"]["error"]["code"], found["data"]["error"]["message"]) == ("BROKEN", "It broke.")
 

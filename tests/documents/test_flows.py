@@ -310,6 +310,29 @@ async def test_002_a_backtest_watched(client: Client, monkeypatch: pytest.Monkey
     assert all(one["currentEquity"] > 0 for one in told)
 
 
+async def test_002_a_walk_forward_watched(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who subscribes where a backtest is told sees fold after fold and the percentage grow, then what it came to."""
+    monkeypatch.setattr(work, "FOLLOW_SECONDS", 0.02)
+    client.headers = {}
+    windows = {"trainWindowDays": 10, "testWindowDays": 5, "stepSizeDays": 5, "grid": {"fast": [10, 20], "slow": [50]}}
+    body = await research_of(client.made, "s2.walkforward.run", **windows)
+    with slow_appends(client.made, monkeypatch):
+        async with connected(client.made.app) as socket:
+            job = (await client.ask("POST", "/api/v1/walkforward/run", body))["data"]["jobId"]
+            await socket.send({"type": "subscribe", "channel": "backtest", "jobId": job})
+            told = []
+            while (message := await socket.receive(30))["type"] != "job_complete":
+                if message["type"] == "job_progress":
+                    told.append(message["data"])
+    folds = message["data"]["result"]["folds"]
+    assert {(one["jobId"], one["kind"], one["totalFolds"]) for one in told} == {(job, "walkforward", len(folds))}
+    seen = [(one["fold"], one["phase"] == "test", one["percent"]) for one in told]
+    assert seen == sorted(seen)
+    assert {fold for fold, _, _ in seen} == set(range(1, len(folds) + 1))
+    assert all(0 <= percent <= 100 for _, _, percent in seen)
+    assert told[-1]["description"] == f"Fold {len(folds)} of {len(folds)}"
+
+
 @contextmanager
 def slow_appends(made: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The tape takes its time, as a disk does."""
