@@ -74,7 +74,7 @@ class ComponentMetrics(msgspec.Struct, frozen=True):
     status: Word
     timestamp: str
     metrics: Annotated[
-        dict[str, float], Meta(description="uptime_seconds, sequence, lag, lag_seconds: as far as known")
+        dict[str, float], Meta(description="uptime_seconds, sequence, lag (both whole), lag_seconds: as far as known")
     ]
     processes: list[Figures]
 
@@ -134,7 +134,7 @@ async def component_metrics(
     """Figures of one component, and of each of its processes."""
     part = await registry.part(component_id)
     names = ("uptime_seconds", "sequence", "lag", "lag_seconds")
-    metrics = {name: float(value) for name in names if (value := getattr(part, name)) is not None}
+    metrics = {name: value for name in names if (value := getattr(part, name)) is not None}
     body = ComponentMetrics(part.id, part.status, iso(house.clock.now_ns()), metrics, await registry.figures(part))
     return _now(body, house)
 

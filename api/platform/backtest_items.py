@@ -39,9 +39,9 @@ class WholePerformance(Performance, frozen=True):
 class Trading(msgspec.Struct, frozen=True):
     """Of the trades that ended. Money in quote currency, after fees."""
 
-    total_trades: Figure
-    winning_trades: Figure
-    losing_trades: Figure
+    total_trades: int | None
+    winning_trades: int | None
+    losing_trades: int | None
     avg_win: Figure
     avg_loss: Figure
 
@@ -206,7 +206,7 @@ def _error(row: JobRow) -> str:
     return row.error_message or "It was stopped."
 
 
-def _values(result: BacktestResult, names: tuple[str, ...]) -> list[float | None]:
+def _values(result: BacktestResult, names: tuple[str, ...]) -> list[Any]:
     measured = {one.name: one.value for one in result.measurements.metrics}
     return [measured.get(name) for name in names]
 

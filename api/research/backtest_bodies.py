@@ -39,7 +39,7 @@ class Summary(msgspec.Struct, frozen=True, rename="camel"):
     sharpe_ratio: Figure
     max_drawdown: Figure
     win_rate: Figure
-    total_trades: Figure
+    total_trades: int | None
 
 
 class BacktestItem(msgspec.Struct, frozen=True, rename="camel"):
@@ -182,9 +182,9 @@ def item(row: JobRow) -> BacktestItem:
 def _item(row: JobRow) -> BacktestItem:
     result, body = result_of(row, BacktestResult), asked_of(row, BacktestBody)
     measured = {one.name: one.value for one in result.measurements.metrics}
-    values = [measured.get(name) for name in Summary.__struct_fields__]
+    summary: Any = [measured.get(name) for name in Summary.__struct_fields__]
     timeframe = details_of(row, body).timeframe
-    return BacktestItem(row.job, symbol_of(body, result), timeframe, Summary(*values), instant_of(row.ended_ns))
+    return BacktestItem(row.job, symbol_of(body, result), timeframe, Summary(*summary), instant_of(row.ended_ns))
 
 
 def symbol_of(body: BacktestBody, result: BacktestResult) -> str:

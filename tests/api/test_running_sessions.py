@@ -79,6 +79,7 @@ async def test_metrics_are_named_and_defined(running: World, backtest: str) -> N
     assert all(one["definition"] and (one["value"] is not None or one["reason"]) for one in body["metrics"])
     sums = (await running.get(f"/api/sessions/{backtest}/trades?limit=1000")).json()["rows"]
     assert body["result"]["trade"]["total_trades"] == len(sums)
+    assert {type(one["value"]) for one in body["metrics"] if one["unit"] == "count"} == {int}
     whole = ("entry_order", "exit_order", "fills", "entry_sequence")
     assert {type(one[name]) for one in sums for name in whole} == {int}, "counts are whole numbers"
 

@@ -152,6 +152,8 @@ async def gives_one(made: World) -> None:
     assert -1 < body["performance"]["max_drawdown"] <= 0
     trading = body["trading"]
     assert trading["total_trades"] == trading["winning_trades"] + trading["losing_trades"] > 10
+    counts = [value for name, value in trading.items() if name.endswith("_trades")]
+    assert {type(count) for count in counts} == {int}
     assert trading["avg_loss"] < 0 < trading["avg_win"]
     for key in ("performance", "trading", "decision_hash", "final_equity"):
         assert body[key] == other[key]

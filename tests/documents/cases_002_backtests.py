@@ -149,6 +149,7 @@ async def lists_backtests(made: World) -> None:
     body = (await made.get(f"/api/v1/backtest/results?symbol={SYMBOL}&limit=1000")).json()
     assert misfits(body, ENTRIES["s2.backtest.results"]["response_shape"]) == []
     rows = body["data"]["results"]
+    assert {type(row["summary"]["totalTrades"]) for row in rows} == {int}
     names = [row["resultId"] for row in rows]
     assert names.index(second) < names.index(first)
     assert body["data"]["total"] == body["pagination"]["total"] == len(rows)
@@ -173,6 +174,8 @@ async def gives_the_whole_result(made: World) -> None:
     assert len(series["equityCurve"]) == len(series["drawdownCurve"]) == len(series["timestamps"]) <= 1_000
     assert (series["equityCurve"][0], series["drawdownCurve"][0]) == (10_000, 0)
     assert min(series["drawdownCurve"]) == pytest.approx(body["metrics"]["risk"]["maxDrawdown"])
+    counts = [value for name, value in body["metrics"]["trade"].items() if name.endswith("Trades")]
+    assert [type(count) for count in counts] == [int] * 4
     ended = [one for one in trades if one["status"] != "open"]
     assert len(ended) == body["metrics"]["trade"]["totalTrades"]
     gained = sum(one["pnl"] for one in trades)

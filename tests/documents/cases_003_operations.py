@@ -87,6 +87,7 @@ async def measures_a_component(made: World) -> None:
     assert [one["name"] for one in workers["processes"]] == ["worker-0", "worker-1"]
     assert all(one["memory_bytes"] > 1_000_000 and one["uptime_seconds"] >= 90 for one in workers["processes"])
     assert tape["metrics"]["sequence"] > 0
+    assert type(tape["metrics"]["sequence"]) is int
     missing = await made.get("/api/components/redis/metrics")
     assert (missing.status_code, missing.json()["field"]) == (404, "component_id")
     assert "read_model" in missing.json()["detail"]

@@ -15,13 +15,18 @@ from events.rows import Rows
 
 
 class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Value of one metric; `value` is None where it is not defined, and `reason` then says why."""
+    """Value of one metric; `value` is None where it is not defined, and `reason` then says why. A count is an int."""
 
     name: str
     group: str
     unit: str
     value: float | None
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """JSON says 61 of a count, never 61.0, of results that were written with 61.0 too."""
+        if self.unit == "count" and self.value is not None:
+            msgspec.structs.force_setattr(self, "value", int(self.value))
 
 
 class Measurements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

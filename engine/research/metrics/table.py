@@ -16,7 +16,7 @@ UNITS: dict[Unit, str] = {
     "share": "a share of one; shown as percent",
     "ratio": "a pure number",
     "quote": "money, in the session's quote currency",
-    "count": "a number of trades",
+    "count": "a number of trades, whole",
     "seconds": "seconds of event time",
     "periods": "periods of the returns",
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.research.metrics.equity import Curve
-from engine.research.metrics.measure import measure
+from engine.research.metrics.measure import Measurements, measure
 from engine.research.metrics.trades import TRADE_DTYPE, trades_from_fills, with_excursions
 from events.errors import InvalidInput
 from events.rows import FILL_DTYPE, Code
@@ -191,3 +192,18 @@ def test_time_in_the_market_counts_overlapping_trades_once() -> None:
     measured = measure(Curve(np.array([0, 100]), np.array([1.0, 1.0])), trades)
     assert measured.value("exposure") == pytest.approx(0.4)
     assert measured.value("avg_trade_duration") == pytest.approx((20 + 5 + 25 + 10) / 4 / SECOND)
+
+
+def test_counts_are_whole_numbers() -> None:
+    """A typed client takes 2 for an integer and refuses 2.0; results that were written with 2.0 are read as 2."""
+    fills = fills_of((1.0, 100.0, 0.0), (-1.0, 90.0, 0.0), (1.0, 90.0, 0.0), (-1.0, 99.0, 0.0), (1.0, 9.0, 0.0))
+    found = measure(Curve(np.arange(3) * SECOND, np.full(3, 1_000.0)), trades_from_fills(fills))
+    written = msgspec.json.encode(found)
+    older = written.replace(b'"value":2,', b'"value":2.0,')
+    assert older != written
+    for body in (written, older):
+        counts = {
+            one.name: one.value for one in msgspec.json.decode(body, type=Measurements).metrics if one.unit == "count"
+        }
+        assert counts == {"total_trades": 2, "open_trades": 1, "winning_trades": 1, "losing_trades": 1}
+        assert {type(value) for value in counts.values()} == {int}
