@@ -45,6 +45,7 @@ from events.jetstream.roles import ROLES, Role
 from events.jetstream.server import NatsServer
 from events.jetstream.tape import JetStreamTape
 from events.rows import DECISION_KINDS, ROW_DTYPES, OrderStatus, Rows, SectionKind
+from events.stack import Layer
 from events.tape import MESSAGE_ID, Append, Message
 from projections.batch import Batch, decode
 from projections.checkpoints import advanced
@@ -143,7 +144,8 @@ def bare_insert(folder: Path, total_rows: int) -> Took:
     step = min(100_000, total_rows // ROWS_PER_ROUND)
     for first in range(0, total_rows // ROWS_PER_ROUND, step):
         for kind, rows in rounds(first, step).items():
-            tables[kind].add(1, first, Section(kind, rows, first))
+            one = np.zeros(1, "<i8")
+            tables[kind].add(one, one, Layer(one, one, one + first, one + len(rows), rows))
             columns = tables[kind].take()
             arrow = pyarrow.table({name: np.ascontiguousarray(values) for name, values in columns.items()})
             parts.append((tables[kind].table.name, arrow))
@@ -168,7 +170,8 @@ def from_memory(folder: Path, messages: list[Message], batch_messages: int) -> T
     for first in range(0, len(messages), batch_messages):
         part = messages[first : first + batch_messages]
         checkpoint = model.checkpoint()
-        model.apply(Batch(checkpoint.sequence, [decode(one) for one in part], advanced(checkpoint, part[-1])))
+        events, decided, _ = decode(part)
+        model.apply(Batch(checkpoint.sequence, events, advanced(checkpoint, part[-1]), decided))
     took = began.stop()
     model.close()
     model.store.discard()

@@ -6,13 +6,17 @@ ordinals it covers. The message id is made of the session and the ordinals alone
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
+import numpy as np
 
 from events import frames, subjects
 from events.errors import Undecodable
 from events.facts import Place
 from events.frames import Section
 from events.rows import DECISION_KINDS, Rows, SectionKind
+from events.stack import Stack, stack
 from events.tape import CONTENT_TYPE, FRAME_TYPE, Append, Message
 
 CAUSE = "Tapedeck-Cause"  # "sequence.index" of the last market row that the step read
@@ -67,9 +71,7 @@ def from_message(message: Message) -> Decision:
     sections = tuple(frames.decode(message.body, message.sequence))
     session = subjects.session_of(message.subject)
     try:
-        sequence, index = message.headers[CAUSE].split(".")
-        cause = Place(int(sequence), int(index))
-        inputs, epoch = int(message.headers[INPUTS]), int(message.headers[CLAIM])
+        cause, inputs, epoch = _read(message.headers)
     except (KeyError, ValueError):
         raise Undecodable(
             f"Message {message.sequence} is a decision without its headers.", sequence=message.sequence
@@ -77,3 +79,29 @@ def from_message(message: Message) -> Decision:
     if session is None or any(section.kind not in DECISION_KINDS for section in sections):
         raise Undecodable(f"Message {message.sequence} is no decision of a session.", sequence=message.sequence)
     return Decision(session, sections, cause, inputs, epoch, message.subject.startswith("tape.research."))
+
+
+def _read(headers: dict[str, str]) -> tuple[Place, int, int]:
+    sequence, index = headers[CAUSE].split(".")
+    return Place(int(sequence), int(index)), int(headers[INPUTS]), int(headers[CLAIM])
+
+
+def stacked(messages: Sequence[Message]) -> tuple[list[str], Stack]:
+    """The session of each decision and the sections of all, up to the first message that `from_message` refuses."""
+    sessions: list[str] = []
+    known: dict[str, str | None] = {}  # by subject
+    for message in messages:
+        if (subject := message.subject) not in known:
+            known[subject] = subjects.session_of(subject)
+        session = known[subject]
+        try:
+            _read(message.headers)
+        except (KeyError, ValueError):
+            break
+        if session is None:
+            break
+        sessions.append(session)
+    made = stack([message.body for message in messages[: len(sessions)]])
+    others = [int(layer.frame[0]) for kind, layer in made.layers.items() if kind not in DECISION_KINDS]
+    good = min([made.frames, *others])
+    return sessions[:good], made.of(np.arange(good))

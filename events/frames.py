@@ -34,7 +34,7 @@ _FLOATS: dict[np.dtype, struct.Struct] = {
     )
     for dtype in FLOAT_FIELDS
 }
-_DTYPES = {(int(kind), version): (kind, dtype) for (kind, version), dtype in ROW_DTYPES.items()}
+DTYPES = {(int(kind), version): (kind, dtype) for (kind, version), dtype in ROW_DTYPES.items()}
 
 # (kind, version) -> function from rows of that version to rows of the next.
 UPCASTERS: dict[tuple[SectionKind, int], Callable[[Rows], Rows]] = {}
@@ -87,7 +87,7 @@ def decode(body: bytes | memoryview, sequence: int = 0) -> list[Section]:
         data = np.frombuffer(body, dtype=dtype, count=rows, offset=at)
         if bad := _not_finite(data):
             raise Undecodable(f"Message {sequence}, section {number}: {bad}", sequence=sequence)
-        sections.append(Section(known, _upcast(known, version, data), ordinal))
+        sections.append(Section(known, upcast(known, version, data), ordinal))
         at += size
     if at != len(body):
         raise Undecodable(f"Message {sequence} has {len(body) - at} bytes behind its last row.", sequence=sequence)
@@ -104,7 +104,7 @@ def rows_of(sections: Iterable[Section], kind: SectionKind) -> Rows:
 
 def _dtype(kind: int, version: int, sequence: int) -> tuple[SectionKind, np.dtype]:
     try:
-        return _DTYPES[kind, version]
+        return DTYPES[kind, version]
     except KeyError:
         raise Undecodable(
             f"Message {sequence} has a section of kind {kind} version {version}, which this version does not know.",
@@ -113,7 +113,8 @@ def _dtype(kind: int, version: int, sequence: int) -> tuple[SectionKind, np.dtyp
         ) from None
 
 
-def _upcast(kind: SectionKind, version: int, rows: Rows) -> Rows:
+def upcast(kind: SectionKind, version: int, rows: Rows) -> Rows:
+    """Rows of a version as rows of the newest."""
     while version < NEWEST[kind]:
         rows = UPCASTERS[kind, version](rows)
         version += 1

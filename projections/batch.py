@@ -9,13 +9,21 @@ from typing import NamedTuple
 import msgspec
 
 from events import codec, decisions, frames, subjects
-from events.decisions import Decision
-from events.errors import TapeRefused, Undecodable
+from events.errors import Bug, TapeRefused, Undecodable
 from events.facts import Command, Fact
 from events.frames import Section
+from events.stack import Stack
 from events.tape import MESSAGE_ID, Message
 
-Body = Fact | Command | Decision | tuple[Section, ...]
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """A decision; its sections are in `Batch.decisions`."""
+
+    session: str
+    frame: int
+
+
+Body = Fact | Command | Decided | tuple[Section, ...]
 
 _DIGEST_BYTES = 16
 
@@ -26,7 +34,7 @@ class TapeGap(TapeRefused):
     code = "TAPE_GAP"
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, frozen=True):
     """One message, decoded. `body` is a fact, a command, a decision, or the sections of a market frame."""
 
     sequence: int
@@ -53,28 +61,45 @@ class Batch(msgspec.Struct, frozen=True):
     after: int
     events: Sequence[Event]
     checkpoint: Checkpoint  # the one to store when the batch is applied
+    decisions: Stack = Stack()  # sections of the decisions in `events`, and perhaps of others
 
 
-def decode(message: Message) -> Event:
-    """The event in a message of the tape.
+class Decoded(NamedTuple):
+    """Messages decoded up to the first that cannot be."""
 
-    Raises:
-        Undecodable: with the sequence.
-    """
-    try:
-        return Event(message.sequence, message.subject, message.appended_ns, _body(message))
-    except Undecodable:
-        raise
-    except (ValueError, TypeError, KeyError, OverflowError, msgspec.MsgspecError) as error:
-        raise Undecodable(f"Message {message.sequence}: {error}.", sequence=message.sequence) from error
+    events: list[Event]
+    decisions: Stack
+    failure: Undecodable | None  # of that one, with its sequence
+
+
+def decode(messages: Sequence[Message]) -> Decoded:
+    """The events in messages of the tape, decisions all at once."""
+    sessions, stack = decisions.stacked([message for message in messages if _is_decision(message)])
+    decided = map(Decided, sessions, range(len(sessions)))
+    events: list[Event] = []
+    for message in messages:
+        try:
+            body = (next(decided, None) if _is_decision(message) else None) or _body(message)
+        except Undecodable as failure:
+            return Decoded(events, stack, failure)
+        events.append(Event(message.sequence, message.subject, message.appended_ns, body))
+    return Decoded(events, stack, None)
+
+
+def _is_decision(message: Message) -> bool:
+    return message.subject.endswith(".decision") and codec.is_frame(message.body)
 
 
 def _body(message: Message) -> Body:
-    if not codec.is_frame(message.body):
-        return codec.decode(message.body, message.sequence)
-    if message.subject.endswith(".decision"):
-        return decisions.from_message(message)
-    return tuple(frames.decode(message.body, message.sequence))
+    try:
+        if not codec.is_frame(message.body):
+            return codec.decode(message.body, message.sequence)
+        if not message.subject.endswith(".decision"):
+            return tuple(frames.decode(message.body, message.sequence))
+        decisions.from_message(message)
+    except (ValueError, TypeError, KeyError, OverflowError, msgspec.MsgspecError) as error:
+        raise Undecodable(f"Message {message.sequence}: {error}.", sequence=message.sequence) from error
+    raise Bug(f"Message {message.sequence} is a decision alone, and none among others.")
 
 
 def digest_of(message: Message) -> str:

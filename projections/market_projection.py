@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import structlog
 
 from events import subjects
-from events.decisions import Decision
 from events.rows import SectionKind
-from projections.batch import Batch, Checkpoint, Event, check_follows
+from projections.batch import Batch, Checkpoint, Decided, Event, check_follows
 from projections.market_columns import left_out
 from projections.market_store import DecisionFrame, MarketFrame, MarketStore
 
@@ -48,7 +48,7 @@ class MarketProjection:
         """See `Projection`."""
         check_follows(self.name, self.checkpoint().sequence, batch)
         market = [frame for event in batch.events for frame in _market(event)]
-        decided = [frame for event in batch.events for frame in _decided(event)]
+        decided = _decided(batch)
         if market:
             self.store.write_market(market)
         if decided:
@@ -88,8 +88,13 @@ def _market(event: Event) -> Iterator[MarketFrame]:
             yield MarketFrame(source, event.sequence, section.rows)
 
 
-def _decided(event: Event) -> Iterator[DecisionFrame]:
-    if not isinstance(event.body, Decision):
-        return
-    for section in event.body.sections:
-        yield DecisionFrame(event.body.session, event.sequence, section.kind, section.rows, section.ordinal)
+def _decided(batch: Batch) -> list[DecisionFrame]:
+    """Its decisions, in the order of the tape."""
+    chosen = [(event.body, event.sequence) for event in batch.events if isinstance(event.body, Decided)]
+    stack = batch.decisions.of(np.array([decided.frame for decided, _ in chosen], "<i8"))
+    found = []
+    for kind, layer in stack.layers.items():
+        for frame, rows, ordinal in zip(layer.frame.tolist(), layer.parts(), layer.ordinal.tolist(), strict=True):
+            decided, sequence = chosen[frame]
+            found.append(DecisionFrame(decided.session, sequence, kind, rows, ordinal))
+    return sorted(found, key=lambda one: one.sequence)

@@ -11,9 +11,9 @@ import msgspec
 import structlog
 
 from events.clock import NS_PER_SECOND, Clock, SystemClock
-from events.errors import OperatingError, ReadModelUnavailable, TapedeckError, Undecodable
+from events.errors import OperatingError, ReadModelUnavailable, TapedeckError
 from events.tape import Message, Tail, Tape
-from projections.batch import Batch, Checkpoint, Event, check_follows, decode, wants
+from projections.batch import Batch, Checkpoint, Decoded, check_follows, decode, wants
 from projections.checkpoints import advanced, check, check_info
 from projections.latency import Latency, Shown
 from projections.projection import Projection
@@ -215,31 +215,25 @@ class ProjectionRunner:
 
     def _apply_all(self, messages: list[Message]) -> dict[str, int]:
         """Decode once, apply to each; the checkpoints then. Runs off the event loop."""
-        events: list[Event] = []
-        failure: Undecodable | None = None
-        for message in messages:
-            try:
-                events.append(decode(message))
-            except Undecodable as error:
-                failure = error
-                break
+        decoded = decode(messages)
         for projection in self._projections:
-            self._apply_one(projection, events, messages)
-        if failure is not None:
-            raise failure
+            self._apply_one(projection, decoded, messages)
+        if decoded.failure is not None:
+            raise decoded.failure
         return {projection.name: projection.checkpoint().sequence for projection in self._projections}
 
-    def _apply_one(self, projection: Projection, events: list[Event], messages: list[Message]) -> None:
+    def _apply_one(self, projection: Projection, decoded: Decoded, messages: list[Message]) -> None:
         checkpoint = projection.checkpoint()
         all_ours = set(projection.subjects) == set(self._subjects)
         places = [
             at
-            for at, event in enumerate(events)
+            for at, event in enumerate(decoded.events)
             if event.sequence > checkpoint.sequence and (all_ours or wants(projection.subjects, event.subject))
         ]
         if not places:
             return
-        batch = Batch(checkpoint.sequence, [events[at] for at in places], advanced(checkpoint, messages[places[-1]]))
+        events = [decoded.events[at] for at in places]
+        batch = Batch(checkpoint.sequence, events, advanced(checkpoint, messages[places[-1]]), decoded.decisions)
         check_follows(projection.name, checkpoint.sequence, batch)
         projection.apply(batch)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
 
 from events import subjects
-from events.decisions import Decision
 from events.errors import ReadModelUnavailable
 from events.facts import (
     Fact,
@@ -19,9 +18,9 @@ from events.facts import (
     RecordingOpened,
     SessionStarted,
 )
-from events.frames import Section
 from events.rows import DECISION_KINDS, SectionKind
-from projections.batch import Batch, Checkpoint, Event, TapeGap, check_follows
+from events.stack import Layer, Stack
+from projections.batch import Batch, Checkpoint, Decided, Event, TapeGap, check_follows
 from projections.duckdb.store import MOMENTS, DuckSettings, DuckStore, Unusable
 from projections.read_models.audit import Audit
 from projections.read_models.configuration import ConfiguredValues
@@ -57,6 +56,16 @@ def plain_keepers() -> tuple[Plain, ...]:
     )
 
 
+class _Gap(NamedTuple):
+    """A section that does not begin at the row that is due."""
+
+    place: int
+    kind: SectionKind
+    frame: int
+    ordinal: int
+    due: int
+
+
 class DuckReadModel:
     """A `Projection` of the catalogue, recordings and sessions to one DuckDB file."""
 
@@ -85,7 +94,7 @@ class DuckReadModel:
         )
         tables = [table for keeper in self._keeping for table in keeper.tables]
         self.store = DuckStore(path, [*tables, *(rows.table for rows in self._rows)], settings)
-        self._takes: dict[SectionKind, Callable[[int, int, Section], None]] = {
+        self._takes: dict[SectionKind, Callable[[np.ndarray, np.ndarray, Layer], None]] = {
             rows.kind: rows.add for rows in self._rows
         }
         self._takes[SectionKind.ORDER] = self._orders.add
@@ -163,37 +172,66 @@ class DuckReadModel:
 
     def _gather(self, batch: Batch) -> dict[str, np.ndarray]:
         """Hand every event to its tables; the moments at which the append time moved on."""
-        sequences: list[int] = []
-        moments: list[int] = []
-        for event in batch.events:
-            if isinstance(event.body, Decision):
-                self._decide(event.body, event.sequence)
-            elif isinstance(event.body, Fact):
-                self._happen(event.body, event)
-            if event.appended_ns > self._moment_ns:
-                self._moment_ns = event.appended_ns
-                sequences.append(event.sequence)
-                moments.append(event.appended_ns)
-        return {"sequence": np.array(sequences, "<i8"), "appended_ns": np.array(moments, "<i8")}
+        moments: list[tuple[int, int]] = []
+        decided: list[tuple[int, int, int]] = []  # frame, session, sequence
+        try:
+            for event in batch.events:
+                if isinstance(event.body, Decided):
+                    session = self._deciding(event.body.session, event.sequence)
+                    decided.append((event.body.frame, session, event.sequence))
+                elif isinstance(event.body, Fact):
+                    self._happen(event.body, event)
+                if event.appended_ns > self._moment_ns:
+                    self._moment_ns = event.appended_ns
+                    moments.append((event.sequence, event.appended_ns))
+        finally:  # where an event is refused, rows that are missing before it are what is told
+            self._take_rows(batch.decisions, np.array(decided, "<i8").reshape(-1, 3))
+        sequence, appended_ns = np.array(moments, "<i8").reshape(-1, 2).T
+        return {"sequence": sequence, "appended_ns": appended_ns}
 
-    def _decide(self, decision: Decision, sequence: int) -> None:
-        session = self._number(decision.session, sequence)
+    def _deciding(self, name: str, sequence: int) -> int:
+        """The number of a session that may decide something."""
+        session = self._number(name, sequence)
         if self._sessions.is_over(session):
+            raise TapeGap(f"Event {sequence} is a decision of session {name}, which is over.", sequence=sequence)
+        return session
+
+    def _take_rows(self, stack: Stack, decided: np.ndarray) -> None:
+        """The rows of the decisions, if none are missing between them and those before."""
+        frames, sessions, sequences = decided.T
+        chosen = stack.of(frames)
+        gaps = [gap for kind, layer in chosen.layers.items() for gap in self._gap(kind, sessions[layer.frame], layer)]
+        if gaps:
+            _, kind, frame, ordinal, due = min(gaps)
+            names = {number: name for name, number in self._sessions.numbers.items()}
             raise TapeGap(
-                f"Event {sequence} is a decision of session {decision.session}, which is over.", sequence=sequence
+                f"Event {sequences[frame]} has {kind.name.lower()} row {ordinal} of session"
+                f" {names[int(sessions[frame])]}, and row {due} is due: events before it are missing.",
+                sequence=int(sequences[frame]),
+                hint="Check the tape (`tapedeck doctor`), then rebuild the read model from it.",
             )
-        for section in decision.sections:
-            key = (session, section.kind)
-            due = self._ordinals.get(key, 0)
-            if section.ordinal != due:
-                raise TapeGap(
-                    f"Event {sequence} has {section.kind.name.lower()} row {section.ordinal} of session"
-                    f" {decision.session}, and row {due} is due: events before it are missing.",
-                    sequence=sequence,
-                    hint="Check the tape (`tapedeck doctor`), then rebuild the read model from it.",
-                )
-            self._ordinals[key] = due + len(section.rows)
-            self._takes[section.kind](session, sequence, section)
+        for kind, layer in chosen.layers.items():
+            self._takes[kind](sessions, sequences, layer)
+
+    def _gap(self, kind: SectionKind, sessions: np.ndarray, layer: Layer) -> list[_Gap]:
+        """The first section that does not begin at the row that is due in its session, if any; moves what is due on."""
+        by_session = np.argsort(sessions, kind="stable")
+        numbers, first, sections = np.unique(sessions[by_session], return_index=True, return_counts=True)
+        length = layer.length[by_session]
+        before = np.cumsum(length) - length
+        held = np.array([self._ordinals.get((number, kind), 0) for number in numbers.tolist()], "<i8")
+        due = before + np.repeat(held - before[first], sections)
+        wrong = np.flatnonzero(layer.ordinal[by_session] != due)
+        if len(wrong):
+            at = wrong[np.argmin(by_session[wrong])]
+            section = by_session[at]
+            place, frame, ordinal = (int(one[section]) for one in (layer.place, layer.frame, layer.ordinal))
+            return [_Gap(place, kind, frame, ordinal, int(due[at]))]
+        totals = held + np.add.reduceat(length, first)
+        self._ordinals |= {
+            (number, kind): total for number, total in zip(numbers.tolist(), totals.tolist(), strict=True)
+        }
+        return []
 
     def _number(self, session: str, sequence: int) -> int:
         number = self._sessions.numbers.get(session)

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from events.errors import Unknown
-from events.frames import Section
 from events.rows import OrderStatus, Rows, SectionKind
+from events.stack import Layer
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import NOT_ENDED, Writer
 from projections.read_models.answers import (
@@ -46,9 +46,9 @@ class Orders:
         self._highest = dict(rows)
         self.clear()
 
-    def add(self, session: int, sequence: int, section: Section) -> None:
-        """The rows of one section."""
-        self._steps.add(session, sequence, section)
+    def add(self, sessions: np.ndarray, sequences: np.ndarray, layer: Layer) -> None:
+        """See `RowTable.add`."""
+        self._steps.add(sessions, sequences, layer)
 
     def flush(self, writer: Writer) -> None:
         """End the steps of earlier batches and insert those of this one."""

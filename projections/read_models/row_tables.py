@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from events.frames import NEWEST, Section
+from events.frames import NEWEST
 from events.rows import ROW_DTYPES, Rows, SectionKind
+from events.stack import Layer
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Table, Writer, type_of
 from projections.read_models.answers import Scope, Where, bounded, number_of
@@ -29,50 +28,35 @@ def fields_of(kind: SectionKind) -> list[str]:
     return [name for name in ROW_DTYPES[kind, NEWEST[kind]].names or () if name != PAD]
 
 
-class _Part(NamedTuple):
-    session: int
-    sequence: int
-    section: Section
-
-
 class RowTable:
     """Rows of one kind of section, gathered over a batch and inserted at its end."""
 
     def __init__(self, name: str, kind: SectionKind, sequence_column: str = "sequence") -> None:
         dtype = ROW_DTYPES[kind, NEWEST[kind]]
         self.kind = kind
-        self._dtype = dtype
         self.fields = fields_of(kind)
         place = tuple((sequence_column if column == "sequence" else column, form) for column, form in PLACE)
         ended = () if sequence_column == "sequence" else (("sequence_to", "BIGINT"),)
         kept = tuple((column_of(field), type_of(dtype[field])) for field in self.fields)
         self.table = Table(name, (*place, *ended, *kept), KEYS)
         self._sequence_column = sequence_column
-        self._parts: list[_Part] = []
+        self._columns: dict[str, np.ndarray] = {}
 
-    def add(self, session: int, sequence: int, section: Section) -> None:
-        """The rows of one section of one decision."""
-        self._parts.append(_Part(session, sequence, section))
+    def add(self, sessions: np.ndarray, sequences: np.ndarray, layer: Layer) -> None:
+        """The rows of a batch: by frame the number of its session, and its sequence."""
+        length = layer.length
+        index = np.arange(len(layer.rows)) - np.repeat(np.cumsum(length) - length, length)
+        self._columns = {
+            "session": np.repeat(sessions[layer.frame].astype("<i4"), length),
+            self._sequence_column: np.repeat(sequences[layer.frame], length),
+            "row_index": index.astype("<i4"),
+            "ordinal": np.repeat(layer.ordinal, length) + index,
+        } | {column_of(field): layer.rows[field] for field in self.fields}
 
     def take(self) -> dict[str, np.ndarray]:
         """The gathered rows by column, in order; none are kept."""
-        parts, self._parts = self._parts, []
-        if not parts:
-            return {}
-        # joining bytes: `np.concatenate` works out a common dtype of packed rows anew for every part
-        rows = np.frombuffer(b"".join([part.section.rows.tobytes() for part in parts]), self._dtype)
-        lengths = np.fromiter((len(part.section.rows) for part in parts), "<i8", len(parts))
-        index = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        ordinals = np.fromiter((part.section.ordinal for part in parts), "<i8", len(parts))
-        sessions = np.fromiter((part.session for part in parts), "<i4", len(parts))
-        sequences = np.fromiter((part.sequence for part in parts), "<i8", len(parts))
-        columns = {
-            "session": np.repeat(sessions, lengths),
-            self._sequence_column: np.repeat(sequences, lengths),
-            "row_index": index.astype("<i4"),
-            "ordinal": np.repeat(ordinals, lengths) + index,
-        }
-        return columns | {column_of(field): rows[field] for field in self.fields}
+        columns, self._columns = self._columns, {}
+        return columns
 
     def flush(self, writer: Writer) -> None:
         """Insert what was gathered."""
@@ -82,7 +66,7 @@ class RowTable:
 
     def clear(self) -> None:
         """Forget what was gathered."""
-        self._parts.clear()
+        self._columns = {}
 
     def export(self, snapshot: Snapshot, session: str, scope: Scope | None = None) -> Rows:
         """The rows of a session as the loop wrote them, in ordinal order, `pad` zero; bounded by event time.

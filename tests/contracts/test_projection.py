@@ -122,7 +122,8 @@ async def test_a_batch_that_does_not_follow_changes_nothing(site: Site) -> None:
     apply_all(site.projection, messages[:4])
     before, content = site.projection.checkpoint(), await site.content()
     for after, chosen in ((before.sequence + 1, messages[6]), (0, messages[0]), (before.sequence, messages[3])):
-        batch = Batch(after, [decode(chosen)], Checkpoint("e1", chosen.sequence))
+        events, decisions, _ = decode([chosen])
+        batch = Batch(after, events, Checkpoint("e1", chosen.sequence), decisions)
         with pytest.raises(TapeGap):
             site.projection.apply(batch)
     assert site.projection.checkpoint() == before
@@ -179,6 +180,6 @@ async def test_a_runner_brings_it_to_the_end_of_the_tape(site: Site) -> None:
 )
 def test_what_cannot_be_read_says_its_sequence(subject: str, body: bytes) -> None:
     """Damage, an unknown kind, a wrong field: one error with the sequence."""
-    with pytest.raises(Undecodable) as error:
-        decode(Message(77, subject, {}, body, 1))
-    assert error.value.sequence == 77
+    failure = decode([Message(77, subject, {}, body, 1)]).failure
+    assert isinstance(failure, Undecodable)
+    assert failure.sequence == 77

@@ -10,7 +10,7 @@ import msgspec
 from events.errors import InvalidInput, Unknown
 from events.rows import Rows
 from events.tape import Message, Tape
-from projections.batch import Batch, decode, wants
+from projections.batch import Batch, Checkpoint, decode, wants
 from projections.checkpoints import advanced
 from projections.duckdb.read_model import DuckReadModel
 from projections.duckdb.store import DuckSettings, Snapshot
@@ -60,8 +60,15 @@ def apply_all(projection: Projection, messages: list[Message], sizes: list[int] 
         taken, pending = pending[: sizes[turn % len(sizes)]], pending[sizes[turn % len(sizes)] :]
         turn += 1
         checkpoint = projection.checkpoint()
-        events = [decode(one) for one in taken if wants(projection.subjects, one.subject)]
-        projection.apply(Batch(checkpoint.sequence, events, advanced(checkpoint, taken[-1])))
+        projection.apply(batch_of(checkpoint, [one for one in taken if wants(projection.subjects, one.subject)]))
+
+
+def batch_of(checkpoint: Checkpoint, messages: list[Message]) -> Batch:
+    """The messages behind a checkpoint as a batch."""
+    events, decisions, failure = decode(messages)
+    if failure is not None:
+        raise failure
+    return Batch(checkpoint.sequence, events, advanced(checkpoint, messages[-1]), decisions)
 
 
 def built(path: Path, messages: list[Message], sizes: list[int] | None = None) -> DuckReadModel:

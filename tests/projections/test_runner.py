@@ -17,7 +17,7 @@ from events.memory_tape import MemoryTape
 from events.rows import SectionKind
 from events.tape import Append, Message
 from projections import runner as runner_module
-from projections.batch import Batch, Checkpoint, Event, TapeGap, check_follows, decode
+from projections.batch import Batch, Checkpoint, Decoded, Event, TapeGap, check_follows, decode
 from projections.duckdb.read_model import DuckReadModel
 from projections.projection import Projection
 from projections.queue import MessageQueue
@@ -140,9 +140,9 @@ async def test_projections_of_one_tail_share_decoding(monkeypatch: pytest.Monkey
         await runner.wait_until(4, 5)
     decoded: list[int] = []
 
-    def counting(message: Message) -> Event:
-        decoded.append(message.sequence)
-        return decode(message)
+    def counting(messages: list[Message]) -> Decoded:
+        decoded.extend(message.sequence for message in messages)
+        return decode(messages)
 
     monkeypatch.setattr(runner_module, "decode", counting)
     async with running(script, sessions, everything) as runner:
