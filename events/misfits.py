@@ -19,6 +19,7 @@ CHOICES_MAX = 40  # that a reason names
 KEYS_MAX = 256  # of one mapping that are tried one by one
 SHOWN_MAX = 40  # characters of a value
 FIELD_MAX = 200  # characters of a field's name
+LOOKS = "looks"  # key of a `Meta(extra=)` beside a pattern: what fits it, as `must be ...` says it
 
 T = TypeVar("T")
 
@@ -158,7 +159,7 @@ def _kinds(kind: Any, steps: list[str | int | None]) -> list[inspect.Type]:
 
 def _members(kind: inspect.Type) -> list[inspect.Type]:
     if isinstance(kind, inspect.Metadata):
-        return _members(kind.type)
+        return [kind] if LOOKS in (kind.extra or {}) else _members(kind.type)
     if isinstance(kind, inspect.UnionType):
         return [one for part in kind.types for one in _members(part)]
     return [kind]
@@ -226,6 +227,12 @@ def _choice(found: re.Match[str], kinds: list[inspect.Type]) -> tuple[list[str],
     return [], f"must be one of {_listed(choices)}, not {given}" if choices else f"cannot be {given}"
 
 
+def _pattern(found: re.Match[str], kinds: list[inspect.Type]) -> tuple[list[str], str]:
+    """What fits, where the pattern says so; never the pattern."""
+    looks = [one.extra[LOOKS] for one in kinds if isinstance(one, inspect.Metadata) and one.extra]
+    return [], f"must be {looks[0]}" if looks else "is not of the form that it must have"
+
+
 def _missing(found: re.Match[str], kinds: list[inspect.Type]) -> tuple[list[str], str]:
     choices = _choices([one for kind in kinds for one in _inside(kind, found[1])])
     return [found[1]], f"is missing; it is one of {_listed(choices)}" if choices else "is missing"
@@ -245,7 +252,7 @@ _SAYINGS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], list[inspect.Typ
         re.compile(r"Expected `([^`]*)` that's a multiple of (\S+)"),
         lambda found, _: ([], f"must be a multiple of {found[2]}"),
     ),
-    (re.compile(r"Expected `str` matching regex (.*)", re.DOTALL), lambda found, _: ([], f"must match {found[1]}")),
+    (re.compile(r"Expected `str` matching regex .*", re.DOTALL), _pattern),
     (re.compile(r"Invalid (?:enum )?value (.*)", re.DOTALL), _choice),
     (re.compile(r"Object missing required field `(.*)`"), _missing),
     (re.compile(r"Object contains unknown field `(.*)`", re.DOTALL), _unknown),

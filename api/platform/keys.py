@@ -18,6 +18,7 @@ from api.reading.wording import instant_of
 from api.services.acting import IDEMPOTENCY_KEY, check_key
 from api.session_control import Key
 from events.facts.keys import ApiKeyStored
+from events.misfits import LOOKS
 
 VIEWER, TRADER = {"role": "viewer"}, {"role": "trader"}
 SECRET_MAX = 8_192
@@ -31,8 +32,17 @@ PROVIDERS = {
 }
 
 ApiKeyId = Annotated[str, PathParameter(description="id of a key", max_length=TEXT_MAX)]
-Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-Secret = Annotated[str, Meta(min_length=1, max_length=SECRET_MAX, pattern=r"\S")]
+Word = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+        extra={LOOKS: "1 to 64 letters, digits, _ and -, the first a letter or digit"},
+    ),
+]
+Secret = Annotated[
+    str,
+    Meta(min_length=1, max_length=SECRET_MAX, pattern=r"\S", extra={LOOKS: "text that is not blank"}),
+]
 Label = Annotated[str, Meta(max_length=200)]
 
 

@@ -6,8 +6,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from events.misfits import LOOKS
+
 Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
-Symbol = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:/^=+-]{1,64}$")]
+Symbol = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9._:/^=+-]{1,64}$",
+        extra={LOOKS: "a symbol such as EURUSD or BTC/USDT: 1 to 64 letters, digits and . _ : / ^ = + -"},
+    ),
+]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e15)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Discount = Annotated[float, msgspec.Meta(ge=0, le=1)]

@@ -20,7 +20,7 @@ from engine.feeds.hashing import recipe_id
 from engine.feeds.pack import joined
 from engine.feeds.simulated_path import Paths
 from engine.feeds.simulated_rows import block_rows
-from events.misfits import misfit
+from events.misfits import LOOKS, misfit
 from events.rows import MARKET_DTYPE, Rows
 
 NS = 1_000_000_000
@@ -32,7 +32,15 @@ BLOCKS_KEPT = 2
 BLOCK_SECONDS: tuple[tuple[float, int], ...] = ((100.0, 600), (1_000.0, 60), (TRADES_PER_SECOND_MAX, 10))
 
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9./:_-]+$")]
+Symbol = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=32,
+        pattern=r"^[A-Za-z0-9./:_-]+$",
+        extra={LOOKS: "a symbol such as BTC_USDT: letters, digits and . / : _ -"},
+    ),
+]
 
 
 class SimulatedInstrument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -74,7 +82,15 @@ class SimulatedMarket(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     cluster_s: Annotated[float, msgspec.Meta(ge=60, le=86_400)] = 900.0  # half-life of the volatility's own swings
     latency_ms: Annotated[float, msgspec.Meta(ge=0, le=10_000)] = 1.0  # receipt after the event
     venue: Symbol = "SIM"
-    quote: Annotated[str, msgspec.Meta(min_length=1, max_length=16, pattern=r"^[A-Z0-9]+$")] = "USDT"
+    quote: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1,
+            max_length=16,
+            pattern=r"^[A-Z0-9]+$",
+            extra={LOOKS: "a currency such as USDT: capital letters and digits"},
+        ),
+    ] = "USDT"
     after_ns: Annotated[int, msgspec.Meta(ge=0, le=DURATION_S_MAX * NS)] = 0  # rows before are left out: given before
     after_rows: Annotated[int, msgspec.Meta(ge=0)] = 0  # of those at that moment, as many are left out too
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,13 @@ from api.reading.hot import BODY_BYTES_MAX, ENTRIES_MAX, HotAnswer, HotAnswers
 from events.clock import iso
 from events.facts import SessionClaimed
 from projections.batch import Checkpoint
+from tests.api.paths import filled
 from tests.api.worlds import World, world
 from tests.projections.streams import Script, ticks
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+WRONG_CHOICE = "1w"
 LISTS = ("signals", "orders", "fills", "denials", "trades", "positions", "equity", "metrics")
 
 
@@ -231,3 +235,38 @@ async def _append(made: World, session: str) -> int:
     script._messages = 100_000 + await made.last()
     await script.start(session)
     return await script.of_session(session, SessionClaimed(session=session, engine="e1", epoch=1))
+
+
+async def test_every_choice_of_a_query_is_named_in_its_error(seeded: World) -> None:
+    """Whatever the route: the values are listed, as they are for the fields of a body."""
+    description = (await seeded.get("/docs/openapi.json")).json()
+    asked = list(choices(description))
+    assert len(asked) > 10
+    for method, path, parameter, values, others in asked:
+        url = filled(path, session="s0")
+        headers = seeded.bearer("admin", csrf=True)
+        answer = await seeded.client.request(method, url, params=others | {parameter: WRONG_CHOICE}, headers=headers)
+        told = f"{method} {url} {parameter}: {answer.text}"
+        assert answer.status_code == 400, told
+        assert all(value in answer.text for value in [*values, WRONG_CHOICE]), told
+
+
+def choices(description: dict[str, Any]) -> Iterator[tuple[str, str, str, list[str], dict[str, str]]]:
+    """Method, path, parameter and its values, and what the route needs beside it."""
+    for path, methods in description["paths"].items():
+        for method, told in methods.items():
+            queries = {one["name"]: one for one in told.get("parameters", []) if one["in"] == "query"}
+            values = {
+                name: values_of(one["schema"], description["components"]["schemas"]) for name, one in queries.items()
+            }
+            needed = {name: (values[name] or ["1"])[0] for name, one in queries.items() if one.get("required")}
+            for name in queries:
+                if values[name]:
+                    yield method.upper(), path, name, values[name], needed
+
+
+def values_of(schema: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
+    """What a schema is a choice of."""
+    parts = [schema, *schema.get("oneOf", []), *schema.get("anyOf", [])]
+    parts = [schemas[part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part for part in parts]
+    return [str(value) for part in parts for value in part.get("enum", []) if value not in (None, "")]

@@ -74,6 +74,8 @@ async def _refuses(made: World) -> None:
     ):
         refused = await put(made, body)
         assert (refused.status_code, list(refused.json()["error"]["details"])) == (400, [field]), refused.text
+    worded = (await put(made, {"data": {"symbols": ["E U"]}})).json()["error"]["details"]["data.symbols"][0]
+    assert worded.startswith("Must be a symbol such as EURUSD or BTC/USDT: 1 to 64 letters")
     for content in (b"[]", b"null", b"{", b'{"ppo":{"gamma":NaN}}', b'{"ppo":{"gamma":1e999}}'):
         junk = await made.client.put(PATH, content=content, headers={"Content-Type": "application/json"})
         assert junk.status_code == 400, content

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from events.errors import InvalidInput
-from events.misfits import KEYS_MAX, fitted, misfit
+from events.misfits import KEYS_MAX, LOOKS, fitted, misfit
 
 
 class Colour(enum.Enum):
@@ -42,7 +42,8 @@ class Inner(msgspec.Struct, forbid_unknown_fields=True):
     ratio: Annotated[float, Meta(gt=0)] = 1.0
     even: Annotated[int, Meta(multiple_of=2)] = 2
     name: Annotated[str, Meta(min_length=1, max_length=3)] = "a"
-    word: Annotated[str, Meta(pattern="^x$")] = "x"
+    word: Annotated[str, Meta(pattern="^x$", extra={LOOKS: "the letter x"})] = "x"
+    bare: Annotated[str, Meta(pattern="^x$")] = "x"
     colour: Colour | None = None
     side: Literal["buy", "sell"] = "buy"
     at: datetime | None = None
@@ -75,7 +76,8 @@ KINDS: tuple[tuple[str, str, str], ...] = (  # of the inner part, the field, the
     ('"name":""', "name", "must have at least 1 character"),
     ('"name":"four"', "name", "must have at most 3 characters"),
     ('"name":["a"]', "name", "must be text, not a list"),
-    ('"word":"y"', "word", "must match '^x$'"),
+    ('"word":"y"', "word", "must be the letter x"),
+    ('"bare":"y"', "bare", "is not of the form that it must have"),
     ('"colour":"green"', "colour", "must be one of red, blue, not 'green'"),
     ('"colour":7', "colour", "must be one of red, blue or null, not a whole number"),
     ('"side":"hold"', "side", "must be one of buy, sell, not 'hold'"),

@@ -45,3 +45,17 @@ def test_the_check_knows_bad_paths(path: str) -> None:
 def test_the_check_knows_bad_classes(name: str, bad: bool) -> None:
     """A banned word counts at the border of a name only."""
     assert bool(bad_classes(ast.parse(f"class {name}: ..."))) is bad
+
+
+def wordless_patterns(tree: ast.Module) -> list[int]:
+    """Lines of a `Meta(pattern=)` without the words for what fits it."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Meta")]
+    named = {node.lineno: {one.arg for one in node.keywords} for node in calls}
+    return [line for line, names in named.items() if "pattern" in names and "extra" not in names]
+
+
+def test_nobody_is_shown_a_pattern() -> None:
+    """Every pattern of a field says in words what fits it, for the error."""
+    ours = [source for source in sources() if not source.path.startswith("tests/")]
+    assert [f"{source.path}:{line}" for source in ours for line in wordless_patterns(source.tree)] == []
+    assert wordless_patterns(ast.parse('Word = Annotated[str, Meta(pattern="x")]')) == [1]
