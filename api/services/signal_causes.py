@@ -66,8 +66,9 @@ async def cause_of(tape: Tape, spec: SessionSpec, signal: SignalRow) -> Cause | 
     """The row that the session read last when it gave the signal; None where it lies too far back to be searched.
 
     A decision's headers say which row its step read last, and how many the session had read with it: the signal's row
-    is so many rows of its instruments before. Bars of several instruments are read in order of time and not of the
-    tape (`engine.loop.bar_path`): there it is the newest bar of the signal's instrument that had begun by then.
+    is so many rows of its instruments before; a step may end inside a bar, whose other rows count then. Bars of several
+    instruments are read in order of time and not of the tape (`engine.loop.bar_path`), and bars among trades end at any
+    ordinal: there it is the newest bar of the signal's instrument that had begun by then.
     Raises Unknown: the decision is not on the tape.
     """
     message = await tape.get(signal.sequence)
@@ -79,10 +80,12 @@ async def cause_of(tape: Tape, spec: SessionSpec, signal: SignalRow) -> Cause | 
         start = max(1, first, step.cause.sequence - span)
         messages = await _messages(tape, spec.input.source, start, step.cause.sequence)
         parts = list(_back(messages, step.cause))
-        if len(spec.instruments) > 1 and any(part.section.kind is SectionKind.BAR for part in parts):
+        kinds = {part.section.kind for part in parts}
+        if SectionKind.BAR in kinds and (len(spec.instruments) > 1 or len(kinds) > 1):
             found = _by_time(parts, spec, signal)
         else:
-            found = _counted_back(parts, spec, step.inputs - 1 - signal.input)
+            in_bar = -step.inputs % ROWS_PER_BAR if SectionKind.BAR in kinds else 0  # rows to come of the last bar
+            found = _counted_back(parts, spec, step.inputs + in_bar - 1 - signal.input)
         if found is not None:
             return _worded(found, spec, signal.input)
         if start <= max(1, first):

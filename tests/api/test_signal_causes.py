@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -12,7 +13,11 @@ import pytest_asyncio
 from api.reading.signals import Signal
 from api.streams.signals import SignalWording
 from engine import catalogue
+from engine.loop.bars import ROWS_PER_BAR
+from engine.sessions import cutting
+from engine.sessions import runner as runners
 from events import frames, subjects
+from events.families import SessionFamily
 from events.frames import Section
 from events.rows import BAR_DTYPE, Rows, SectionKind
 from events.tape import Append
@@ -75,6 +80,41 @@ async def test_a_signal_over_bars_names_a_bar_of_its_instrument(made: World) -> 
         bar = frames.decode(message.body)[0].rows[cause["index"]]
         assert one["meta"]["price"] in {bar["open"], bar["high"], bar["low"], bar["close"]}
         assert bar["low"] <= one["meta"]["price"] <= bar["high"]
+
+
+@pytest.mark.parametrize("timeframe", ["1h", ""])
+async def test_a_signal_over_bars_of_one_symbol_names_the_bar_it_was_said_in(
+    made: World, timeframe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a long step is cut inside a bar: on bars of a timeframe the price is that of the signal."""
+    monkeypatch.setattr(runners, "cut", partial(cutting.cut, bytes_max=600))
+    monkeypatch.setattr(SessionFamily, "joins", lambda *_: False)
+    name = f"one-{timeframe}-bars"
+    source = LiveSource(made.tape, ("CCCUSD",), name)
+    await source.open()
+    number = (await catalogue.load(made.tape)).find("CCCUSD").number
+    await made.caught_up()
+    wish = {**EMA, "timeframe": timeframe} if timeframe else EMA
+    answer = await made.post("/api/sessions", {"mode": "paper", "source": name, "strategies": [wish]})
+    session = answer.json()["session"]
+    await until_state(made, session, "running")
+    rows = bars([number, number])[::2]
+    for at in range(0, len(rows), 75):
+        body = frames.encode([Section(SectionKind.BAR, rows[at : at + 75])])
+        await made.tape.append(Append(subjects.market(name), body, f"{name}:{at}"))
+    await made.post("/sessions/stop", {"session_id": session})
+    await until_state(made, session, "stopped")
+    await made.caught_up()
+    found = (await made.get("/api/signals?limit=500&symbol=CCCUSD")).json()["signals"]
+    found = [one for one in found if one["meta"]["session"] == session]
+    assert len(found) > 10
+    for one in found:
+        cause = (await made.get(f"/api/signals/{one['id']}")).json()["cause"]
+        message = await made.tape.get(cause["sequence"])
+        assert message is not None
+        bar = frames.decode(message.body)[0].rows[cause["index"]]
+        assert (bar["ts_event_ns"] - START_NS) // HOUR_NS == one["meta"]["input"] // ROWS_PER_BAR
+        assert not timeframe or cause["price"] == one["meta"]["price"]
 
 
 async def test_sockets_and_routes_word_a_signal_alike(made: World) -> None:
