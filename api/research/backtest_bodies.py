@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from api.errors import camel
 from api.reading.wording import instant, instant_of
+from api.services.finished import Details, details_of
 from api.services.job_results import asked_of, result_of, unreadable
-from api.services.research import Details, details_of
 from api.services.results import Figures
 from engine.jobs.backtest import BacktestBody, BacktestResult
 from engine.research.metrics.equity import drawdowns_of
@@ -118,13 +119,12 @@ class MonteCarloItem(msgspec.Struct, frozen=True, rename="camel"):
     steps: Annotated[int, Meta(description="trades, or returns, of a simulation")]
 
 
-class BacktestWhole(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """All that a backtest came to."""
+class BacktestTold(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What a backtest came to, without what its session alone has: the curve and the trades."""
 
     result_id: str
     symbol: str
     timeframe: str
-    currency: Annotated[str, Meta(description="of all money here and in `config`: the symbol's quote currency")]
     config: Annotated[
         dict[str, Any],
         Meta(
@@ -134,9 +134,6 @@ class BacktestWhole(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ]
     metrics: Metrics
     reasons: Annotated[dict[str, str], Meta(description="why a metric is null")]
-    time_series: TimeSeries
-    trades: list[TradeItem]
-    trades_total: Annotated[int, Meta(description="open ones included; the newest of them are in `trades`")]
     monte_carlo: MonteCarloItem | UnsetType = UNSET
     completed_at: str
     session: Annotated[str, Meta(description="everything it decided")]
@@ -145,6 +142,15 @@ class BacktestWhole(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     recording: Annotated[str, Meta(description="what was replayed")]
     data_start: Annotated[str | None, Meta(description="time of the first row that was read")]
     data_end: str | None
+
+
+class BacktestWhole(BacktestTold, frozen=True, rename="camel", kw_only=True):
+    """All that a backtest came to."""
+
+    currency: Annotated[str, Meta(description="of all money here and in `config`: the symbol's quote currency")]
+    time_series: TimeSeries
+    trades: list[TradeItem]
+    trades_total: Annotated[int, Meta(description="open ones included; the newest of them are in `trades`")]
 
 
 class Compared(msgspec.Struct, frozen=True, rename="camel"):
@@ -199,35 +205,47 @@ def compared(row: JobRow, result: BacktestResult) -> Compared:
 
 def whole(row: JobRow, found: Figures) -> BacktestWhole:
     """A result with curve and trades of its session. Raises Undecodable."""
-    result, body = result_of(row, BacktestResult), asked_of(row, BacktestBody)
-    details = details_of(row, body)
-    simulated = result.monte_carlo
+    result, details = result_of(row, BacktestResult), details_of(row, asked_of(row, BacktestBody))
     return BacktestWhole(
-        result_id=row.job,
-        symbol=symbol_of(body, result),
-        timeframe=details.timeframe,
+        **_told(row),
         currency=found.spec.instruments[0].quote,
-        config=_config(details, result.units),
-        metrics=metrics_of(result.measurements),
-        reasons={_camel(one.name): one.reason for one in result.measurements.metrics if one.value is None},
         time_series=_series(found),
         trades=_trades(found.trades, result.units.lot if result.units else details.lot, result.cash),
         trades_total=len(found.trades),
-        monte_carlo=_simulated(simulated) if simulated else UNSET,
-        completed_at=instant(row.ended_ns) or "",
-        session=result.session,
-        decision_hash=result.decision_hash,
-        denials=result.denials,
-        recording=result.recording,
-        data_start=instant(result.first_ns),
-        data_end=instant(result.last_ns),
     )
+
+
+def told(row: JobRow) -> BacktestTold:
+    """A result as its job alone has it. Raises Undecodable."""
+    return BacktestTold(**_told(row))
+
+
+def _told(row: JobRow) -> dict[str, Any]:
+    result, body = result_of(row, BacktestResult), asked_of(row, BacktestBody)
+    details = details_of(row, body)
+    simulated = result.monte_carlo
+    return {
+        "result_id": row.job,
+        "symbol": symbol_of(body, result),
+        "timeframe": details.timeframe,
+        "config": _config(details, result.units),
+        "metrics": metrics_of(result.measurements),
+        "reasons": {camel(one.name): one.reason for one in result.measurements.metrics if one.value is None},
+        "monte_carlo": _simulated(simulated) if simulated else UNSET,
+        "completed_at": instant(row.ended_ns) or "",
+        "session": result.session,
+        "decision_hash": result.decision_hash,
+        "denials": result.denials,
+        "recording": result.recording,
+        "data_start": instant(result.first_ns),
+        "data_end": instant(result.last_ns),
+    }
 
 
 def metrics_of(measurements: Measurements) -> dict[str, dict[str, float | None]]:
     """The groups of the contract, with what else is measured."""
     groups = measurements.by_group()
-    return {_camel(group): {_camel(name): value for name, value in values.items()} for group, values in groups.items()}
+    return {camel(group): {camel(name): value for name, value in values.items()} for group, values in groups.items()}
 
 
 def _series(found: Figures) -> TimeSeries:
@@ -283,8 +301,3 @@ def _simulated(found: MonteCarlo) -> MonteCarloItem:
         block_length=found.block,
         steps=found.steps,
     )
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(one.title() for one in others)

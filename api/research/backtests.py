@@ -27,8 +27,9 @@ from api.research.backtest_bodies import (
 from api.research.envelope import Data, DataPage, enveloped, pagination
 from api.research.paging import PART
 from api.services.acting import IDEMPOTENCY_KEY
+from api.services.finished import BACKTEST, finished
 from api.services.job_results import result_of
-from api.services.research import BACKTEST, BacktestAsked, finished, run_backtest
+from api.services.research import BacktestAsked, run_backtest
 from api.services.results import figures
 from api.session_control import Key
 from engine.jobs.backtest import BacktestResult

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -13,8 +13,8 @@ from api.house import House
 from api.reading.reader import Moment
 from api.services import configuration
 from api.services.acting import Done
-from api.services.backtests import KIND, check_bars, fixed
-from api.services.job_results import read
+from api.services.backtests import check_bars, fixed
+from api.services.finished import BACKTEST, WALKFORWARD, Details
 from api.services.jobs import Asked, submit
 from api.services.learning import Symbol, Timeframe
 from api.services.replayed import COUNTED_ROWS_MAX, replayed
@@ -29,15 +29,11 @@ from engine.research.montecarlo import BLOCK_MAX, SIMULATIONS_MAX, Method, Monte
 from engine.research.pips import InPips, pair_units
 from engine.research.walkforward import Days, Objective, Params, Windows, folds, grid, usual_grid
 from engine.sessions.plan import SessionWish, StrategyWish
-from events.errors import InvalidInput, Unknown
+from events.errors import InvalidInput
 from events.facts import SessionCosts, SessionLimits
 from events.facts.catalogue import InstrumentRegistered
 from events.facts.timeframes import TIMEFRAME_NS
-from projections.duckdb.store import Snapshot
-from projections.read_models.jobs import JobRow, job
 
-BACKTEST = KIND
-WALKFORWARD = "walkforward"
 BARS_MAX = 10_000_000
 STRATEGY = "ema_cross"  # where a body names none
 RISK_PER_TRADE = 0.02  # where nothing is named
@@ -130,14 +126,6 @@ class WalkforwardAsked(ReplayAsked, frozen=True, forbid_unknown_fields=True, ren
     step_size_days: Days = 30
     objective: Objective = "return_over_drawdown"
     grid: Annotated[dict[str, Values], Meta(max_length=8)] = {}
-
-
-class Details(msgspec.Struct, frozen=True):
-    """What the contract tells of a job and the job itself does not need."""
-
-    timeframe: str
-    config: dict[str, Any]
-    lot: float = 1.0  # of results that do not tell their units, which are older: base units of one lot
 
 
 async def run_backtest(house: House, asked: BacktestAsked, user: str, key: str | None) -> Done:
@@ -310,29 +298,3 @@ def _in_pips(config: BacktestConfig, instrument: InstrumentRegistered, realistic
 
 def _at(error: InvalidInput, field: str) -> InvalidInput:
     return InvalidInput(error.message, code=error.code, field=field, hint=error.hint)
-
-
-# --- what is over -------------------------------------------------------------------------------------------------
-
-
-def finished(snapshot: Snapshot, name: str, kind: str) -> JobRow:
-    """A job that has a result. Raises Unknown: there is none, or none yet."""
-    try:
-        row = job(snapshot, name)
-    except Unknown:
-        row = None
-    if row is None or row.kind != kind:
-        raise Unknown(f"There is no {kind} {name[:64]!r}.", field="resultId")
-    if row.result is None:
-        why = row.error_message or f"It is {row.state}."
-        hint = "" if row.ended_ns else f"It is {row.ratio:.0%} done; ask again when it is over."
-        raise Unknown(f"The {kind} {name[:64]!r} has no result. {why}", field="resultId", hint=hint)
-    return row
-
-
-def details_of(row: JobRow, body: BacktestBody) -> Details:
-    """Of a backtest; one of another contract decides on rows as they come, or as its strategy. Raises Undecodable."""
-    if bytes(body.details) == b"null":
-        only = body.wish.strategies[0].timeframe if body.wish.strategies else ""
-        return Details(only or "tick", msgspec.to_builtins(body.wish))
-    return read(body.details, Details, f"The details of job {row.job}", row.sequence)

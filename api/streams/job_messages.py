@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
+from api.errors import camel
 from api.reading.wording import instant_of
+from api.research import backtest_bodies, walkforward_bodies
+from api.services.finished import BACKTEST, WALKFORWARD
 from api.streams.jobs import JobEvent
 from engine.jobs.backtest import BacktestDetail
 from engine.jobs.sweep import SweepDetail
 from engine.jobs.walkforward import WalkforwardDetail
 from events.clock import iso
+from events.errors import Undecodable
 from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed, JobQueued, JobStopped
 from projections.read_models.jobs import JobRow
 from projections.read_models.sessions import SessionRow
@@ -20,6 +26,7 @@ CHANNELS = ("training", "backtest", "logs")
 WORK_CHANNELS = ("training", "backtest")
 LOGGER = "jobs"
 FIGURES: dict[str, type[msgspec.Struct]] = {"walkforward": WalkforwardDetail, "sweep": SweepDetail}
+RESULTS: dict[str, Callable[[JobRow], Any]] = {BACKTEST: backtest_bodies.told, WALKFORWARD: walkforward_bodies.whole}
 OWN_NAMES = ("params",)  # fields of results whose content is named by strategies
 
 Figures = TypeVar("Figures", bound=msgspec.Struct)
@@ -49,15 +56,10 @@ def worded(value: Any) -> Any:
     told: dict[str, Any] = {}
     for name, one in value.items():
         if name.endswith("_ns") and isinstance(one, int) and abs(one) < 2**63:
-            told[_camel(f"{name.removesuffix('_ns')}_time")] = instant_of(one)
+            told[camel(f"{name.removesuffix('_ns')}_time")] = instant_of(one)
         else:
-            told[_camel(name)] = one if name in OWN_NAMES else worded(one)
+            told[camel(name)] = one if name in OWN_NAMES else worded(one)
     return told
-
-
-def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(one.title() for one in others)
 
 
 def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
@@ -68,9 +70,7 @@ def _worded(event: JobEvent) -> tuple[str, dict[str, Any]] | None:
         case JobProgressed() if event.session is not None:
             return "backtest_progress", {"jobId": job.job, **_figures(event, event.session)}
         case JobCompleted():
-            result = msgspec.json.decode(job.result) if job.result is not None else {}
-            body = worded(result) if isinstance(result, dict) else {"value": result}
-            return "job_complete", {"jobId": job.job, "status": "completed", "result": body}
+            return "job_complete", {"jobId": job.job, "status": "completed", "result": _result(job)}
         case JobStopped():
             return "job_complete", {"jobId": job.job, "status": "stopped", "result": {}}
         case JobFailed():
@@ -94,6 +94,17 @@ def _detail(job: JobRow, shape: type[Figures]) -> Figures | None:
         return msgspec.json.decode(job.detail, type=shape | None)
     except msgspec.MsgspecError:
         return None
+
+
+def _result(job: JobRow) -> Any:
+    """As the contract's own route words it, where its kind has one and this version can read it."""
+    if job.result is None:
+        return {}
+    if job.kind in RESULTS:
+        with suppress(Undecodable):
+            return RESULTS[job.kind](job)
+    result = msgspec.json.decode(job.result)
+    return worded(result) if isinstance(result, dict) else {"value": result}
 
 
 def _figures(event: JobEvent, session: SessionRow) -> dict[str, Any]:

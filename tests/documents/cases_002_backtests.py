@@ -13,6 +13,7 @@ import pytest
 from engine import catalogue
 from engine.catalogue import InstrumentForm
 from engine.feeds.simulated import SimulatedInstrument, SimulatedMarket
+from tests.api.asgi_socket import connected
 from tests.api.recordings import month_recorded
 from tests.api.worlds import World
 from tests.documents.shapes import inventory, misfits
@@ -212,9 +213,22 @@ async def gives_the_whole_result(made: World) -> None:
     for one in (body, free):  # a size by risk comes just as far as a position may
         denials = (await made.get(f"/api/sessions/{one['session']}/denials")).json()["rows"]
         assert {row["code"] for row in denials} <= {"DAILY_LOSS_REACHED"}
+    # the end of the job is told with the same result, without what it would be too long with
+    long = {"currency", "timeSeries", "trades", "tradesTotal"}
+    assert await _told(made, name) == {key: value for key, value in body.items() if key not in long}
     await _keeps_limits(made)
     missing = await made.get("/api/v1/backtest/results/nosuch")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def _told(made: World, name: str) -> dict[str, Any]:
+    """The result of a job as who subscribes to it on the socket is told."""
+    async with connected(made.app) as socket:
+        await socket.send({"type": "subscribe", "channel": "backtest", "jobId": name})
+        while (message := await socket.receive(30.0))["type"] != "job_complete":
+            pass
+    found: dict[str, Any] = message["data"]["result"]
+    return found
 
 
 async def _keeps_limits(made: World) -> None:
@@ -289,6 +303,7 @@ async def gives_folds(made: World) -> None:
     assert misfits({"data": body}, ENTRIES["s2.walkforward.result"]["response_shape"]) == []
     folds = body["folds"]
     assert len(folds) == body["nFolds"] >= 2
+    assert await _told(made, name) == body
     assert (body["pipSize"], body["lotSize"]) == (0.0001, 100_000.0)
     assert [fold["fold"] for fold in folds] == list(range(len(folds)))
     for fold, following in pairwise(folds):

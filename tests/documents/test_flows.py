@@ -299,7 +299,7 @@ async def test_002_a_backtest_watched(client: Client, monkeypatch: pytest.Monkey
     assert (message["data"]["jobId"], message["data"]["status"]) == (job, "completed")
     came_to = message["data"]["result"]
     whole = await result(client.made, job)
-    assert (came_to["firstTime"], came_to["lastTime"]) == (whole["dataStart"], whole["dataEnd"])
+    assert (came_to["dataStart"], came_to["dataEnd"]) == (whole["dataStart"], whole["dataEnd"])
     assert came_to["decisionHash"] == whole["decisionHash"]
     assert not [name for name in came_to if "_" in name]
     bars = [one["currentBar"] for one in told]
