@@ -18,6 +18,7 @@ from engine.jobs.queue import Room
 from engine.jobs.runner import sign_key
 from engine.jobs.work import Work
 from engine.recordings.stretches import Span
+from engine.research.pips import InPips, Units
 from engine.sessions.plan import StrategyWish
 from events import codec, subjects
 from events.errors import LimitReached, TapeUnavailable
@@ -89,6 +90,26 @@ async def test_the_same_backtest_gives_the_same_result(tmp_path: Path) -> None:
     facts = await house.facts()
     one, other = result_of(facts, "a"), result_of(facts, "b")
     assert one == msgspec.structs.replace(other, session="a")
+
+
+async def test_exits_in_pips_are_of_the_first_price(tmp_path: Path) -> None:
+    """Fifty pips are half a percent of the first price; the same distance as older jobs name it gives the same."""
+    house, recording = await house_of(tmp_path)
+    rows = walk(ROWS)
+    price = float(rows["price"][rows["instrument"] == 0][0])
+    pips = BacktestBody(wish=wish(recording), symbol="AAA", in_pips=InPips(stop_loss=50.0, take_profit=100.0))
+    older = BacktestBody(wish=wish(recording), symbol="AAA", stop_distance=0.005 * price, target_distance=0.01 * price)
+    async with house.worker():
+        for name, body in (("pips", pips), ("older", older)):
+            await house.submit(name, body)
+            await house.until_state(name, JobState.COMPLETED)
+    facts = await house.facts()
+    assert result_of(facts, "pips").units == Units(price / 10_000, 100_000 / price)
+    assert result_of(facts, "older").units is None
+    for name in ("pips", "older"):
+        limits = (await house.ended(name)).started.spec.limits
+        assert (limits.stop_loss_ratio, limits.take_profit_ratio) == (pytest.approx(0.005), pytest.approx(0.01))
+    assert result_of(facts, "pips").decision_hash == result_of(facts, "older").decision_hash
 
 
 async def test_one_core_does_one_job_at_a_time(tmp_path: Path) -> None:
