@@ -92,7 +92,7 @@ TAG_BY_PATH = (
 ERRORS = {
     "400": "A parameter or field is missing, unknown, of the wrong type or out of bounds; `field` says which.",
     "401": "A token is needed and there is none, or it is forged, expired or withdrawn.",
-    "403": "The role does not suffice, or the CSRF token is missing or wrong.",
+    "403": "The role does not suffice, the CSRF token is missing or wrong, or `Host` or `Origin` is not allowed here.",
     "404": "There is no such thing; the message says what there is.",
     "409": "It exists already, is not in a state that allows this, or a named limit is reached.",
     "413": "The body is larger than `body_bytes_max`.",
@@ -229,17 +229,13 @@ NAMED_IN_QUERY = ("/api/market/data", "/api/executions", "/api/tape/events", "/a
 
 
 def _errors(operation: Schema, path: str, method: str, opt: dict[str, Any]) -> list[str]:
-    found = {"400", "429", "500"}
+    found = {"400", "403", "429", "500"}
     if not opt.get("public") or path.startswith("/api/auth/"):
         found.add("401")
-    if opt.get("role"):
-        found.add("403")
     if "{" in path or method == "post" or path.startswith(NAMED_IN_QUERY):
         found.add("404")
     if method in ("post", "put", "delete"):
-        found |= {"409"}
-    if "requestBody" in operation:
-        found |= {"413", "415"}
+        found |= {"409", "413", "415"}  # whether or not a body is asked for
     if opt.get("later") or (path in ("/sessions/start", "/api/sessions", "/api/system/mode") and method == "post"):
         found.add("501")
     if not path.startswith(("/api/health", "/api/v1/health")):

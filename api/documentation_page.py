@@ -17,6 +17,7 @@ from api.reading.reader import WAIT_SECONDS_MAX
 from api.services.acting import KEY_MAX
 from api.settings import ApiSettings, LimitsSettings
 from api.sockets import MESSAGE_BYTES_MAX
+from api.streams.broadcast import STATUS_SECONDS
 
 INTRODUCTION = f"""# API
 
@@ -101,9 +102,35 @@ that does not keep up is sent `dropped` and let go.
 curl -s -N --max-time 5 "http://127.0.0.1:8080/api/tape/stream?after=0"
 ```
 
-`/ws` broadcasts the starts and ends of sessions that users started by themselves, with `session_type` and `user`, and
-answers `{{"type": "ping"}}`; of the sessions of jobs, sweeps and forks it tells nothing, of a job its subscribers. It
-keeps no place: what was missed is on the tape.
+The other streams keep no place; who comes back begins with what is so then. `GET /api/backtests/stream` runs a
+backtest and tells of it, `GET /api/system/task-events` tells of all jobs of a user, `GET /api/v1/logs/stream` of the
+lines of log files; `GET /api/predictions/stream` never opens, as nothing here predicts.
+
+`/ws` sends JSON with `type`, `data` and `timestamp`, and keeps no place either: what was missed is on the tape. Every
+client is told of
+
+- `session_started`, `session_stopped`, `session_failed`: a session that a user started by itself, with `session_type`
+  and `user`; of the sessions of jobs, sweeps and forks nothing;
+- `signal`: a strategy of a live or paper session signals;
+- `config_updated`: the configuration changed;
+- `system_status`: the mode, or how a component is, changed; `health_alert`: a component is another than it was.
+
+A client sends `{{"type": "ping"}}`, answered by `pong`, and `subscribe` or `unsubscribe` with a `channel` and `jobId`.
+
+- On `backtest` and `training` alike it is told how far the job is: `backtest_progress`, of the other kinds
+  `job_progress`; then `job_complete` or `job_error`, at once where the job is over.
+- On `logs` it is told `log_entry`, a line for each step.
+
+```json
+{{"type": "job_progress", "timestamp": "2025-11-18T12:30:00Z", "data": {{"jobId": "wf_1", "kind": "walkforward",
+  "percent": 45.0, "description": "Fold 2 of 5", "fold": 2, "totalFolds": 5, "phase": "train"}}}}
+```
+
+What is wrong is answered with `error`, which has `error_code` and `error_message` instead of `data`. `/api/ws/monitor`
+sends `type` and `payload`: `system_status` once on connecting and with each look at the components, every
+{STATUS_SECONDS:g} s; and each `signal`. It takes `ping` alone. The close code of a socket says why it ended: 4401 and
+4403 as the statuses below, 1008 too many messages, 1009 one that is too large, 1011 something broke here, 1013 come
+back (the client was too slow, events were missed, there is no room, or the server stops).
 
 ## Errors
 
@@ -111,6 +138,12 @@ Every error has one body; `error_code` never changes its meaning, `field` names 
 stands in that contract's envelope.
 
 """
+
+OF_NO_ROUTE = {  # answered whatever is asked for
+    "405": "The path has no such method; `Allow` names those it has.",
+    "414": "Path and query are longer than 65,534 bytes. The server says so without a body.",
+    "431": "There are more than 100 headers, or too many bytes of them. The server says so without a body.",
+}
 
 BETWEEN = """
 | status | when |
@@ -167,7 +200,7 @@ def page() -> str:
     example = ErrorBody("NOT_FOUND", text, text, "NOT_FOUND", text, 404, "2025-11-18T12:30:00Z", "session_id")
     body = msgspec.json.format(msgspec.json.encode(example))
     parts = [INTRODUCTION, f"```json\n{body.decode()}\n```\n", BETWEEN]
-    parts += [f"| {status} | {when} |\n" for status, when in ERRORS.items()]
+    parts += [f"| {status} | {when} |\n" for status, when in sorted((ERRORS | OF_NO_ROUTE).items())]
     parts.append(f"\nA 503 says `Retry-After: {RETRY_AFTER_SECONDS}`, a 429 when its window ends.\n")
     parts += [LIMITS, *_limits(), "\n## Routes\n", *_tables()]
     return "".join(parts)

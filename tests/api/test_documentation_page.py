@@ -6,9 +6,13 @@ import re
 from pathlib import Path
 
 from api import documentation_page
+from api.app import handlers
 from api.documentation_page import access_of, page, routes
 from api.outcomes import STATUS
+from api.streams.job_messages import CHANNELS
 
+FILES = ("broadcast", "job_messages", "session_messages")
+EVENTS = "text/event-stream"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,6 +44,19 @@ def test_examples_name_routes_that_exist() -> None:
     known = {route.path for route in routes()}
     for path in re.findall(r"127\.0\.0\.1:8080(/[a-z/]+)", documentation_page.INTRODUCTION):
         assert path in known
+
+
+def test_every_stream_and_socket_is_told_of() -> None:
+    """What a client is sent without asking again is said in words, with every channel and type of message."""
+    told = page().partition("## Streams")[2].partition("## Errors")[0]
+    streams = {path for one in handlers() if getattr(one, "media_type", "") == EVENTS for path in one.paths}
+    sockets = {route.path for route in routes() if route.method == "WebSocket"}
+    assert (len(streams), len(sockets)) == (4, 2)
+    assert [path for path in streams | sockets if path not in told] == []
+    sources = [(ROOT / "api" / "streams" / f"{name}.py").read_text() for name in FILES]
+    types = {kind for text in sources for kind in re.findall(r'(?:return |tell\(|_worded\()"([a-z_]+)", ', text)}
+    assert {"job_progress", "health_alert", "config_updated"} <= types
+    assert [word for word in types | set(CHANNELS) if f"`{word}`" not in told] == []
 
 
 def test_every_status_of_an_error_is_explained() -> None:

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from api.masking import masked_path, masked_query
 from api.settings import ApiSettings, LimitsSettings
 from tests.api.asgi_socket import connected
+from tests.api.paths import filled
 from tests.api.worlds import PASSWORD, World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -93,6 +94,23 @@ async def test_preflight_names_what_may_be_sent(made: World) -> None:
     assert "x-csrf-token" in answer.headers["access-control-allow-headers"].lower()
     refused = await made.client.options("/sessions/start", headers=headers | {"Origin": "http://evil.example"})
     assert refused.status_code == 403
+
+
+async def test_what_the_wall_refuses_is_described(made: World) -> None:
+    """A foreign host, a body of another kind and one that is too large: every route says that it answers so."""
+    described = (await made.get("/docs/openapi.json")).json()["paths"]
+    headers = made.bearer("admin", csrf=True)
+    large, other = {"Content-Type": "application/json", "Content-Length": "2000000"}, {"Content-Type": "text/plain"}
+    missing = []
+    for path, item in described.items():
+        for method, operation in item.items():
+            writes = () if method == "get" else (other, large)
+            for changed in ({"Host": "evil.example"}, *writes):
+                answer = await made.client.request(method, filled(path), headers=headers | changed, content=b"{}")
+                assert answer.status_code in ((413, 415) if changed in writes else (403,)), (path, answer.text)
+                if str(answer.status_code) not in operation["responses"]:
+                    missing.append((method, path, answer.status_code))
+    assert missing == []
 
 
 async def test_every_answer_is_guarded_against_browsers_guesses(made: World) -> None:
