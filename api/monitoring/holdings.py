@@ -12,6 +12,7 @@ from msgspec import Meta
 from api.access import caller_of
 from api.house import House
 from api.reading.reader import Moment, answered
+from api.reading.wording import instant
 from api.services.portfolio import Holding, holdings_of
 from projections.read_models.portfolio import usual
 
@@ -32,12 +33,14 @@ class HoldingRow(msgspec.Struct, frozen=True):
     symbol: str
     quantity: float
     average_price: float
-    last_price: float
+    last_price: Annotated[float, Meta(description="the newest that its session has read, or that its source has")]
     value: Annotated[float, Meta(description="quantity at the last price")]
     pnl: Annotated[float, Meta(description="before fees")]
     session_id: str
     strategy: str
     currency: Annotated[str, Meta(description="the instrument's quote currency")]
+    price_time: Annotated[str | None, Meta(description="of `last_price`, event time")]
+    reason: Annotated[str | None, Meta(description="why `last_price` is older than it could be; else null")]
 
 
 class CurrencyTotal(msgspec.Struct, frozen=True):
@@ -70,7 +73,7 @@ async def login(request: Request[Any, Any, Any]) -> LoginState:
 
 @get("/mcp/get_holdings")
 async def get_holdings(house: NamedDependency[House], at: NamedDependency[Moment]) -> Response[Holdings]:
-    """What the running paper and live sessions hold, at the newest prices of their sources."""
+    """What the running paper and live sessions hold, each at the newest prices it has read."""
     found = await holdings_of(house, at)
     rows = [_row(one) for one in found.holdings]
     chosen = usual(row.currency for row in rows)
@@ -84,12 +87,14 @@ def _row(one: Holding) -> HoldingRow:
         symbol=one.held.symbol,
         quantity=one.held.quantity,
         average_price=one.held.entry_price,
-        last_price=one.price,
+        last_price=one.price.value,
         value=one.value,
         pnl=one.pnl,
         session_id=one.session,
         strategy=one.held.strategy,
         currency=one.currency,
+        price_time=instant(one.price.ts_event_ns),
+        reason=one.price.reason,
     )
 
 

@@ -36,19 +36,21 @@ class Position(msgspec.Struct, frozen=True):
     side: Annotated[str, Meta(description="long or short")]
     quantity: Annotated[float, Meta(description="base units, above 0")]
     entry_price: float
-    current_price: Annotated[float, Meta(description="the newest of its source; else that of its last fill")]
+    current_price: Annotated[float, Meta(description="the newest that its session has read, or that its source has")]
+    price_time: Annotated[str | None, Meta(description="of `current_price`, event time")]
     pnl: float
     pnl_pct: Annotated[float, Meta(description="percent of what it cost")]
     opened_at: str | None
     session_id: str
     strategy: str
+    reason: Annotated[str | None, Meta(description="why `current_price` is older than it could be; else null")]
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """All running paper and live sessions of one currency as one account; percents are 0 where nothing is there."""
 
     currency: Annotated[str, Meta(description="quote currency of the sessions' instruments")]
-    total_value: Annotated[float, Meta(description="cash, and the positions at their current prices")]
+    total_value: Annotated[float, Meta(description="what the sessions are worth: cash, and what they hold")]
     cash: float
     positions: list[Position]
     daily_pnl: Annotated[float, Meta(description="since midnight UTC of each session's event time")]
@@ -75,7 +77,7 @@ class Worth(msgspec.Struct, frozen=True):
 async def portfolio(
     house: NamedDependency[House], at: NamedDependency[Moment], currency: Currency = None
 ) -> Response[Portfolio]:
-    """What all running sessions are worth, hold and earned, by currency. All is at the newest prices."""
+    """What all running sessions are worth, hold and earned, by currency, each at the newest prices it has read."""
     found = await holdings_of(house, at)
     first, *others = (_sums(one) for one in totals(found.accounts, currency))
     body = Portfolio(others=others, **msgspec.structs.asdict(first))
@@ -118,12 +120,14 @@ def _position(one: Holding) -> Position:
         side="long" if held.quantity > 0 else "short",
         quantity=abs(held.quantity),
         entry_price=held.entry_price,
-        current_price=one.price,
+        current_price=one.price.value,
+        price_time=instant(one.price.ts_event_ns),
         pnl=one.pnl,
         pnl_pct=_percent(one.pnl, abs(held.quantity) * held.entry_price),
         opened_at=instant(held.entry_ns),
         session_id=one.session,
         strategy=held.strategy,
+        reason=one.price.reason,
     )
 
 

@@ -26,12 +26,22 @@ class Lot(msgspec.Struct, frozen=True):
     instrument: int  # its number
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """What a session last said of its account, quote currency. Nothing was filled since: each fill is marked."""
+
+    ts_event_ns: int  # loop time of the row at which it was made; 0: before the first mark
+    cash: float
+    equity: float  # cash, and what is held at the last prices that the session has read
+    exposure: float = 0.0  # what is held, without signs
+    sequence: int = 0  # of its decision
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """One running session, in its own currency. Before its first mark it is worth its cash."""
 
     session: SessionRow
     currency: str  # the quote currency of its instruments
-    cash: float  # at its newest mark: nothing was filled since
+    mark: Mark  # the newest
     day_equity: float  # at the start of the day (UTC, event time) of its newest mark, or its first cash
     lots: list[Lot]  # open ones
 
@@ -60,14 +70,14 @@ def accounts(snapshot: Snapshot) -> list[Account]:
     newest = _newest(snapshot, [row.session for row in found])
     made = []
     for row in found:
-        at_ns, cash = newest.get(row.session, (0, row.cash))
-        day = _before(snapshot, row.session, at_ns - at_ns % DAY_NS)
+        mark = newest.get(row.session, Mark(0, row.cash, row.cash))
+        day = _before(snapshot, row.session, mark.ts_event_ns // DAY_NS * DAY_NS)
         terms = spec(snapshot, row.session)
         made.append(
             Account(
                 session=row,
                 currency=currency_of(terms),
-                cash=cash,
+                mark=mark,
                 day_equity=row.cash if day is None else day,
                 lots=_lots(snapshot, terms),
             )
@@ -109,15 +119,16 @@ def _names(snapshot: Snapshot, sessions: list[str]) -> dict[int, str]:
     return dict(snapshot.rows("SELECT number, session FROM sessions WHERE session IN (SELECT unnest(?))", [sessions]))
 
 
-def _newest(snapshot: Snapshot, sessions: list[str]) -> dict[str, tuple[int, float]]:
-    """Event time and cash of the newest mark of each session that has one."""
+def _newest(snapshot: Snapshot, sessions: list[str]) -> dict[str, Mark]:
+    """The newest mark of each session that has one."""
     names = _names(snapshot, sessions)
+    columns = ", ".join(f"arg_max({name}, ordinal)" for name in Mark.__struct_fields__)
     rows = snapshot.rows(
-        "SELECT session, arg_max(ts_event_ns, ordinal), arg_max(cash, ordinal) FROM equity"
+        f"SELECT session, {columns} FROM equity"
         f" WHERE {snapshot.made('equity')} AND session IN (SELECT unnest(?)) GROUP BY session",
         [list(names)],
     )
-    return {names[number]: (at_ns, cash) for number, at_ns, cash in rows}
+    return {names[number]: Mark(*values) for number, *values in rows}
 
 
 def _before(snapshot: Snapshot, session: str, until_ns: int) -> float | None:

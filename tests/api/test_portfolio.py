@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from engine import catalogue
 from engine.catalogue import InstrumentForm
+from events.errors import ReadModelUnavailable
 from tests.api.recordings import LiveSource
 from tests.api.worlds import World, world
 from tests.documents.cases_003_executions import CASH, ORDER, START_NS, SYMBOL, Desk, submit
@@ -60,7 +61,26 @@ async def test_the_portfolio_adds_up_between_two_marks(made: World) -> None:
     assert again == found, "another venue lists the symbol: the price is still that of the session's instrument"
     (row,) = (await made.get("/mcp/get_holdings")).json()["holdings"]
     assert (row["last_price"], row["currency"]) == (160.0, "USDT")
+    await marked(made, desk.session, found)
     await desk.close()
+
+
+async def marked(made: World, session: str, newer: dict[str, Any]) -> None:
+    """Without the market store all is as of the session's newest mark, and says so."""
+
+    async def away(*_: object) -> None:
+        raise ReadModelUnavailable("It is being started.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made.house.market, "prices", away)
+        found = await portfolio(made)
+        (row,) = (await made.get("/mcp/get_holdings")).json()["holdings"]
+    (held,) = found["positions"]
+    assert (held["current_price"], row["last_price"]) == (150.0, 150.0)
+    assert held["price_time"] < newer["positions"][0]["price_time"]
+    assert held["reason"] == row["reason"] == "The market store gave no answer: It is being started."
+    assert adds_up(found)
+    assert found["total_value"] == (await made.get(f"/api/sessions/{session}")).json()["session"]["equity"]
 
 
 async def test_currencies_are_not_added_up(made: World) -> None:
