@@ -77,11 +77,7 @@ class Writer:
     def insert_rows(self, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """Add rows, given in the order of the columns; `NOT_ENDED` becomes NULL."""
         if len(rows) > FEW_ROWS:
-            columns = zip(*rows, strict=True)
-            kinds = table.columns
-            self.insert(
-                table, {name: _array(values, kind) for (name, kind), values in zip(kinds, columns, strict=True)}
-            )
+            self.insert(table, columns_of(table.columns, rows))
         elif rows:
             self._append(table, [list(row) for row in rows])
 
@@ -125,7 +121,14 @@ class Writer:
             self._connection.unregister(name)
 
 
+def columns_of(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]]) -> dict[str, np.ndarray]:
+    """Rows in the order of (name, DuckDB type) by column; at least one."""
+    return {name: _array(values, kind) for (name, kind), values in zip(columns, zip(*rows, strict=True), strict=True)}
+
+
 def _array(values: Sequence[object], kind: str) -> np.ndarray:
+    if kind != "VARCHAR":
+        return np.array(values, _ARRAYS[kind])
     array = np.empty(len(values), _ARRAYS[kind])
     array[:] = values
     return array

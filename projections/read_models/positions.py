@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
+import numpy as np
 
 from projections.duckdb.store import Snapshot
-from projections.duckdb.tables import Columns, Writer
+from projections.duckdb.tables import ENDED, NOT_ENDED, Columns, Table, Writer, columns_of
 from projections.read_models.answers import SIDES, Listed, Listing, Page, Scope, Where
-from projections.read_models.pairing import Fill, Holding, apply_fill
+from projections.read_models.pairing import Holding, paired
 from projections.read_models.sessions import GOES_ON
 from projections.read_models.trades import TRADES
-from projections.read_models.versions import Versions
+from projections.read_models.versions import VERSION
 
 _HOLDING = tuple((name, "BIGINT" if kind == "int" else "DOUBLE") for name, kind in Holding.__annotations__.items())
-# Columns that pairing reads, in the order of `Fill` behind its sequence; the place of the row is in front of them.
-_PLACE = ("session", "lane", "ordinal", "sequence")
-_READ = ("ts_event_ns", "order_number", "price", "quantity", "fee", "realized", "side", "code")
+_KEY = (("session", "INTEGER"), ("lane", "INTEGER"))
+_TABLE = Table("positions", (*_KEY, *_HOLDING, *VERSION), ("session", "lane", "sequence_from"))
+# Columns that pairing reads, in the order of `Fill`.
+_READ = ("sequence", "ts_event_ns", "order_number", "price", "quantity", "fee", "realized", "side", "code")
+
+Lane = tuple[int, int]  # session, number of the lane
 
 
 class Positions:
     """Applies fills to lanes."""
 
     def __init__(self) -> None:
-        self._versions = Versions("positions", (("session", "INTEGER"), ("lane", "INTEGER")), _HOLDING)
-        self.tables = (self._versions.table, TRADES)
-        self._holdings: dict[tuple[int, int], Holding] = {}
+        self.tables = (_TABLE, TRADES)
+        self._holdings: dict[Lane, Holding] = {}
         self._trades: list[tuple[object, ...]] = []
+        self._versions: dict[str, np.ndarray] = {}
+        self._known: list[tuple[Lane, int]] = []  # lanes that have a version of earlier, and the sequence that ends it
 
     def restore(self, writer: Writer) -> None:
         """Read back the lanes of sessions that go on."""
@@ -38,34 +45,39 @@ class Positions:
 
     def apply(self, fills: Columns) -> None:
         """The fills of a batch by column, in order."""
-        columns = (fills[name].tolist() for name in (*_PLACE, *_READ))
-        decided = -1
-        touched: dict[tuple[int, int], bool] = {}
-        for session, lane, ordinal, sequence, *values in zip(*columns, strict=True):
-            if sequence != decided:
-                self._put(touched, decided)
-                touched, decided = {}, sequence
-            key = (session, lane)
-            holding = self._holdings.get(key)
-            if holding is None:
-                holding = self._holdings[key] = Holding()
-                touched[key] = True
-            trade = apply_fill(holding, Fill(sequence, *values))
-            touched.setdefault(key, False)
-            if trade is not None:
-                self._trades.append((session, sequence, ordinal, lane, *trade))
-        self._put(touched, decided)
-
-    def _put(self, touched: dict[tuple[int, int], bool], sequence: int) -> None:
-        """One version of each lane that a decision filled."""
-        for key, first in touched.items():
-            self._versions.put(key, msgspec.structs.astuple(self._holdings[key]), sequence, first=first)
+        by_lane = np.lexsort((fills["lane"], fills["session"]))  # stable: fills of one lane stay in their order
+        session, lane, sequence = (fills[name][by_lane] for name in ("session", "lane", "sequence"))
+        ordinals = fills["ordinal"][by_lane].tolist()
+        values = list(zip(*(fills[name][by_lane].tolist() for name in _READ), strict=True))
+        other = (np.diff(session) != 0) | (np.diff(lane) != 0)
+        starts = [0, *(np.flatnonzero(other) + 1).tolist()]
+        states: list[tuple[object, ...]] = []
+        for first, end in itertools.pairwise([*starts, len(values)]):
+            key = (int(session[first]), int(lane[first]))
+            if (holding := self._holdings.get(key)) is not None:
+                self._known.append((key, values[first][0]))
+            after, ended = paired(holding or Holding(), values[first:end])
+            self._holdings[key] = Holding(*after[-1])
+            states += after
+            for at, trade in ended:
+                self._trades.append((key[0], values[first + at][0], ordinals[first + at], key[1], *trade))
+        last = np.append(other | (np.diff(sequence) != 0), True)  # of a lane's fills in one decision
+        self._versions = columns_of(_HOLDING, list(itertools.compress(states, last.tolist())))
+        ends = np.append(np.where(other, NOT_ENDED, sequence[1:]), NOT_ENDED)
+        self._versions |= {
+            "session": session[last], "lane": lane[last], "sequence_from": sequence[last], ENDED: ends[last],
+        }  # fmt: skip
 
     def flush(self, writer: Writer) -> None:
         """Write what was gathered."""
         writer.insert_rows(TRADES, self._trades)
-        self._trades = []
-        self._versions.flush(writer)
+        if self._known:
+            keys, sequences = zip(*self._known, strict=True)
+            sessions, lanes = np.array(keys, "<i8").T
+            writer.end(_TABLE, {"session": sessions, "lane": lanes}, np.array(sequences, "<i8"))
+        if self._versions:
+            writer.insert(_TABLE, self._versions)
+        self.clear()
 
     def forget(self, sessions: set[int]) -> None:
         """Nothing follows in these sessions."""
@@ -73,8 +85,7 @@ class Positions:
 
     def clear(self) -> None:
         """Forget what was gathered."""
-        self._trades = []
-        self._versions.clear()
+        self._trades, self._versions, self._known = [], {}, []
 
 
 # --- queries ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.read_models.pairing import FLAT_RATIO, Fill, Holding, Trade, apply_fill
+from projections.read_models.pairing import FLAT_RATIO, Fill, Holding, Trade, paired
 
 quantities = st.one_of(
     st.integers(1, 40).map(lambda n: n / 10),
@@ -93,14 +93,14 @@ def _ended(parts: list[tuple[int, int, Decimal, Decimal, Decimal]]) -> ExactTrad
     )
 
 
-def paired(fills: list[Execution]) -> tuple[list[Trade], Holding]:
+def folded(fills: list[Execution]) -> tuple[list[Trade], Holding]:
     """What the projection makes of them."""
-    holding = Holding()
-    ended = [
-        apply_fill(holding, Fill(at, at * 10, at, fill.price, fill.quantity, fill.fee, 0.0, fill.side, 1))
-        for at, fill in enumerate(fills)
+    rows = [
+        Fill(at, at * 10, at, fill.price, fill.quantity, fill.fee, 0.0, fill.side, 1) for at, fill in enumerate(fills)
     ]
-    return [trade for trade in ended if trade is not None], holding
+    after, ended = paired(Holding(), rows)
+    assert len(after) == len(fills)
+    return [trade for _, trade in ended], Holding(*after[-1]) if after else Holding()
 
 
 @settings(max_examples=300, deadline=None)
@@ -110,7 +110,7 @@ def test_trades_equal_their_exact_twin(fills: list[Execution]) -> None:
     with localcontext() as context:
         context.prec = 120
         expected, held = exact(fills)
-    trades, holding = paired(fills)
+    trades, holding = folded(fills)
     assert [(one.side, one.entry_order, one.exit_order, one.fills) for one in trades] == [
         (one.side, one.first, one.last, one.fills) for one in expected
     ]
@@ -134,7 +134,7 @@ def test_trades_equal_their_exact_twin(fills: list[Execution]) -> None:
 
 def test_partial_exits_are_averaged_into_one_trade() -> None:
     """In at 100 and 102, out at 110 and 90: one trade of two, its fees taken off."""
-    trades, holding = paired(
+    trades, holding = folded(
         [Execution(1, 1.0, 100.0, 0.1), Execution(1, 1.0, 102.0, 0.1), Execution(-1, 0.5, 110.0, 0.1),
          Execution(-1, 1.5, 90.0, 0.1)]
     )  # fmt: skip
@@ -146,7 +146,7 @@ def test_partial_exits_are_averaged_into_one_trade() -> None:
 
 def test_a_flip_ends_one_trade_and_begins_the_next_with_its_share_of_the_fee() -> None:
     """Long 1, sell 3: a trade of 1 with a third of the fee, and short 2 with the rest."""
-    trades, holding = paired([Execution(1, 1.0, 100.0, 0.3), Execution(-1, 3.0, 110.0, 0.9)])
+    trades, holding = folded([Execution(1, 1.0, 100.0, 0.3), Execution(-1, 3.0, 110.0, 0.9)])
     (trade,) = trades
     assert (trade.side, trade.quantity, trade.fees) == (1, 1.0, pytest.approx(0.6))
     assert (holding.quantity, holding.entry_price, holding.trade_fees) == (-2.0, 110.0, pytest.approx(0.6))
@@ -155,7 +155,7 @@ def test_a_flip_ends_one_trade_and_begins_the_next_with_its_share_of_the_fee() -
 
 def test_rounding_leaves_no_position_behind() -> None:
     """0.1 + 0.2 in and 0.3 out is flat, although float64 disagrees."""
-    trades, holding = paired(
+    trades, holding = folded(
         [Execution(1, 0.1, 10.0, 0.0), Execution(1, 0.2, 10.0, 0.0), Execution(-1, 0.3, 11.0, 0.0)]
     )
     assert len(trades) == 1
@@ -164,14 +164,24 @@ def test_rounding_leaves_no_position_behind() -> None:
 
 def test_average_cost_stays_while_a_position_shrinks() -> None:
     """The entry price of what is held changes by adding only."""
-    _, holding = paired([Execution(-1, 2.0, 100.0, 0.0), Execution(1, 1.0, 80.0, 0.0), Execution(-1, 1.0, 90.0, 0.0)])
+    _, holding = folded([Execution(-1, 2.0, 100.0, 0.0), Execution(1, 1.0, 80.0, 0.0), Execution(-1, 1.0, 90.0, 0.0)])
     assert (holding.quantity, holding.entry_price) == (-2.0, 95.0)
 
 
 def test_quantities_add_up_as_they_are_written() -> None:
     """Bought 0.1 and 0.2 and sold 0.3 is a trade of 0.3, and what a flip leaves over is 0.1 of 0.4."""
-    at = iter(range(1, 9))
     sent = ((0.1, 1), (0.2, 1), (0.3, -1), (0.3, 1), (0.4, -1), (0.1, 1))
-    holding = Holding()
-    ended = [apply_fill(holding, Fill(next(at), 0, 1, 10.0, size, 0.0, 0.0, side, 1)) for size, side in sent]
-    assert [one.quantity for one in ended if one is not None] == [0.3, 0.3, 0.1]
+    trades, _ = folded([Execution(side, size, 10.0, 0.0) for size, side in sent])
+    assert [one.quantity for one in trades] == [0.3, 0.3, 0.1]
+
+
+@given(executions, st.integers(0, 30))
+def test_a_lane_goes_on_where_it_was(fills: list[Execution], cut: int) -> None:
+    """Fills in two parts, with what was held between them, come to the same after every fill as in one."""
+    rows = [Fill(at, at, at, one.price, one.quantity, one.fee, 0.5, one.side, 1) for at, one in enumerate(fills)]
+    whole, trades = paired(Holding(), rows)
+    before, first = paired(Holding(), rows[:cut])
+    behind, second = paired(Holding(*before[-1]) if before else Holding(), rows[cut:])
+    assert before + behind == whole
+    assert [trade for _, trade in first + second] == [trade for _, trade in trades]
+    assert [at for at, _ in first] + [at + len(before) for at, _ in second] == [at for at, _ in trades]
