@@ -106,10 +106,12 @@ def _commands(history: History, forked: SessionSpec) -> tuple[tuple[int, str], .
 
 
 def _input(history: History) -> SessionInput:
+    """The rows that were read: of a session that was stopped, up to there."""
     given = history.started.spec.input
     assert history.ended is not None, "checked before"
     if given.first is not None:
-        return msgspec.structs.replace(given, acceleration=0.0)
+        last = given.last if history.ended.reason == "completed" else history.ended.place
+        return msgspec.structs.replace(given, last=last, acceleration=0.0)
     return SessionInput(
         source=given.source,
         recording=f"tail:{history.started.spec.session}",

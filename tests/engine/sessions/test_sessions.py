@@ -219,6 +219,27 @@ async def test_a_fork_with_another_stop_differs_and_verifies(house: MemoryHouse)
         assert (await verify(house.tape, house.reader, house.decider, "f")).equal
 
 
+@pytest.mark.parametrize("acceleration", [2_000.0, 0.001])
+async def test_a_fork_of_a_stopped_session_reads_what_it_had_read(house: MemoryHouse, acceleration: float) -> None:
+    """Stopped in the middle of a recording, or before its second row: nothing changed is the same again."""
+    recording = (await house.record(walk(20_000))).recording
+    wish = SessionWish(mode="paper", recording=recording.id, strategies=EMA, limits=LIMITS, acceleration=acceleration)
+    async with house.host():
+        spec = await house.start_session(wish)
+        await house.decided(spec.session)
+        await house.send(StopSession(key="s", user="ann", session=spec.session))
+        history = await house.ended(spec.session)
+        await house.send(
+            StartSession(key="f", user="ann", spec=fork(history, ForkWish(), "f", "ann", await house.library()))
+        )
+        twin = await house.ended("f")
+    assert history.ended is not None
+    assert twin.ended is not None, twin.failed
+    assert history.ended.inputs < 20_000
+    assert twin.ended.inputs == history.ended.inputs
+    assert twin.ended.decision_hash == history.ended.decision_hash
+
+
 @pytest.mark.parametrize("held", [128, 2])
 async def test_one_run_of_a_sweep_is_the_backtest_of_its_parameters(
     house: MemoryHouse, held: int, monkeypatch: pytest.MonkeyPatch
