@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
 import msgspec
 
+from api.masking import masked_line
 from events.clock import from_iso, iso
 from events.errors import LimitReached, Unknown
 
@@ -142,7 +143,8 @@ class LineReading:
         return line
 
     def line(self, raw: bytes) -> LogLine:
-        """The entry of a line."""
+        """The entry of a line; without tokens, also where an earlier release or a library wrote one."""
+        raw = masked_line(raw)
         try:
             entry = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,7 @@
-"""The log: one line of JSON per entry on standard error, or a readable line on a terminal. No values of locals.
+"""The log: one line of JSON per entry on standard error, or a readable line on a terminal.
+
+Nobody's secret stands in it: a traceback has no values of locals (a request's headers and body are among them), and a
+token in a text is masked.
 
 That is the log of the processes that run on; a verb has `configure_verb`.
 """
@@ -13,9 +16,12 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from api.masking import masked_line
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
+_tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def configure(level: str, stream: BinaryIO | None = None, *, readable: bool | None = None) -> None:
@@ -27,10 +33,10 @@ def configure(level: str, stream: BinaryIO | None = None, *, readable: bool | No
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Processor] = [structlog.processors.dict_tracebacks, _json]
+    last: list[Processor] = [_tracebacks, _json]
     if pretty:
         plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        last = [lambda logger, name, event: str(plain(logger, name, event)).encode()]
+        last = [lambda logger, name, event: masked_line(str(plain(logger, name, event)).encode())]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -54,9 +60,10 @@ def _plain(logger: WrappedLogger, name: str, event: EventDict) -> Any:
     what, level = str(event.pop("event", "")).replace("_", " "), event.pop("level", "")
     traceback = structlog.processors.format_exc_info(logger, name, event).pop("exception", "")
     values = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in event.items() if key != "exc_info")
-    return "\n".join(filter(None, (f"tapedeck: {level}: {what}{values and f' ({values})'}.", traceback))).encode()
+    sentence = f"tapedeck: {level}: {what}{values and f' ({values})'}."
+    return masked_line("\n".join(filter(None, (sentence, traceback))).encode())
 
 
 def _json(logger: WrappedLogger, name: str, event: EventDict) -> Any:
     """One line; the event first."""
-    return _encoder.encode({"event": event.pop("event", ""), **event})
+    return masked_line(_encoder.encode({"event": event.pop("event", ""), **event}))

@@ -1,4 +1,4 @@
-"""What must not stand in a log: tokens, passwords and keys in query strings and paths."""
+"""What must not stand in a log: tokens anywhere; passwords and keys in query strings and paths."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ MASK = "***"
 
 _SECRET = re.compile(r"token|secret|password|passwd|key|credential|auth|jwt", re.IGNORECASE)
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,2}")
+_JWT_BYTES = re.compile(_JWT.pattern.encode())
 
 
 def masked_query(query: bytes) -> str:
@@ -33,5 +34,15 @@ def masked_path(path: str) -> str:
 
 def masked_text(text: str) -> str:
     """A text without JWTs and control characters."""
-    text = _JWT.sub(MASK, text) if "eyJ" in text else text
+    text = masked_tokens(text)
     return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)
+
+
+def masked_tokens(text: str) -> str:
+    """A text without JWTs."""
+    return _JWT.sub(MASK, text) if "eyJ" in text else text
+
+
+def masked_line(line: bytes) -> bytes:
+    """A line of a log without JWTs."""
+    return _JWT_BYTES.sub(MASK.encode(), line) if b"eyJ" in line else line

@@ -16,3 +16,15 @@ def test_a_line_that_nests_too_deep_is_text(tmp_path: Path) -> None:
     found = log_files.page(tmp_path, "api.log", Wish(10)).lines
     assert [line.level for line in found].count("INFO") == 1
     assert len(found) == 3
+
+
+def test_a_token_in_a_file_is_not_served(tmp_path: Path) -> None:
+    """An earlier release wrote headers into tracebacks, and libraries write what they like."""
+    token = b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+    entry = b'{"event":"request_failed","level":"error","headers":{"authorization":"Bearer ' + token + b'"}}'
+    (tmp_path / "api.log").write_bytes(b"\n".join([entry, b"printed: " + token, b""]))
+    found = log_files.page(tmp_path, "api.log", Wish(10)).lines
+    assert len(found) == 2
+    for line in found:
+        assert "***" in line.message
+        assert "eyJ" not in line.message

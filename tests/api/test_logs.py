@@ -37,3 +37,34 @@ def test_a_process_logs_json() -> None:
     configure("info", found)
     structlog.get_logger().info("sealing", sequence=7)
     assert found.getvalue().startswith(b'{"event":"sealing","sequence":7')
+
+
+@pytest.mark.parametrize("readable", [False, True])
+def test_a_failure_logs_nobodys_secret(readable: bool) -> None:
+    """What broke has a token in its headers, a secret in its body and in a local: none of them is in the log."""
+    found = io.BytesIO()
+    configure("info", found, readable=readable)
+    token, secret = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl", "-".join(("S3CRET", "OF", "EXCHANGE"))
+
+    def breaks(headers: dict[str, str], body: dict[str, str]) -> None:
+        api_secret = body["api_secret"]
+        raise RuntimeError(f"cannot send {headers['authorization']} with {len(api_secret)} letters")
+
+    try:
+        breaks({"authorization": f"Bearer {token}"}, {"api_secret": secret})
+    except RuntimeError as error:
+        structlog.get_logger().error("request_failed", error=repr(error), exc_info=error)
+    text = found.getvalue().decode()
+    assert "RuntimeError" in text
+    assert "breaks" in text
+    assert "Bearer ***" in text
+    for hidden in (secret, token, token[:20]):
+        assert hidden not in text
+
+
+def test_a_verb_that_fails_logs_no_token() -> None:
+    """A token in what a verb says of an error is masked, too."""
+    found = io.BytesIO()
+    configure_verb("warning", found)
+    structlog.get_logger().error("failed", error="eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2ln")
+    assert b"eyJ" not in found.getvalue()
