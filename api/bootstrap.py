@@ -252,7 +252,7 @@ def answering(settings: Settings, connection: Connection, clock: Clock) -> Answe
     """What answers commands to the aggregates; part of every engine and worker."""
     from engine.aggregates.answering import Answering
 
-    return Answering(connection.tape, clock, aggregates(registry_of(settings)))
+    return Answering(connection.tape, clock, aggregates(registry_of(settings)), connection.blobs)
 
 
 PROJECTOR_BATCH_BYTES_MAX = 4 << 20  # 87,000 ticks; the client holds a batch three times

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import structlog
 
 from engine.claims import cancelled
+from engine.memory import Memory
 from events.clock import Clock
 from events.errors import OperatingError
 from events.tape import Message, Tail, Tape
@@ -42,18 +43,33 @@ class TakingPart:
         self.folded = 0  # sequence of the last message folded
         self.due = 0  # nothing is done before this sequence is folded
         self._tasks: list[asyncio.Task[None]] = []
+        self._memory: Memory | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._tail: Tail | None = None
 
-    async def start(self, *beside: Coroutine[None, None, None]) -> None:
-        """Fold the tape so far, then act; `beside` runs as long, and what ends it ends the part."""
+    async def start(self, *beside: Coroutine[None, None, None], memory: Memory | None = None) -> None:
+        """Fold the tape so far, from what is remembered of it on, then act.
+
+        `beside` runs as long, and what ends it ends the part.
+        """
         lasts = [await self._tape.last(subject) for subject in self._part.subjects]
         self.due = max((last.sequence for last in lasts if last), default=0)
-        self._tail = await self._tape.tail(1, self._fold, subjects=self._part.subjects)
+        self._memory = memory
+        if memory is not None:
+            await self._recall(memory)
+        self._tail = await self._tape.tail(self.folded + 1, self._fold, subjects=self._part.subjects)
         self._tasks = [asyncio.create_task(each) for each in (*beside, self._look())]
+
+    async def _recall(self, memory: Memory) -> None:
+        self.folded = await memory.recall()
+        if self.folded and memory.fold.again:
+            async for message in self._tape.read(1, subjects=memory.fold.again, end=self.folded):
+                self._part.fold(message)
 
     async def close(self, also: Iterable[asyncio.Task[None]] = ()) -> None:
         """Stop acting, end these tasks as well, then stop folding."""
-        await cancelled([*self._tasks, *also])
+        keeping = [self._keeping] if self._keeping is not None else []
+        await cancelled([*self._tasks, *keeping, *also])
         if self._tail is not None:
             await self._tail.close()
 
@@ -78,6 +94,8 @@ class TakingPart:
     async def _fold(self, message: Message) -> None:
         self._part.fold(message)
         self.folded = message.sequence
+        if self._memory is not None:
+            self._memory.note()
         self.changed.set()
 
     async def _look(self) -> None:
@@ -87,8 +105,14 @@ class TakingPart:
             self.changed.clear()
             if self.folded < self.due:
                 continue
+            self._remember()
             try:
                 await self._part.act()
             except OperatingError as error:
                 log.warning("waits_for_the_tape", name=self._part.name, error=str(error), code=error.code)
                 await self._clock.sleep(self._part.look_seconds)
+
+    def _remember(self) -> None:
+        memory = self._memory
+        if memory is not None and memory.due and (self._keeping is None or self._keeping.done()):
+            self._keeping = asyncio.create_task(memory.keep(self.folded, memory.take()))

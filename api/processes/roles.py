@@ -62,7 +62,7 @@ async def _host(settings: Settings, role: str, name: str, modes: tuple[str, ...]
             host.admits = runner.admits
             ending.append(runner.ended)
             told = partial(_jobs, host, runner)
-        await host.start()
+        await host.start(connection.blobs)
         stack.push_async_callback(host.close)
         if role == "engine":
             upkeep = asyncio.create_task(lasting("upkeep", bootstrap.upkeep(connection, clock, host).run))

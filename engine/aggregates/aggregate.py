@@ -7,7 +7,7 @@ needs around that, and `answering` appends what was decided.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -60,6 +60,30 @@ class Aggregate(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembered(Protocol):
+    """An aggregate that folds so much that its state is kept beside the tape."""
+
+    spared: tuple[str, ...]  # subjects whose messages need not be folded again; all of its own, or none of them
+
+    def known(self) -> bytes:
+        """What it knows of `spared`, as JSON."""
+        ...
+
+    def restore(self, known: bytes) -> None:
+        """Know this."""
+        ...
+
+
+class FoldedState(msgspec.Struct, frozen=True):
+    """What is kept of a `Folded`: of one whose own subject is folded again only what its aggregate gives."""
+
+    aggregate: msgspec.Raw
+    open: tuple[tuple[int, int, msgspec.Raw], ...] = ()  # sequence, time, command
+    answers: tuple[Answer, ...] = ()
+    last: int = 0
+
+
 class Folded:
     """An aggregate as folded from the tape: its state, its open commands, its answers by key, its last sequence."""
 
@@ -73,6 +97,32 @@ class Folded:
     def subjects(self) -> tuple[str, ...]:
         """All that it folds."""
         return (f"tape.command.{self.aggregate.name}", self.aggregate.subject, *self.aggregate.reads)
+
+    @property
+    def spared(self) -> tuple[str, ...]:
+        """Subjects that are not folded again where its state was kept."""
+        return self.aggregate.spared if isinstance(self.aggregate, Remembered) else ()
+
+    def known(self) -> FoldedState | None:
+        """What is kept of it; None where all is folded again."""
+        if not isinstance(self.aggregate, Remembered):
+            return None
+        state = FoldedState(msgspec.Raw(self.aggregate.known()))
+        if self.aggregate.subject not in self.spared:
+            return state
+        commands = ((at, asked.at_ns, msgspec.Raw(codec.encode(one))) for at, (one, asked) in self.open.items())
+        return msgspec.structs.replace(state, open=tuple(commands), answers=self._answers.known(), last=self.last)
+
+    def restore(self, state: FoldedState) -> None:
+        """Be as one of which this was kept."""
+        assert isinstance(self.aggregate, Remembered), "of another nothing is kept"
+        self.aggregate.restore(bytes(state.aggregate))
+        for at, at_ns, body in state.open:
+            command = codec.decode(bytes(body), at)
+            assert isinstance(command, Command), "only commands wait"
+            self.open[at] = (command, Asked(at, at_ns))
+        self._answers.note(state.answers)
+        self.last = state.last
 
     def note(self, message: Message) -> None:
         """One more message of `subjects`, in the tape's order."""

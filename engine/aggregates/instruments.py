@@ -48,6 +48,7 @@ class Instruments:
     name = "catalogue"
     subject = subjects.CATALOGUE
     reads: tuple[str, ...] = subjects.SESSION_FACTS
+    spared: tuple[str, ...] = subjects.SESSION_FACTS
 
     def __init__(self) -> None:
         self.catalogue = Catalogue()
@@ -120,6 +121,16 @@ class Instruments:
                 hint="Stop these sessions first.",
             )
         return Outcome(str(found.number), (InstrumentRemoved(number=found.number, user=command.user),))
+
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    def known(self) -> bytes:
+        """See `Remembered`."""
+        return msgspec.json.encode({session: sorted(numbers) for session, numbers in self.trading.items()})
+
+    def restore(self, known: bytes) -> None:
+        """See `Remembered`."""
+        self.trading = msgspec.json.decode(known, type=dict[str, frozenset[int]])
 
     # --- evolve ---------------------------------------------------------------------------------------------------
 

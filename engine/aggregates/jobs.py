@@ -9,7 +9,7 @@ import msgspec
 from engine.aggregates.aggregate import Asked, Outcome
 from engine.jobs.kind import Kind
 from engine.jobs.life import OVER
-from engine.jobs.queue import Queue
+from engine.jobs.queue import Queue, QueueState
 from events import subjects
 from events.errors import Bug, Conflict, InvalidInput, LimitReached, Unknown
 from events.facts import Command, Fact
@@ -32,6 +32,7 @@ class Jobs:
     name = "jobs"
     subject = subjects.JOBS
     reads: tuple[str, ...] = (subjects.JOB_FACTS,)
+    spared: tuple[str, ...] = (subjects.commands("jobs"), subjects.JOBS, subjects.JOB_FACTS)
 
     def __init__(self, kinds: Mapping[str, Kind], limits: JobLimits | None = None) -> None:
         self._kinds = kinds
@@ -108,6 +109,14 @@ class Jobs:
     def evolve(self, fact: Fact, sequence: int, at_ns: int) -> None:
         """One more fact of a job."""
         self.queue.note(fact, sequence)
+
+    def known(self) -> bytes:
+        """See `Remembered`."""
+        return msgspec.json.encode(self.queue.known())
+
+    def restore(self, known: bytes) -> None:
+        """See `Remembered`."""
+        self.queue.restore(msgspec.json.decode(known, type=QueueState))
 
     def subject_of(self, fact: Fact) -> str:
         """The job's own."""

@@ -20,6 +20,15 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     memory_mb: int
 
 
+class QueueState(msgspec.Struct, frozen=True):
+    """All that a queue knows."""
+
+    open: tuple[Job, ...]
+    over: tuple[tuple[str, JobState], ...]
+    last: int
+    overtaken: dict[str, int]
+
+
 class Queue:
     """Fold of job facts. Of a job that is over, only its state is kept, of the newest `over_max`."""
 
@@ -60,6 +69,18 @@ class Queue:
         for other in self.open.values():
             if other.state is JobState.QUEUED and other.queued_at < job.queued_at:
                 self.overtaken[other.id] = self.overtaken.get(other.id, 0) + 1
+
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    def known(self) -> QueueState:
+        """All of it."""
+        return QueueState(tuple(self.open.values()), tuple(self.over.items()), self.last, dict(self.overtaken))
+
+    def restore(self, known: QueueState) -> None:
+        """Be as one that knew this."""
+        self.open = OrderedDict((job.id, job) for job in known.open)
+        self.over = OrderedDict(known.over)
+        self.last, self.overtaken = known.last, dict(known.overtaken)
 
     # --- questions ------------------------------------------------------------------------------------------------
 

@@ -14,9 +14,10 @@ import structlog
 from engine.claims import Claims, SignOfLife
 from engine.jobs.kind import Kind
 from engine.jobs.life import OVER, Job, JobState
-from engine.jobs.queue import Queue, Room, fits, need
+from engine.jobs.queue import Queue, QueueState, Room, fits, need
 from engine.jobs.steps import Steps
 from engine.jobs.work import Tools, Work
+from engine.memory import Fold, Memory, code_of
 from engine.taking_part import Part, TakingPart
 from events import codec, subjects
 from events.clock import NS_PER_SECOND
@@ -29,6 +30,7 @@ from events.tape import Keys, Message
 log = structlog.get_logger(__name__)
 
 FOLDED = (subjects.JOB_FACTS, subjects.DESK, "tape.research.*.fact")
+FOLDING = ("engine.jobs.life", "engine.jobs.queue", "engine.jobs.sessions")  # what makes the fold, with this file
 
 
 class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,6 +47,13 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     look_seconds: float = 1.0  # how often it looks for jobs of workers that are gone
     rest_seconds: float = 2.0  # before it tries a job again whose work broke off
     doublings_max: int = 4  # of the rest, each time that it breaks off again
+
+
+class Known(msgspec.Struct, frozen=True):
+    """All that a job runner folded."""
+
+    queue: QueueState
+    sessions: tuple[SessionSpec, ...]
 
 
 class JobRunner:
@@ -81,7 +90,8 @@ class JobRunner:
     async def start(self, *beside: Coroutine[None, None, None]) -> None:
         """Fold the tape so far, then take part; what ends `beside` ends it."""
         await self._sign.show()
-        await self._part.start(self._sign.run(), *beside)
+        memory = Memory(self._tape, self._tools.around.blobs, self._kept())
+        await self._part.start(self._sign.run(), *beside, memory=memory)
 
     async def close(self) -> None:
         """Let go: jobs go on elsewhere, or here at the next start."""
@@ -102,6 +112,17 @@ class JobRunner:
         return not spec.job or spec.job in self._claims or self.queue.state(spec.job) in OVER
 
     # --- folding --------------------------------------------------------------------------------------------------
+
+    def _kept(self) -> Fold:
+        def state() -> bytes:
+            return msgspec.json.encode(Known(self.queue.known(), self._tools.sessions.known()))
+
+        def restore(state: bytes) -> None:
+            known = msgspec.json.decode(state, type=Known)
+            self.queue.restore(known.queue)
+            self._tools.sessions.restore(known.sessions)
+
+        return Fold("jobs", code_of(__name__, *FOLDING), state, restore)
 
     def _fold(self, message: Message) -> None:
         body = codec.decode(message.body, message.sequence)

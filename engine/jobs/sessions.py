@@ -53,6 +53,14 @@ class JobSessions:
             case _:
                 pass
 
+    def known(self) -> tuple[SessionSpec, ...]:
+        """What is kept of it: those that run."""
+        return tuple(self.running.values())
+
+    def restore(self, known: tuple[SessionSpec, ...]) -> None:
+        """Know these."""
+        self.running = {spec.session: spec for spec in known}
+
     def _end(self, session: str, *, over: bool) -> None:
         if over:
             self.running.pop(session, None)

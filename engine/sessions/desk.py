@@ -16,6 +16,7 @@ from engine.answers import Answer, Answers, accepted, refused
 from engine.sessions.endings import REPLACING
 from engine.sessions.life import OVER, Session, SessionState, begin, evolve
 from engine.sessions.suspension import Release, release
+from events import codec
 from events.facts import (
     ChooseSession,
     ChooseSessions,
@@ -56,6 +57,18 @@ class Outcome(msgspec.Struct, frozen=True):
     unrun: Session | None = None  # the session that this is about, and on whose subject it belongs
     release: Release | None = None
     verified: SessionVerified | None = None
+
+
+class DeskState(msgspec.Struct, frozen=True):
+    """All that a desk knows."""
+
+    sessions: tuple[Session, ...]
+    running: tuple[str, ...]
+    ended: tuple[tuple[str, SessionState, bool], ...]
+    answers: tuple[Answer, ...]
+    open: tuple[tuple[int, msgspec.Raw], ...]
+    last_answer: int
+    coming: tuple[str, ...]
 
 
 class Desk:
@@ -117,6 +130,30 @@ class Desk:
 
     def _has(self, name: str) -> bool:
         return name in self.sessions or name in self.ended
+
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    def known(self) -> DeskState:
+        """All of it."""
+        return DeskState(
+            sessions=tuple(self.sessions.values()),
+            running=tuple(self.running),
+            ended=tuple((name, one.state, one.research) for name, one in self.ended.items()),
+            answers=self.answers.known(),
+            open=tuple((at, msgspec.Raw(codec.encode(command))) for at, command in self.open.items()),
+            last_answer=self.last_answer,
+            coming=tuple(self._coming),
+        )
+
+    def restore(self, known: DeskState) -> None:
+        """Be as one that knew this and nothing else."""
+        self.sessions = {one.spec.session: one for one in known.sessions}
+        self.running = dict.fromkeys(known.running)
+        self.ended = OrderedDict((name, Ended(state, research)) for name, state, research in known.ended)
+        self.answers.note(known.answers)
+        self.open = OrderedDict((at, _command(bytes(body), at)) for at, body in known.open)
+        self.last_answer = known.last_answer
+        self._coming = dict.fromkeys(known.coming)
 
     # --- decide ---------------------------------------------------------------------------------------------------
 
@@ -227,6 +264,12 @@ class Desk:
             return Outcome(accepted(command, sequence, name), verified=_verified(command))
         message = f"Session {name} is {ended.state}; it takes no more commands."
         return Outcome(_refused(command, sequence, "CONFLICT", message, "session"))
+
+
+def _command(body: bytes, sequence: int) -> Command:
+    command = codec.decode(body, sequence)
+    assert isinstance(command, Command), "only commands wait"
+    return command
 
 
 def _refused(command: Command, sequence: int, code: str, message: str, field: str | None) -> CommandRefused:

@@ -10,8 +10,9 @@ import msgspec
 import structlog
 
 from engine.claims import Claims, SignOfLife
+from engine.memory import Fold, Memory, code_of
 from engine.sessions.broken import BrokenRuns
-from engine.sessions.desk import Desk, DeskLimits, Outcome
+from engine.sessions.desk import Desk, DeskLimits, DeskState, Outcome
 from engine.sessions.life import OVER, Session, SessionState
 from engine.sessions.unrun_end import end_of
 from engine.taking_part import Part, TakingPart
@@ -28,13 +29,14 @@ from events.facts import (
     StepOverran,
     StopSession,
 )
-from events.tape import Append, Keys, Message, Tape
+from events.tape import Append, Blobs, Keys, Message, Tape
 
 log = structlog.get_logger(__name__)
 
 # commands to the desk and to sessions: those to other aggregates are answered elsewhere
 COMMANDS = (subjects.DESK_COMMANDS, subjects.SESSION_COMMANDS)
 FOLDED = (*COMMANDS, subjects.DESK, "tape.session.*.fact", "tape.research.*.fact")
+FOLDING = ("engine.answers", "engine.sessions.desk", "engine.sessions.life")  # what makes the fold, with this file
 
 
 class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,10 +87,11 @@ class Host:
         """How many this process runs now."""
         return len(self._claims)
 
-    async def start(self) -> None:
-        """Fold the tape so far, then take part."""
+    async def start(self, blobs: Blobs | None = None) -> None:
+        """Fold the tape so far, from what `blobs` remember of it on, then take part."""
         await self._sign.show()
-        await self._part.start(self._sign.run())
+        memory = Memory(self._tape, blobs, self._kept()) if blobs is not None else None
+        await self._part.start(self._sign.run(), memory=memory)
 
     async def close(self) -> None:
         """Let go: sessions go on elsewhere, or here at the next start."""
@@ -100,6 +103,12 @@ class Host:
         await self._part.ended()
 
     # --- folding --------------------------------------------------------------------------------------------------
+
+    def _kept(self) -> Fold:
+        def restore(state: bytes) -> None:
+            self.desk.restore(msgspec.json.decode(state, type=DeskState))
+
+        return Fold("desk", code_of(__name__, *FOLDING), lambda: msgspec.json.encode(self.desk.known()), restore)
 
     def _fold(self, message: Message) -> None:
         body = codec.decode(message.body, message.sequence)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from engine.aggregates.answering import Answering
+from engine.aggregates.instruments import Instruments
 from engine.aggregates.jobs import Jobs
 from engine.jobs.kind import Kind
 from engine.jobs.kinds import KINDS
@@ -36,6 +37,7 @@ class Worker:
 
     runner: JobRunner
     host: Host
+    answering: Answering
     tape: MemoryTape
 
 
@@ -69,10 +71,10 @@ class JobHouse(MemoryHouse):
             stack.push_async_callback(runner.close)
             host = await stack.enter_async_context(self.host(name, tape=tape))
             host.admits = runner.admits
-            answering = Answering(tape, self.clock, [Jobs(self.kinds)])
+            answering = Answering(tape, self.clock, [Instruments(), Jobs(self.kinds)], self.blobs)
             await answering.start()
             stack.push_async_callback(answering.close)
-            yield Worker(runner, host, tape)
+            yield Worker(runner, host, answering, tape)
 
     async def submit(self, name: str, body: msgspec.Struct, **fields: Any) -> int:
         """Ask for a job; the sequence of the command."""

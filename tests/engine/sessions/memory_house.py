@@ -147,7 +147,7 @@ class MemoryHouse:
                     await kind(around, session, claim).run()
 
         host = Host(tape, keys, self.clock, name, run, limits)
-        await host.start()
+        await host.start(self.blobs)
         try:
             yield host
         finally:

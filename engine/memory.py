@@ -1,0 +1,148 @@
+"""Memory: what a process folded, kept beside the tape, so that the next start reads on behind it.
+
+A memory is the state of one fold as of a sequence, under the code that folded it. Restored, and with all that lies
+behind it folded, the state is what folding from the first message gives: nothing is known of it but what the tape says.
+One of another epoch or code, beyond the tape's end, or of a message that stands there no more is passed over, and all
+is folded as if there were none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from events import facts
+from events.errors import OperatingError
+from events.tape import Blobs, Tape
+
+log = structlog.get_logger(__name__)
+
+ROOT = "folds/"
+KEPT = 2  # of one fold
+MESSAGES_MIN = 10_000  # folded since the newest one before another is kept: so many more a start reads at most
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """One memory."""
+
+    epoch: str
+    sequence: int  # of the last message folded
+    mark: str  # hash of that message
+    code: str
+    state: msgspec.Raw
+
+
+class Fold(NamedTuple):
+    """What is remembered of a part."""
+
+    name: str  # the same in all processes that fold the same
+    code: str  # hash of what folds; see `code_of`
+    state: Callable[[], bytes]  # as of the last message folded, as JSON
+    restore: Callable[[bytes], None]
+    again: tuple[str, ...] = ()  # subjects that the state leaves out: they are read from the first message
+
+
+def code_of(*modules: str) -> str:
+    """Hash of the text of these modules and of all that says how facts are read."""
+    paths = [Path(str(importlib.import_module(name).__file__)) for name in (*modules, "events.codec")]
+    paths += sorted(Path(str(facts.__file__)).parent.glob("*.py"))
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class Memory:
+    """Of one part of one process."""
+
+    def __init__(self, tape: Tape, blobs: Blobs, fold: Fold) -> None:
+        self.fold = fold
+        self._tape = tape
+        self._blobs = blobs
+        self._folded = 0  # messages since the newest that this process knows of
+
+    def note(self) -> None:
+        """One more message is folded."""
+        self._folded += 1
+
+    async def recall(self) -> int:
+        """Restore the newest good one; its sequence, 0 where there is none. Raises OperatingError."""
+        for name in reversed(await self._blobs.names(self._root)):
+            kept = _opened(await self._blobs.get(name))
+            if kept is not None and await self._is_good(kept):
+                await self._restore(kept, name)
+                log.info("memory_recalled", fold=self.fold.name, sequence=kept.sequence)
+                return kept.sequence
+        return 0
+
+    async def _restore(self, kept: Kept, name: str) -> None:
+        try:
+            self.fold.restore(bytes(kept.state))
+        except Exception:  # half restored is nothing to go on with: the next start does without it
+            await self._blobs.delete(name)
+            raise
+
+    async def _is_good(self, kept: Kept) -> bool:
+        info = await self._tape.info()
+        if kept.code != self.fold.code or kept.epoch != info.epoch or kept.sequence > info.last:
+            return False
+        return await self._mark(kept.sequence) == kept.mark
+
+    async def _mark(self, sequence: int) -> str:
+        message = await self._tape.get(sequence)
+        if message is None:
+            return "none"
+        text = b"%d %s " % (message.appended_ns, message.subject.encode())
+        return hashlib.blake2b(text + message.body, digest_size=16).hexdigest()
+
+    @property
+    def due(self) -> bool:
+        """Whether enough was folded since."""
+        return self._folded >= MESSAGES_MIN
+
+    def take(self) -> bytes:
+        """The state now, to be kept; the next one is due when as much is folded again."""
+        self._folded = 0
+        return self.fold.state()
+
+    async def keep(self, sequence: int, state: bytes) -> None:
+        """Keep a state as of the last message folded; one that cannot be kept is given up, until the next is due."""
+        try:
+            if not await self._is_news(sequence):
+                return
+            mark, epoch = await self._mark(sequence), (await self._tape.info()).epoch
+            kept = Kept(epoch, sequence, mark, self.fold.code, msgspec.Raw(state))
+            await self._blobs.put(f"{self._root}{sequence:020d}", msgspec.json.encode(kept))
+            for old in (await self._blobs.names(self._root))[:-KEPT]:
+                await self._blobs.delete(old)
+            log.info("memory_kept", fold=self.fold.name, sequence=sequence, bytes=len(state))
+        except OperatingError as error:
+            log.warning("memory_not_kept", fold=self.fold.name, error=str(error), code=error.code)
+        except Exception:  # a start takes longer without it, and nothing else
+            log.exception("memory_not_kept", fold=self.fold.name)
+
+    async def _is_news(self, sequence: int) -> bool:
+        """Whether no other process has kept one of nearly as much."""
+        names = await self._blobs.names(self._root)
+        if not names:
+            return True
+        newest = _opened(await self._blobs.get(names[-1]))
+        known = newest is not None and newest.code == self.fold.code
+        return not known or newest is None or sequence - newest.sequence >= MESSAGES_MIN
+
+    @property
+    def _root(self) -> str:
+        return f"{ROOT}{self.fold.name}/"
+
+
+def _opened(data: bytes | None) -> Kept | None:
+    try:
+        return None if data is None else msgspec.json.decode(data, type=Kept)
+    except msgspec.MsgspecError:
+        return None
