@@ -123,7 +123,7 @@ A client sends `{{"type": "ping"}}`, answered by `pong`, and `subscribe` or `uns
 
 ```json
 {{"type": "job_progress", "timestamp": "2025-11-18T12:30:00Z", "data": {{"jobId": "wf_1", "kind": "walkforward",
-  "percent": 45.0, "description": "Fold 2 of 5", "fold": 2, "totalFolds": 5, "phase": "train"}}}}
+  "percent": 45.0, "description": "Fold 2 of 5", "currentFold": 2, "totalFolds": 5, "phase": "train"}}}}
 ```
 
 What is wrong is answered with `error`, which has `error_code` and `error_message` instead of `data`. `/api/ws/monitor`

@@ -32,9 +32,9 @@ class WalkforwardBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class WalkforwardDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of one that runs: the fold, counted from 1, and what is done of it."""
+    """Figures of one that runs: the fold, and what is done of it."""
 
-    fold: int
+    current_fold: int  # counted from 1; `fold` of the result is counted from 0
     total_folds: int
     phase: Literal["train", "test"]
 
@@ -121,7 +121,7 @@ class _Walk:
         )
 
     async def _tell(self, at: int, phase: Literal["train", "test"], ratio: float) -> None:
-        self._work.has(WalkforwardDetail(fold=at + 1, total_folds=self._total, phase=phase))
+        self._work.has(WalkforwardDetail(current_fold=at + 1, total_folds=self._total, phase=phase))
         await self._work.progress(ratio, f"Fold {at + 1} of {self._total}")
 
     async def _fit(self, at: int, fold: Fold, share: tuple[float, float]) -> SweepRow:

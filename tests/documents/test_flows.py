@@ -326,7 +326,7 @@ async def test_002_a_walk_forward_watched(client: Client, monkeypatch: pytest.Mo
                     told.append(message["data"])
     folds = message["data"]["result"]["folds"]
     assert {(one["jobId"], one["kind"], one["totalFolds"]) for one in told} == {(job, "walkforward", len(folds))}
-    seen = [(one["fold"], one["phase"] == "test", one["percent"]) for one in told]
+    seen = [(one["currentFold"], one["phase"] == "test", one["percent"]) for one in told]
     assert seen == sorted(seen)
     assert {fold for fold, _, _ in seen} == set(range(1, len(folds) + 1))
     assert all(0 <= percent <= 100 for _, _, percent in seen)
