@@ -15,7 +15,7 @@ from api.reading.reader import Moment, answered
 from api.reading.wording import instant, instant_of
 from api.services.portfolio import Holding, Total, holdings_of, totals
 from projections.duckdb.store import Snapshot
-from projections.read_models.portfolio import daily_values
+from projections.read_models.portfolio_history import check_currency, daily_values
 
 DAYS_MAX = 3_650
 CURRENCY_MAX = 64
@@ -24,7 +24,8 @@ Days = Annotated[int, QueryParameter(ge=1, le=DAYS_MAX, description="of the last
 Currency = Annotated[
     str | None,
     QueryParameter(
-        max_length=CURRENCY_MAX, description="whose totals are told; that of most running sessions if not named"
+        max_length=CURRENCY_MAX,
+        description="one that an instrument is quoted in, whose totals are told; else that of most running sessions",
     ),
 ]
 
@@ -78,6 +79,7 @@ async def portfolio(
     house: NamedDependency[House], at: NamedDependency[Moment], currency: Currency = None
 ) -> Response[Portfolio]:
     """What all running sessions are worth, hold and earned, by currency, each at the newest prices it has read."""
+    await house.reader.run(lambda snapshot: check_currency(snapshot, currency), at)
     found = await holdings_of(house, at)
     first, *others = (_sums(one) for one in totals(found.accounts, currency))
     body = Portfolio(others=others, **msgspec.structs.asdict(first))
@@ -88,12 +90,13 @@ async def portfolio(
 async def portfolio_history(
     house: NamedDependency[House], at: NamedDependency[Moment], days: Days = 30, currency: Currency = None
 ) -> Response[list[Worth]]:
-    """Worth of all running sessions of a currency at the end of each day (UTC, event time) on which one was marked.
+    """Worth of all sessions of a currency at the end of each day (UTC, event time) on which one was marked.
 
-    Oldest first.
+    Oldest first. A session that has ended counts on the days on which it ran.
     """
 
     def work(snapshot: Snapshot) -> list[Worth]:
+        check_currency(snapshot, currency)
         chosen, values = daily_values(snapshot, days, currency)
         return [Worth(instant_of(one.day_ns), one.value, chosen) for one in values]
 

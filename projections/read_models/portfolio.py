@@ -16,7 +16,8 @@ from projections.read_models.sessions import SessionFilter, SessionRow, sessions
 
 DAY_NS = 86_400 * 1_000_000_000
 ALL = Page(limit=PAGE_ROWS_MAX)
-RUNNING = SessionFilter(modes=("paper", "live"), states=("started", "running", "suspended"))
+MODES = ("paper", "live")
+RUNNING = SessionFilter(modes=MODES, states=("started", "running", "suspended"))
 
 
 class Lot(msgspec.Struct, frozen=True):
@@ -44,13 +45,6 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     mark: Mark  # the newest
     day_equity: float  # at the start of the day (UTC, event time) of its newest mark, or its first cash
     lots: list[Lot]  # open ones
-
-
-class DayValue(msgspec.Struct, frozen=True):
-    """What all accounts of one currency were worth at the end of a day, or by now."""
-
-    day_ns: int  # its start, UTC
-    value: float
 
 
 def currency_of(spec: SessionSpec) -> str:
@@ -91,37 +85,14 @@ def _lots(snapshot: Snapshot, terms: SessionSpec) -> list[Lot]:
     return [Lot(one, numbers[one.lane]) for one in held]
 
 
-def daily_values(snapshot: Snapshot, days: int, currency: str | None = None) -> tuple[str, list[DayValue]]:
-    """Worth of all accounts of a currency at the end of each of the last days on which one of them was marked.
-
-    Oldest first; and the currency, the usual one where none is named. A session counts from the day of its first mark
-    on, with its newest mark until then.
-    """
-    names = [row.session for row in sessions(snapshot, RUNNING, ALL).rows]
-    found = {name: currency_of(spec(snapshot, name)) for name in names}
-    chosen = usual(found.values()) if currency is None else currency
-    mine = [name for name in names if found[name] == chosen]
-    marks = snapshot.rows(
-        f"SELECT session, ts_event_ns // {DAY_NS} AS day, arg_max(equity, ordinal) FROM equity"
-        f" WHERE {snapshot.made('equity')} AND session IN (SELECT unnest(?)) GROUP BY ALL ORDER BY day",
-        [list(_names(snapshot, mine))],
-    )
-    worth: dict[int, float] = {}
-    values: dict[int, float] = {}
-    for session, day, equity in marks:
-        worth[session] = equity
-        values[day] = sum(worth.values())
-    return chosen, [DayValue(day * DAY_NS, value) for day, value in list(values.items())[-days:]]
-
-
-def _names(snapshot: Snapshot, sessions: list[str]) -> dict[int, str]:
+def names_of(snapshot: Snapshot, sessions: list[str]) -> dict[int, str]:
     """Sessions by their numbers."""
     return dict(snapshot.rows("SELECT number, session FROM sessions WHERE session IN (SELECT unnest(?))", [sessions]))
 
 
 def _newest(snapshot: Snapshot, sessions: list[str]) -> dict[str, Mark]:
     """The newest mark of each session that has one."""
-    names = _names(snapshot, sessions)
+    names = names_of(snapshot, sessions)
     columns = ", ".join(f"arg_max({name}, ordinal)" for name in Mark.__struct_fields__)
     rows = snapshot.rows(
         f"SELECT session, {columns} FROM equity"

@@ -13,7 +13,7 @@ from engine.catalogue import InstrumentForm
 from events.errors import ReadModelUnavailable
 from tests.api.recordings import LiveSource
 from tests.api.worlds import World, world
-from tests.documents.cases_003_executions import CASH, ORDER, START_NS, SYMBOL, Desk, submit
+from tests.documents.cases_003_executions import CASH, DAY_NS, ORDER, START_NS, SYMBOL, Desk, submit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -103,11 +103,64 @@ async def test_currencies_are_not_added_up(made: World) -> None:
     for query, currency in (("", "USDT"), ("?currency=JPY", "JPY")):
         (day,) = (await made.get(f"/portfolio/history{query}")).json()
         assert (day["currency"], day["value"]) == (currency, pytest.approx(CASH, rel=0.01))
+    await catalogue.register(made.tape, [InstrumentForm(symbol="SPX", venue="SIM", asset_type="index", quote="EUR")])
     nothing = await portfolio(made, "?currency=EUR")
     assert (nothing["total_value"], nothing["positions"], len(nothing["others"])) == (0.0, [], 2)
+    assert (await made.get("/portfolio/history?currency=EUR")).json() == []
+    for wrong in ("", "eur", "XYZ"):
+        for path in ("/portfolio", "/portfolio/history"):
+            refused = await made.get(f"{path}?currency={wrong}")
+            assert (refused.status_code, refused.json()["field"]) == (400, "currency"), refused.text
+            assert "EUR, JPY, USDT" in refused.json()["message"]
     held = (await made.get("/mcp/get_holdings")).json()
     assert [one["currency"] for one in held["holdings"]] == ["USDT", "JPY"]
     assert {one["currency"] for one in held["totals"]} == {"USDT", "JPY"}
     assert (held["currency"], held["total_value"]) == ("USDT", pytest.approx(200.0))
     for desk in (dollars, yen):
         await desk.close()
+
+
+async def test_days_keep_their_value_when_a_session_stops(made: World) -> None:
+    """A session counts on the days on which it ran; what goes on with its account counts instead of it, not beside."""
+    one, two, next_one = (Desk(made, f"desk_day_{name}", f"{name}_USDT") for name in ("GH", "IJ", "KL"))
+    for desk in (one, two):
+        await desk.open()
+        assert (await submit(made, ORDER | {"symbol": desk.symbol})).status_code == 200
+        await desk.filled(1)
+    await on_day(0, (one, 110.0), (two, 120.0))
+    await on_day(1, (one, 130.0), (two, 140.0))
+    both = await history(made)
+    worth = [await equity(made, desk) for desk in (one, two)]
+    assert both[-1] == pytest.approx(sum(worth))
+    await one.close()
+    assert await history(made) == both
+    await on_day(2, (two, 150.0))
+    assert await history(made) == pytest.approx([*both, await equity(made, two)]), "after its end it counts no more"
+    then = await made.last()
+    await two.close()
+    kept = await history(made)
+    assert kept[:2] == both
+    await next_one.open(LATER_NS + 2 * DAY_NS)
+    await on_day(2, (next_one, 100.0))
+    assert await history(made) == pytest.approx([*both, CASH]), "the account went on with the next session"
+    await next_one.close()
+    assert await history(made) == pytest.approx([*both, CASH])
+    assert await history(made, f"&as_of={then}") == kept
+
+
+async def on_day(day: int, *given: tuple[Desk, float]) -> None:
+    """Trades of some days later."""
+    for desk, price in given:
+        await desk.give([price] * 3, START_NS + day * DAY_NS + 7_200 * 1_000_000_000)
+
+
+async def history(made: World, query: str = "") -> list[float]:
+    """The values of the days, with everything that is on the tape."""
+    await made.caught_up()
+    return [one["value"] for one in (await made.get(f"/portfolio/history?currency=USDT{query}")).json()]
+
+
+async def equity(made: World, desk: Desk) -> float:
+    """What a session says of itself."""
+    found: float = (await made.get(f"/api/sessions/{desk.session}")).json()["session"]["equity"]
+    return found
