@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -83,7 +83,10 @@ class SystemStopped(msgspec.Struct, frozen=True):
 
     sessions: list[str]
     mode: str
-    status: str = "stopped"
+    status: Annotated[
+        Literal["stopped", "stopping"], Meta(description="stopped: none of yours is left; stopping: ask again")
+    ]
+    left: Annotated[list[str], Meta(description="of yours, that are not over yet")]
 
 
 @get("/api/system/status")
@@ -159,10 +162,16 @@ async def stop_system(
     data: JSONBody[Nothing | None] = None,
     key: Key = None,
 ) -> Response[SystemStopped]:
-    """Stop the user's sessions of the mode. None may run: that is answered the same."""
-    mode, stopped = await work.end(house, user_of(request).user, key)
-    sequence = max((how.sequence for how in stopped), default=house.runner.status().visible)
-    return answered(SystemStopped([how.session for how in stopped], mode), sequence, house.reader.epoch)
+    """Stop all of the user's sessions but those of jobs, whatever their mode. None may run, and that is well."""
+    found = await work.end(house, user_of(request).user, key)
+    sequence = max((how.sequence for how in found.told), default=house.runner.status().visible)
+    body = SystemStopped(
+        sessions=[how.session for how in found.told],
+        mode=found.mode,
+        status="stopping" if found.left else "stopped",
+        left=found.left,
+    )
+    return answered(body, max(sequence, house.runner.status().visible), house.reader.epoch)
 
 
 @post("/api/system/restart", status_code=200, opt=TRADER)

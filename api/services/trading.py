@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple, cast
-
-import msgspec
 
 from api.house import House
 from api.reading.reader import Moment
 from api.services.acting import Done, Start, act, key_of_part, start
 from api.services.default_session import default
 from api.services.first_answers import refuse_repeat
-from events.errors import NotAvailable
+from events.clock import NS_PER_SECOND
+from events.errors import NotAvailable, ReadModelUnavailable
 from events.facts import ChooseSessions, SessionMode, StopSession
 from events.facts.house import Mode, SetSystemMode
 from projections.duckdb.store import Snapshot
@@ -21,6 +21,15 @@ from projections.read_models.system import ModeRow, system_mode
 
 NOT_OVER = ("started", "running", "suspended")
 STOPPED_MAX = 64  # sessions that one stop stops
+ENDED_SECONDS_MAX = 1.0  # how long its answer waits for them to be over
+
+
+class Ended(NamedTuple):
+    """What a stop came to."""
+
+    mode: Mode
+    told: list[Done]
+    left: list[str]  # sessions that are not over yet
 
 
 class Trading(NamedTuple):
@@ -59,27 +68,48 @@ async def begin(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
     return mode, await start(house, wish, user, key, Start(replaces=True, idempotent=True))
 
 
-async def end(house: House, user: str, key: str | None) -> tuple[Mode, list[Done]]:
-    """Stop the user's sessions of the mode that run now; none may run, and that is well. A repeat under a key is about
-    those that ran when it was first asked, and that mode.
+async def end(house: House, user: str, key: str | None) -> Ended:
+    """Stop all of the user's sessions that are not over, whatever their mode, but those of jobs; none may run, and
+    that is well. A repeat under a key is about those that ran when it was first asked.
 
     Raises:
         ReadModelUnavailable: see `_mode_now`.
-        OutcomeUnknown, LimitReached: see `act`.
+        OutcomeUnknown, LimitReached: of one of them, see `act`; the others are told to stop all the same.
     """
+    refuse_repeat()
     mode = await _mode_now(house)
-    own = SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True, own=True)
-    if key is None and not await _sessions(house, own, 1):
-        return mode, []  # there is nothing that the desk could choose, and no repeat to remember it for
-    chosen = await act(house, user, key, lambda made: ChooseSessions(key=made, user=user, mode=mode))
-    stopped = []
-    for name in sorted(chosen.sessions):
-        stop = StopSession(key="", user=user, session=name)
-        part = key_of_part(key, name)
-        stopped.append(
-            await act(house, user, part, lambda made, stop=stop: msgspec.structs.replace(stop, key=made))  # type: ignore[misc]
-        )
-    return cast(Mode, chosen.id), stopped
+    if key is None and not await _sessions(house, _stoppable(user), 1):
+        return Ended(mode, [], [])  # there is nothing that the desk could choose, and no repeat to remember it for
+    chosen = await act(house, user, key, lambda made: ChooseSessions(key=made, user=user, mode=mode, every=True))
+    stops = [_stop(house, user, key, name) for name in chosen.sessions]
+    answers = await asyncio.gather(*stops, return_exceptions=True)  # one that does not answer holds up no other
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    told = [answer for answer in answers if isinstance(answer, Done)]
+    return Ended(cast(Mode, chosen.id), told, await _left(house, user))
+
+
+async def _stop(house: House, user: str, key: str | None, name: str) -> Done:
+    part = key_of_part(key, name)
+    return await act(house, user, part, lambda made: StopSession(key=made, user=user, session=name))
+
+
+async def _left(house: House, user: str) -> list[str]:
+    """Those of the user's that are not over, once they had some time to end."""
+    until_ns = house.clock.monotonic_ns() + round(ENDED_SECONDS_MAX * NS_PER_SECOND)
+    while left := await _sessions(house, _stoppable(user)):
+        seconds = (until_ns - house.clock.monotonic_ns()) / NS_PER_SECOND
+        try:
+            await house.runner.wait_until(house.runner.status().visible + 1, max(0.0, seconds))
+        except ReadModelUnavailable:
+            break
+    return [row.session for row in left]
+
+
+def _stoppable(user: str) -> SessionFilter:
+    """What a stop of the panel ends."""
+    return SessionFilter(user=user, states=NOT_OVER, include_research=True, of_jobs=False)
 
 
 async def again(house: House, user: str, key: str | None) -> tuple[Mode, Done]:

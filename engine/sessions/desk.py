@@ -31,13 +31,15 @@ from events.facts import (
     StopSession,
 )
 
+TRADING = ("live", "paper")  # modes that hold positions in a market that goes on
+
 
 class DeskLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Named maxima of the desk."""
 
     sessions_max: int = 64  # running at once, all users
     keys_max: int = 10_000  # idempotency keys remembered
-    chosen_max: int = 64  # sessions of one `ChooseSessions`, in order of start
+    chosen_max: int = 64  # sessions of one `ChooseSessions`, in order of start; of every mode live and paper first
     ended_max: int = 50_000  # sessions that are over, of which only the state is remembered
 
 
@@ -182,7 +184,7 @@ class Desk:
         if isinstance(command, ChooseSession):
             return self._choose(command, sequence)
         if isinstance(command, ChooseSessions):
-            chosen = tuple(one.spec.session for one in self._of_user(command.user, command.mode))
+            chosen = tuple(one.spec.session for one in self._chosen(command))
             answer = accepted(command, sequence, changed=False)
             return Outcome(msgspec.structs.replace(answer, id=command.mode, sessions=chosen[: self.limits.chosen_max]))
         if session is not None:
@@ -225,6 +227,13 @@ class Desk:
         message = f"No running paper session of yours trades {command.symbol[:64]!r}."
         why = ("NO_RUNNING_SESSION", message, None)
         return Outcome(refused(command, sequence, "", why, kind="CONFLICT"))
+
+    def _chosen(self, command: ChooseSessions) -> list[Session]:
+        if not command.every:
+            return self._of_user(command.user, command.mode)
+        every = [self.sessions[name] for name in self.running]
+        mine = [one for one in every if one.spec.user == command.user and not one.spec.job]
+        return sorted(mine, key=lambda one: one.spec.mode not in TRADING)  # the others may be left to a second stop
 
     def _of_user(self, user: str, mode: str) -> list[Session]:
         """Sessions of a user and mode that were started by themselves: none of a job, no sweep, no fork."""

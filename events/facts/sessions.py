@@ -32,7 +32,8 @@ class ChooseSession(Command, frozen=True, tag="ChooseSession"):
 
 
 class ChooseSessions(Command, frozen=True, tag="ChooseSessions"):
-    """Which sessions a stop ends that names none: the user's own of the mode, none of a job, no sweep, no fork.
+    """Which sessions a stop ends that names none: the user's own of the mode, none of a job, no sweep, no fork; with
+    `every`, all of the user's but those of a job, live and paper first.
 
     The answer has them, and the mode as its `id`. Repeated under its key they are the same ones, whatever was started
     or ended since.
@@ -41,6 +42,7 @@ class ChooseSessions(Command, frozen=True, tag="ChooseSessions"):
     aggregate: ClassVar[str] = "desk"
 
     mode: SessionMode
+    every: bool = False  # whatever their mode; `mode` is then the one that was set when it was asked
 
 
 class StopSession(Command, frozen=True, tag="StopSession"):

@@ -272,6 +272,7 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     symbol: str | None = None
     include_research: bool = False
     own: bool = False  # only what was started by itself: none of a job, no sweep, no fork
+    of_jobs: bool = True  # also those that run a job
 
 
 _JOIN = "sessions s JOIN session_states v ON v.session = s.number"
@@ -336,10 +337,8 @@ def history(snapshot: Snapshot, name: str, page: Page | None = None) -> Listed[t
     where.add("v.session = ?", number_of(snapshot, name))
     total = snapshot.count(f"SELECT count(*) FROM session_states v WHERE {where}", where.values)
     columns = ", ".join(name for name, _ in _STATE_VALUES)
-    rows = snapshot.rows(
-        f"SELECT sequence_from, {columns} FROM session_states v WHERE {where} {page.sql('sequence_from')}",
-        where.values,
-    )
+    order = page.sql("sequence_from")
+    rows = snapshot.rows(f"SELECT sequence_from, {columns} FROM session_states v WHERE {where} {order}", where.values)
     return listed([(row[0], SessionLife(*row[1:])) for row in rows], total, page)
 
 
@@ -353,9 +352,10 @@ def _where(snapshot: Snapshot, filter: SessionFilter) -> Where:
     for column, values in (("s.mode", filter.modes), ("v.state", filter.states)):
         if values:
             where.add(f"{column} IN (SELECT unnest(?))", list(values))
+    if filter.own or not filter.of_jobs:
+        where.add("coalesce(s.spec->>'job', '') = ''")
     if filter.own:
-        where.add("s.parent = '' AND coalesce(s.spec->>'job', '') = ''")
-        where.add("coalesce(json_array_length(s.spec->'grid'), 0) = 0")
+        where.add("s.parent = '' AND coalesce(json_array_length(s.spec->'grid'), 0) = 0")
     if filter.symbol is not None:
         where.add("contains(s.symbols, ?)", _json(symbol_of(snapshot, filter.symbol)))
     return where

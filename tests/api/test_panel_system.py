@@ -1,0 +1,60 @@
+"""The control panel's start, stop and status: whose sessions they are about, and what is said of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.services.acting import Start, begin
+from engine.sessions.desk import Desk
+from engine.sessions.plan import SessionWish, StrategyWish, plan
+from tests.api.recordings import LIVE
+from tests.api.worlds import World, until_state
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PAPER: dict[str, Any] = {"mode": "paper", "source": LIVE, "strategies": [{"strategy": "breakout"}]}
+
+
+async def started(made: World, body: dict[str, Any], name: str = "trader") -> str:
+    """A session that runs."""
+    answer = await made.post("/api/sessions", body, name)
+    assert answer.status_code == 200, answer.text
+    session: str = answer.json()["session"]
+    await until_state(made, session, "running")
+    return session
+
+
+async def test_a_stop_ends_what_runs_whatever_mode_is_set(running: World) -> None:
+    """A panel's stop ends the user's paper and collect sessions also when the mode was switched meanwhile, and says
+    `stopped` only when none of theirs is left; what runs a job, and what is somebody else's, goes on."""
+    mine = {await started(running, PAPER), await started(running, {"mode": "collect", "source": LIVE})}
+    others = await started(running, PAPER, "admin")
+    wish = SessionWish(mode="paper", source=LIVE, strategies=(StrategyWish(strategy="breakout"),))
+    spec = plan(wish, "exec_of_a_job", "trader", running.house.lookups.library())
+    await begin(running.house, msgspec.structs.replace(spec, job="job-1"), None, Start())
+    await running.post("/api/system/mode", {"mode": "backtest"}, "admin")
+    stopped = (await running.post("/api/system/stop", {})).json()
+    assert set(stopped.pop("sessions")) == mine
+    assert stopped == {"mode": "backtest", "status": "stopped", "left": []}
+    for session in mine:
+        assert (await running.get(f"/api/sessions/{session}")).json()["session"]["state"] == "stopped"
+    await until_state(running, others, "running")
+    assert (await running.get("/api/sessions/exec_of_a_job")).json()["session"]["state"] == "started"
+    await running.post("/api/system/mode", {"mode": "paper"})
+    assert (await running.post("/api/system/stop", {}, "admin")).json()["sessions"] == [others]
+
+
+async def test_what_is_left_is_named(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where more runs than one stop takes, the answer is `stopping` and names what is left; the next one ends that.
+    What trades is taken first."""
+    collects = await started(running, {"mode": "collect", "source": LIVE})
+    trades = await started(running, PAPER)
+    every = Desk._chosen
+    monkeypatch.setattr(Desk, "_chosen", lambda desk, command: every(desk, command)[:1])
+    first = (await running.post("/api/system/stop", {})).json()
+    assert first == {"sessions": [trades], "mode": "paper", "status": "stopping", "left": [collects]}
+    second = (await running.post("/api/system/stop", {})).json()
+    assert second == {"sessions": [collects], "mode": "paper", "status": "stopped", "left": []}
