@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,7 @@ class DuckMarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     memory_limit_mb: int = 256
     threads: int = 2
+    close_seconds_max: float = 10.0  # that a close waits for who reads
 
 
 class DuckMarketStore:
@@ -63,8 +66,10 @@ class DuckMarketStore:
         self.limits = limits or Limits()
         self._clock = clock or SystemClock()
         self._path = path
-        self._writer = self._open(settings or DuckMarketSettings())
+        self._settings = settings or DuckMarketSettings()
+        self._writer = self._open(self._settings)
         self._writing = threading.Lock()
+        self._reading: list[duckdb.DuckDBPyConnection] = []
         self._pool = asyncio.Semaphore(self.limits.query_pool_max)
         self._last: dict[str, int] = {}  # largest sequence of each table
         self._seen = 0
@@ -200,17 +205,35 @@ class DuckMarketStore:
             return Answer(await self._in_thread(question), sequence)
 
     async def _in_thread(self, question: Callable[[Ask], Rows]) -> Rows:
-        cursor = self._writer.cursor()
-        running = asyncio.ensure_future(asyncio.to_thread(_asked, cursor, question))
-        done, _ = await asyncio.wait([running], timeout=self.limits.query_seconds_max)
-        if not done:
-            cursor.interrupt()
+        mine: list[duckdb.DuckDBPyConnection] = []
+        running = asyncio.ensure_future(asyncio.to_thread(self._asked, question, mine))
         try:
+            done, _ = await asyncio.wait([running], timeout=self.limits.query_seconds_max)
+            if not done:
+                _interrupt(mine)
             return await running
         except duckdb.Error as error:
             raise ReadModelUnavailable(f"The market store did not answer: {str(error).splitlines()[0]}") from error
         finally:
+            if not running.done():  # nobody waits for it any more
+                running.cancel()
+                _interrupt(mine)
+
+    def _asked(self, question: Callable[[Ask], Rows], mine: list[duckdb.DuckDBPyConnection]) -> Rows:
+        with self._cursor() as cursor:
+            mine.append(cursor)
+            return _answered(cursor, question)
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of the thread that reads with it: it alone can close it."""
+        cursor = self._writer.cursor()
+        self._reading.append(cursor)
+        try:
+            yield cursor
+        finally:
             cursor.close()
+            self._reading.remove(cursor)
 
     async def _market(self, table: Table, query: MarketQuery) -> Answer:
         check_span(query.span, self.limits)
@@ -254,7 +277,7 @@ class DuckMarketStore:
 
     def _content_hash(self) -> str:
         content = ContentHash()
-        with self._writer.cursor() as cursor:
+        with self._cursor() as cursor:
             for table in TABLES:
                 cursor.execute(
                     f'SELECT {table.owner}, {table.select} FROM {table.name} ORDER BY ts_event_ns, "sequence", "index"'
@@ -264,12 +287,29 @@ class DuckMarketStore:
         return content.hexdigest()
 
     async def close(self) -> None:
-        """Close the file."""
+        """Close the file, behind a write that goes on; what is read is ended.
+
+        Raises:
+            ReadModelUnavailable: it does not end.
+        """
+        for _ in range(math.ceil(self._settings.close_seconds_max / self.limits.poll_seconds)):
+            if not self._reading:
+                break
+            _interrupt(self._reading)
+            await self._clock.sleep(self.limits.poll_seconds)
+        else:
+            raise ReadModelUnavailable("A query of the market store does not end.")
         with self._writing:
             self._writer.close()
 
 
-def _asked(cursor: duckdb.DuckDBPyConnection, question: Callable[[Ask], Rows]) -> Rows:
+def _interrupt(cursors: list[duckdb.DuckDBPyConnection]) -> None:
+    for cursor in tuple(cursors):
+        with contextlib.suppress(duckdb.Error):  # it is closed
+            cursor.interrupt()
+
+
+def _answered(cursor: duckdb.DuckDBPyConnection, question: Callable[[Ask], Rows]) -> Rows:
     def ask(sql: str, values: list[object], row: np.dtype) -> Rows:
         arrays = list(cursor.execute(sql, values).fetchnumpy().values())
         rows = np.zeros(len(arrays[0]), row)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import click
 
@@ -16,13 +16,10 @@ from api.settings import Settings
 if TYPE_CHECKING:
     from api.bootstrap import Connection
     from events.clock import Clock
-    from projections.duckdb.read_model import DuckReadModel
     from projections.duckdb.slots import Slot
     from projections.market_store import MarketStore
     from projections.runner import ProjectionRunner
 
-T = TypeVar("T")
-CLOSE_TRIES_MAX, CLOSE_PAUSE_SECONDS = 100, 0.05
 VISIBLE_SECONDS_MAX = 60.0  # until what is written can be read
 
 
@@ -78,7 +75,7 @@ async def _rebuild(settings: Settings) -> Rebuilt:
 async def _alone(settings: Settings, connection: Connection, clock: Clock) -> Rebuilt:
     """Where no process keeps a read model."""
     from api.servers import market_store_of
-    from projections.duckdb.publish import Publisher
+    from projections.duckdb.publish import Publisher, open_read_model
     from projections.market_projection import MarketProjection
     from projections.projection import Projection
     from projections.runner import ProjectionRunner
@@ -86,11 +83,11 @@ async def _alone(settings: Settings, connection: Connection, clock: Clock) -> Re
     async with AsyncExitStack() as stack:
         slot = _only_slot(settings)
         stack.callback(slot.release)
-        model = await _whole(_read_model(connection, slot))
-        stack.push_async_callback(_closed, model)
+        model = await open_read_model(slot.path, connection.tape)
+        stack.callback(model.close)
         market = await stack.enter_async_context(_market(settings, slot))
         runners = [
-            ProjectionRunner(connection.tape, [projection], clock=clock, call=_call)
+            ProjectionRunner(connection.tape, [projection], clock=clock)
             for projection in (cast(Projection, model), MarketProjection(market))
         ]
         for runner in runners:
@@ -98,36 +95,9 @@ async def _alone(settings: Settings, connection: Connection, clock: Clock) -> Re
         await _both(runners)
         sequence = min(runner.status().visible for runner in runners)
         await market.wait_visible(sequence, seconds=VISIBLE_SECONDS_MAX)
-        await _whole(Publisher(model.store, connection.blobs, clock).publish())
-        hashes = await _call(model.store.content_hash), await _whole(market.content_hash())
+        await Publisher(model.store, connection.blobs, clock).publish()
+        hashes = await asyncio.to_thread(model.store.content_hash), await market.content_hash()
         return Rebuilt(sequence, hashes[0], market_store_of(settings), hashes[1])
-
-
-async def _call(function: Callable[..., T], *values: Any) -> T:
-    """A blocking call in a thread, whole."""
-    return await _whole(asyncio.to_thread(function, *values))
-
-
-async def _whole(work: Awaitable[T]) -> T:
-    """Work that threads do; interrupted, it is waited for: the file that they read is closed behind it."""
-    running = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.gather(running, return_exceptions=True)
-        raise
-
-
-async def _closed(model: DuckReadModel) -> None:
-    """Close the file; interrupted, once the call that a thread is still in has ended."""
-    import duckdb
-
-    for _ in range(CLOSE_TRIES_MAX):
-        try:
-            return model.close()
-        except duckdb.Error:
-            await asyncio.sleep(CLOSE_PAUSE_SECONDS)
-    model.close()
 
 
 async def _both(runners: list[ProjectionRunner]) -> None:
@@ -160,21 +130,15 @@ def _only_slot(settings: Settings) -> Slot:
     return slot
 
 
-async def _read_model(connection: Connection, slot: Slot) -> DuckReadModel:
-    from projections.duckdb.publish import open_read_model
-
-    return await open_read_model(slot.path, connection.tape)
-
-
 @asynccontextmanager
 async def _market(settings: Settings, slot: Slot) -> AsyncIterator[MarketStore]:
     from api import bootstrap
     from api.servers import market_store_of
 
     if market_store_of(settings) == "duckdb":
-        store = await _call(bootstrap.duck_market_store, settings, slot.path.with_suffix(".market"))
+        store = await asyncio.to_thread(bootstrap.duck_market_store, settings, slot.path.with_suffix(".market"))
     else:
-        store = await _call(bootstrap.market_store, settings)
+        store = await asyncio.to_thread(bootstrap.market_store, settings)
     try:
         yield store
     finally:

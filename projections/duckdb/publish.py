@@ -170,20 +170,30 @@ async def open_read_model(
     left as it is: the runner refuses it.
     """
     model = DuckReadModel(path, settings)
+    try:
+        await _opened(model, tape, blobs)
+    except BaseException:
+        model.close()  # behind the thread that is opening it
+        raise
+    return model
+
+
+async def _opened(model: DuckReadModel, tape: Tape, blobs: Blobs | None) -> None:
+    for left in model.store.path.parent.glob(f"{model.store.path.name}.*.copy*"):
+        left.unlink(missing_ok=True)  # by a publisher that was ended
     await asyncio.to_thread(_open_or_discard, model)
     if model.checkpoint().sequence or blobs is None:
-        return model
+        return
     manifest = await published(blobs, model.store.schema_id)
     if manifest is None or not await _fits(manifest, tape):
-        return model
+        return
     await asyncio.to_thread(model.store.discard)
     try:
-        await _fetch(manifest, blobs, path)
+        await _fetch(manifest, blobs, model.store.path)
         log.info("read_model_seeded", sequence=manifest.checkpoint.sequence, copy=manifest.id)
     except Unusable as error:
         log.warning("read_model_copy_unusable", copy=manifest.id, error=str(error))
     await asyncio.to_thread(_open_or_discard, model)
-    return model
 
 
 def _open_or_discard(model: DuckReadModel) -> None:

@@ -115,7 +115,7 @@ class DuckReadModel:
             raise Unusable(f"{self.store.path}: {str(error).splitlines()[0]}") from error
 
     def close(self) -> None:
-        """Close the file; readers and the runner must be gone."""
+        """Close the file; waits for calls of other threads, see `DuckStore.close`."""
         self.store.close()
 
     # --- the projection -------------------------------------------------------------------------------------------

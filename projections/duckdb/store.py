@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ MEANING = 2
 MOMENTS = Table("moments", (("sequence", "BIGINT"), ("appended_ns", "BIGINT")), ("sequence",))
 _META = "CREATE TABLE meta (schema_id VARCHAR, epoch VARCHAR, checkpoint BIGINT, digest VARCHAR, appended_ns BIGINT)"
 _HASH_ROWS = 10_000
+_END_SECONDS = 0.05  # between two ends of what is read
 
 
 class DuckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,6 +35,7 @@ class DuckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     readers_max: int = 8  # queries at once
     waiting_max: int = 256  # queries that wait for a reader
     reader_seconds_max: float = 5.0  # waiting and running together
+    close_seconds_max: float = 10.0  # that a close waits for a write, and then for a reader
 
 
 class Unusable(Exception):
@@ -93,7 +96,8 @@ class DuckStore:
         self.settings = settings or DuckSettings()
         self._writing = threading.RLock()
         self._free = threading.BoundedSemaphore(self.settings.readers_max)
-        self._cursors: list[duckdb.DuckDBPyConnection] = []
+        self._cursors: list[duckdb.DuckDBPyConnection] = []  # that nobody reads with
+        self._reading: list[duckdb.DuckDBPyConnection] = []
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._writer: Writer | None = None
         self._checkpoint = Checkpoint()
@@ -113,6 +117,10 @@ class DuckStore:
         Raises:
             Unusable: the file is damaged or of another schema.
         """
+        with self._writing:
+            self._open()
+
+    def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._connection = duckdb.connect(str(self.path), config=self._config())
@@ -156,7 +164,20 @@ class DuckStore:
         self._checkpoint, self._visible = Checkpoint(), 0
 
     def close(self) -> None:
-        """Close; readers and the writer must be gone."""
+        """Close, behind the write or opening that another thread is in; what others read is ended.
+
+        Raises:
+            ReadModelUnavailable: one of them does not end.
+        """
+        if not self._writing.acquire(timeout=self.settings.close_seconds_max):
+            raise ReadModelUnavailable("A write to the read model does not end.")
+        try:
+            with self._all_readers(self.settings.close_seconds_max, ended=True):
+                self._let_go()
+        finally:
+            self._writing.release()
+
+    def _let_go(self) -> None:
         for cursor in self._cursors:
             cursor.close()
         self._cursors.clear()
@@ -171,23 +192,34 @@ class DuckStore:
         Raises:
             ReadModelUnavailable: a reader did not finish.
         """
-        with self._writing, self._all_readers():
-            self.close()
+        with self._writing, self._all_readers(self.settings.reader_seconds_max):
+            self._let_go()
             remove(self.path)
             self._checkpoint, self._visible = Checkpoint(), 0
 
     @contextlib.contextmanager
-    def _all_readers(self) -> Iterator[None]:
+    def _all_readers(self, seconds_max: float, *, ended: bool = False) -> Iterator[None]:
         held = 0
         try:
             for _ in range(self.settings.readers_max):
-                if not self._free.acquire(timeout=self.settings.reader_seconds_max):
+                if not self._has_free(seconds_max, ended):
                     raise ReadModelUnavailable("A query of the read model does not end.")
                 held += 1
             yield
         finally:
             for _ in range(held):
                 self._free.release()
+
+    def _has_free(self, seconds_max: float, ended: bool) -> bool:
+        """Wait for a reader; those who read are ended over and over where they are `ended`: each may read on."""
+        if not ended:
+            return self._free.acquire(timeout=seconds_max)
+        for _ in range(math.ceil(seconds_max / _END_SECONDS)):
+            if self._free.acquire(timeout=_END_SECONDS):
+                return True
+            for cursor in tuple(self._reading):
+                cursor.interrupt()
+        return False
 
     def _open_connection(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
@@ -271,9 +303,11 @@ class DuckStore:
         try:
             connection = self._open_connection()
             cursor = self._cursors.pop() if self._cursors else connection.cursor()
+            self._reading.append(cursor)
             try:
                 yield Snapshot(cursor, self._resolve(cursor, as_of), self._checkpoint.epoch)
             finally:
+                self._reading.remove(cursor)
                 self._cursors.append(cursor)
         finally:
             self._free.release()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import msgspec
 import pytest
 
@@ -129,6 +133,28 @@ async def test_a_damaged_file_is_built_again(tmp_path: Path, content: bytes) -> 
     model = await open_read_model(path, Script().tape, None, SMALL)
     assert model.checkpoint() == Checkpoint()
     model.close()
+
+
+async def test_an_opening_that_is_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is closed behind the thread that opens it, and what a killed publisher left beside it is gone."""
+    path, begun = tmp_path / "slot-0.duckdb", threading.Event()
+    (tmp_path / "slot-0.duckdb.01abc.copy").touch()
+    connect = duckdb.connect
+
+    def slowly(*values: Any, **settings: Any) -> duckdb.DuckDBPyConnection:
+        begun.set()
+        with connect() as other:
+            other.execute("SELECT count(*) FROM range(30000000) a, range(10) b")
+        return connect(*values, **settings)
+
+    monkeypatch.setattr(duckdb, "connect", slowly)
+    opening = asyncio.create_task(open_read_model(path, Script().tape, None, SMALL))
+    assert await asyncio.to_thread(begun.wait, 10)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert os.listdir(tmp_path) == ["slot-0.duckdb"]
+    connect(str(path)).close()  # refused where it is open with other settings
 
 
 async def test_a_file_of_another_release_is_built_again(tmp_path: Path) -> None:

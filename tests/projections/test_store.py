@@ -8,12 +8,16 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from events.errors import InvalidInput, LimitReached, ReadModelUnavailable, Unknown
 from events.tape import Message
+from projections.batch import Checkpoint
 from projections.duckdb.read_model import DuckReadModel
 from projections.duckdb.reads import Reads
 from projections.duckdb.slots import claim
@@ -121,6 +125,64 @@ def test_readers_are_bounded(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(ReadModelUnavailable), store.read():
         pass
+
+
+def test_a_close_waits_for_a_write(tmp_path: Path) -> None:
+    """What a thread is writing is committed whole; what comes behind it finds the file closed."""
+    store, begun = DuckStore(tmp_path / "a.duckdb", []), threading.Event()
+    store.open()
+
+    def write() -> None:
+        with store.transaction() as writer:
+            begun.set()
+            writer.execute("SELECT count(*) FROM range(30000000) a, range(10) b")  # no call of DuckDB is cut off
+            store.move_checkpoint(writer, Checkpoint("epoch", 7), 0)
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        assert begun.wait(10)
+        store.close()
+        assert writing.exception(10) is None
+        with pytest.raises(ReadModelUnavailable, match="closed"):
+            threads.submit(write).result()
+    store.open()
+    assert store.checkpoint == Checkpoint("epoch", 7)
+    store.close()
+
+
+def test_a_close_ends_what_is_read(tmp_path: Path) -> None:
+    """A query of another thread is no reason to wait; one that cannot be ended is waited for, and not for ever."""
+    store = DuckStore(tmp_path / "a.duckdb", [], DuckSettings(close_seconds_max=0.1, readers_max=2))
+    store.open()
+    begun, go = threading.Event(), threading.Event()
+
+    def read(statement: str) -> None:
+        with store.read() as snapshot:
+            begun.set()
+            snapshot.one(statement)
+            go.wait(10)
+
+    def write() -> None:
+        with store.transaction():
+            begun.set()
+            go.wait(10)
+
+    with ThreadPoolExecutor(1) as threads:
+        for call in (partial(read, "SELECT 1"), write):
+            begun.clear()
+            going = threads.submit(call)
+            assert begun.wait(10)
+            with pytest.raises(ReadModelUnavailable, match="does not end"):
+                store.close()
+            go.set()
+            going.result(10)
+            go.clear()
+        begun.clear()
+        store.settings = DuckSettings(readers_max=2)
+        going = threads.submit(read, SLOW)
+        assert begun.wait(10)
+        store.close()
+        assert isinstance(going.exception(10), duckdb.InterruptException)
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
