@@ -135,7 +135,8 @@ class Reader:
                 if self._asked <= self._window // 2:
                     await self._ask()
                 return found
-            await self._status(wire.status(self._buffer.popleft().headers))
+            _, _, headers, _ = self._buffer.popleft()
+            await self._status(wire.status(headers))
 
     async def _wait(self, until: float, seconds: float) -> None:
         if self._lost:
@@ -150,7 +151,7 @@ class Reader:
     def _take(self, most: int) -> list[Message]:
         """Messages from the buffer, up to a word of the server that is none."""
         found: list[Message] = []
-        while len(found) < most and self._buffer and self._buffer[0].reply.startswith(_DELIVERED):
+        while len(found) < most and self._buffer and self._buffer[0][1].startswith(_DELIVERED):
             subject, reply, headers, body = self._buffer.popleft()
             place = wire.place(reply)
             self._delivered += 1
