@@ -11,12 +11,14 @@ import pytest
 from events.errors import Conflict, ReadModelUnavailable
 from events.rows import SectionKind
 from projections.batch import Checkpoint
+from projections.market_projection import MarketProjection
 from projections.market_store import Interval, Limits, MarketQuery, SessionQuery, Trouble
 from projections.questdb import java
 from projections.questdb.access import Access, Console, QueryRefused
 from projections.questdb.server import QuestDbServer
 from projections.questdb.store import QuestDbMarketStore
 from projections.questdb.tables import VIEWS, bucket_of
+from projections.runner import ProjectionRunner, RunnerSettings
 from tests.contracts.market_worlds import (
     EVERYTHING,
     World,
@@ -29,6 +31,7 @@ from tests.contracts.market_worlds import (
 )
 from tests.projections.lossy_proxy import LossyProxy
 from tests.projections.questdb_servers import settings
+from tests.projections.streams import Script, ticks
 
 pytestmark = pytest.mark.questdb
 
@@ -219,3 +222,23 @@ def test_a_refused_statement_says_why(console: Console) -> None:
     """The server's own words and the statement are in the error."""
     with pytest.raises(QueryRefused, match=r"table does not exist.*nowhere"):
         console.ask("SELECT * FROM nowhere")
+
+
+async def test_what_comes_is_counted_when_reads_show_it(store: QuestDbMarketStore) -> None:
+    """The time until a message is shown ends when QuestDB has applied it, not when it was taken."""
+    script = Script()
+    await script.market("sim", ticks(6, 0))
+    quick = RunnerSettings(linger_seconds=0.0, refresh_seconds=0.02, poll_seconds=0.005)
+    runner = ProjectionRunner(script.tape, [MarketProjection(store)], quick, shown=store.wait_visible)
+    await runner.start()
+    try:
+        await runner.wait_until(1, 20)
+        last = await script.market("sim", ticks(6, 0))
+        async with asyncio.timeout(20):
+            while not sum(runner.latency.took.timing().counts):  # noqa: ASYNC110 - a plain count
+                await asyncio.sleep(0.01)
+        assert await store.visible() >= last
+    finally:
+        await runner.close()
+    took = runner.latency.took.timing()
+    assert (sum(took.counts), took.labels) == (1, (("projection", "market"),))
