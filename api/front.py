@@ -48,7 +48,7 @@ ACCEPTED, OURS = 101, 4000  # of a socket: the status once it is open; its close
 
 
 def extend(scope: Scope, seconds: float | None) -> None:
-    """Give this request so long from now on; None: as long as it takes (a stream)."""
+    """Give this request so long from now on; None: as long as it takes. Streams of events have that by themselves."""
     bound: asyncio.Timeout = scope["state"][_BOUND]
     bound.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
@@ -59,6 +59,7 @@ class Watched:
     def __init__(self, send: Send, extra: tuple[tuple[bytes, bytes], ...]) -> None:
         self._send = send
         self._extra = extra
+        self.bound: asyncio.Timeout | None = None  # of what takes as long as an answer may
         self.status = 0
         self.streams = False  # an answer that goes on for as long as the client listens
         self.sequence: int | None = None
@@ -73,6 +74,8 @@ class Watched:
             headers = list(message["headers"])
             names = {name.lower() for name, _ in headers}
             self.streams = any(value.startswith(EVENT_STREAM) for name, value in headers if name == b"content-type")
+            if self.streams and self.bound is not None:
+                self.bound.reschedule(None)  # as long as the client takes what is sent (`api.streams.response`)
             if _SEQUENCE in names:
                 self.sequence = int(next(value for name, value in headers if name.lower() == _SEQUENCE))
             headers.extend(_HEADERS)
@@ -174,7 +177,7 @@ class Front:
     async def _bounded(self, scope: Scope, receive: Receive, send: Watched) -> None:
         try:
             async with asyncio.timeout(self._seconds) as bound:
-                scope["state"][_BOUND] = bound
+                scope["state"][_BOUND] = send.bound = bound
                 await self._app(scope, receive, send)
         except TimeoutError:
             if not bound.expired():

@@ -132,7 +132,6 @@ async def stream(
     if after is not None and after > found.last:
         raise InvalidInput(f"Sequence {after} is beyond the tape's end, {found.last}.", field=field)
     house.hub.check_room()
-    extend(request.scope, None)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Tape-Epoch": found.epoch}
     events = house.hub.events(wanted, after, lambda: extend(request.scope, STALLED_SECONDS_MAX))
     return EventStream(events, headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from api.reading.reader import Moment
 from api.services.backtests import KIND, BacktestAsked, run
 from api.services.learning import LATER
 from api.session_control import Key, done
+from api.streams.hub import HEARTBEAT
 from api.streams.response import EventStream
 from events.errors import InvalidInput, Unknown
 from projections.duckdb.store import Snapshot
@@ -133,13 +135,18 @@ async def _watch(house: House, name: str, before: int) -> AsyncGenerator[bytes, 
         await house.reader.wait_until(max(before, house.jobs.sequence))
         row = (await house.reader.run(lambda snapshot: _backtest(snapshot, name), Moment())).value
         yield _worded(row)
+        loop, every = asyncio.get_running_loop(), house.settings.api.heartbeat_seconds
+        due = loop.time() + every
         while row.state not in STATES_OVER and not listener.over:
-            event = await listener.next(house.settings.api.heartbeat_seconds)
-            if event is None:
-                yield b": heartbeat\n\n"
-            elif event.job.job == name and event.job.changed_at > row.changed_at:
+            event = await listener.next(max(0.0, due - loop.time()))
+            if event is not None and event.job.job == name and event.job.changed_at > row.changed_at:
                 row = event.job
                 yield _worded(row)
+            elif loop.time() >= due:  # also where other jobs have much to tell
+                yield HEARTBEAT
+            else:
+                continue
+            due = loop.time() + every
     finally:
         house.jobs.leave(listener)
 

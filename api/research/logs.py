@@ -18,6 +18,7 @@ from api.reading.asking import TEXT_MAX
 from api.reading.wording import instant_of
 from api.research.envelope import DataPage, enveloped, pagination
 from api.research.paging import PART, ROWS_MAX
+from api.streams.hub import HEARTBEAT
 from api.streams.response import EventStream
 from projections.read_models.answers import PAGE_OFFSET_MAX, Page
 
@@ -111,7 +112,7 @@ async def _events(house: House) -> AsyncGenerator[bytes, None]:
         yield b": from here on\n\n"
         while not listener.over:
             line = await listener.next(house.settings.api.heartbeat_seconds)
-            yield b": alive\n\n" if line is None else sse("log", worded(line))
+            yield HEARTBEAT if line is None else sse("log", worded(line))
     finally:
         house.logs.leave(listener)
 

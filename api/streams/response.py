@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from litestar.response import Response
@@ -12,6 +12,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
 MEDIA_TYPE = "text/event-stream"
+STALLED_SECONDS_MAX = 30.0  # how long a client may take nothing of what is sent to it
 
 
 class StreamedAnswer(ASGIResponse):
@@ -34,12 +35,14 @@ class StreamedAnswer(ASGIResponse):
                 task.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
         if not sending.cancelled() and not leaving.done():
-            sending.result()
+            with suppress(TimeoutError):  # it took nothing: the connection is closed
+                sending.result()
 
     async def _send(self, send: Send) -> None:
         async with aclosing(self._events) as events:
             async for chunk in events:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                async with asyncio.timeout(STALLED_SECONDS_MAX):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
