@@ -72,8 +72,8 @@ the answer shows, `Tape-Epoch` which tape that is.
 - Lists page with `limit` and `offset`, and come `order=oldest` or `newest` first.
 
 A symbol is found as others write it, in every parameter and body that names one: `BTCUSDT`, `BTC/USDT`, `BTC-USDT` and
-`btc_usdt` are `BTC_USDT`, unless something is called so itself. What may be several is an error of its field that names
-them. Only an instrument that is registered is called as it is written.
+`btc_usdt` are `BTC_USDT`, unless something is called so itself, or so but for case. What may be several is an error of
+its field that names them. Only an instrument that is registered is called as it is written.
 
 ## Commands
 

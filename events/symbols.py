@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from events.errors import InvalidInput
 
@@ -16,18 +16,32 @@ def letters_of(symbol: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "", symbol).upper()
 
 
-def spelled(text: str, known: Iterable[str], field: str = "symbol") -> str:
-    """SYMBOL or SYMBOL@VENUE as it is known: itself, else the only known one of the same letters, else as written.
+# from the closest on: two names are one where they are equal so
+CLOSENESS: tuple[Callable[[str], str], ...] = (str, str.upper, letters_of)
+
+
+def closest(text: str, known: Iterable[str], far: int = len(CLOSENESS)) -> list[str]:
+    """Symbols that one may mean: itself, else those that differ in case alone, else those of the same letters.
+
+    `far` is how many of these three count.
+    """
+    names = sorted(set(known))
+    for same in CLOSENESS[:far]:
+        found = [one for one in names if same(one) and same(one) == same(text)]
+        if found:
+            return found
+    return []
+
+
+def spelled(text: str, known: Iterable[str], field: str = "symbol", far: int = len(CLOSENESS)) -> str:
+    """SYMBOL or SYMBOL@VENUE as it is known: the `closest` one, as written where there is none.
 
     Raises:
-        InvalidInput: several known ones have these letters, and none is written so; the message names them.
+        InvalidInput: several known ones are as close; the message names them.
     """
     symbol, parted, venue = text.partition("@")
-    letters, alike = letters_of(symbol), set(known)
-    if symbol in alike or not letters:
-        return text
-    alike = {one for one in alike if letters_of(one) == letters}
-    if len(alike) > 1:
-        listed = ", ".join(sorted(alike)[:SHOWN_MAX])
+    found = closest(symbol, known, far)
+    if len(found) > 1:
+        listed = ", ".join(found[:SHOWN_MAX])
         raise InvalidInput(f"{symbol[:SHOWN_CHARACTERS]} may be any of {listed}: name one of them.", field=field)
-    return f"{alike.pop()}{parted}{venue}" if alike else text
+    return f"{found[0]}{parted}{venue}" if found else text

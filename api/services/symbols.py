@@ -6,7 +6,7 @@ from api.house import House
 from api.services.market_sources import newest_recordings
 from engine.feeds.asset_types import asset_type_of
 from events.errors import InvalidInput, Unknown
-from events.symbols import SHOWN_CHARACTERS, SHOWN_MAX, letters_of, spelled
+from events.symbols import SHOWN_CHARACTERS, SHOWN_MAX, closest, letters_of, spelled
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
 from projections.read_models.instruments import InstrumentFilter, InstrumentRow, every, instruments
@@ -31,7 +31,7 @@ def asset_type_in_words(row: InstrumentRow) -> str:
 
 
 def meant(snapshot: Snapshot, text: str) -> InstrumentRow:
-    """The instrument of SYMBOL or SYMBOL@VENUE; where nothing has that very symbol, of one with the same letters.
+    """The instrument of SYMBOL or SYMBOL@VENUE; where nothing has that very symbol, of the `closest` one.
 
     Of several it is the only one of which anything is recorded.
 
@@ -40,10 +40,9 @@ def meant(snapshot: Snapshot, text: str) -> InstrumentRow:
         InvalidInput: several, by name.
     """
     symbol, _, venue = text.partition("@")
-    letters = letters_of(symbol)
-    found: list[InstrumentRow] = []
-    for wanted in ({"symbol": symbol}, {"letters": letters}):
-        found = found or instruments(snapshot, InstrumentFilter(venue=venue or None, **wanted)).rows
+    there = instruments(snapshot, InstrumentFilter(venue=venue or None, letters=letters_of(symbol))).rows
+    names = closest(symbol, [row.symbol for row in there])
+    found = [row for row in there if row.symbol in names]
     if not found:
         raise _unknown(snapshot, text)
     recorded = [row for row in found if _is_recorded(snapshot, row)] if len(found) > 1 else []

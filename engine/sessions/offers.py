@@ -11,7 +11,7 @@ from engine.catalogue import Catalogue
 from engine.recordings.shelf import Recording
 from events.errors import InvalidInput
 from events.facts import InstrumentRegistered
-from events.symbols import spelled
+from events.symbols import CLOSENESS, spelled
 
 
 class Offer(NamedTuple):
@@ -22,9 +22,9 @@ class Offer(NamedTuple):
     numbers: Mapping[str, int]  # of their instruments, where they are known
     recorded: bool = False
 
-    def spelled(self, wanted: tuple[str, ...]) -> tuple[str, ...]:
-        """Symbols as it has them. Raises InvalidInput: one may be several of its own."""
-        return tuple(spelled(text, self.symbols, "symbols") for text in wanted)
+    def spelled(self, wanted: tuple[str, ...], far: int = len(CLOSENESS)) -> tuple[str, ...]:
+        """Symbols as it has them, see `spelled`. Raises InvalidInput: one may be several of its own."""
+        return tuple(spelled(text, self.symbols, "symbols", far) for text in wanted)
 
 
 class Sources(msgspec.Struct, frozen=True):
@@ -38,16 +38,15 @@ class Sources(msgspec.Struct, frozen=True):
         return Offer(f"Source {source}", self.symbols[source], self.numbers.get(source, {}))
 
     def with_symbols(self, wanted: tuple[str, ...], catalogue: Catalogue) -> str | None:
-        """The first source that has them all, as they are written or else by their letters; or SYMBOL@VENUE.
+        """The first source that has them all, as they are written, else but for case, else by their letters.
 
         Raises:
             InvalidInput: a source has several of the same letters.
         """
         offers = {source: self.offer(source) for source in self.symbols}
-        for as_written in (True, False):
+        for far in range(1, len(CLOSENESS) + 1):
             for source, offer in offers.items():
-                texts = wanted if as_written else offer.spelled(wanted)
-                if all(_has(text, offer, catalogue) for text in texts):
+                if all(_has(text, offer, catalogue) for text in offer.spelled(wanted, far)):
                     return source
         return None
 
