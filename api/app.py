@@ -60,7 +60,7 @@ from api.research import walkforwards as research_walkforwards
 from api.services.acting import note_asked
 from api.services.first_answers import answer_again, keep
 from api.strict_request import StrictRequest
-from api.unknown_parameters import known_parameters, refuse_unknown
+from api.unknown_parameters import known_headers, known_parameters, refuse_unknown
 
 # Modules with `HANDLERS`, one a line: the tape and sessions, then each contract's.
 ROOMS = (
@@ -148,6 +148,7 @@ def create_app(house: House) -> Litestar:
         debug=False,
     )
     app.state.parameters = known_parameters(app)
+    app.state.headers = known_headers(app)
     app.state.methods = methods_by_path(app)
     app.asgi_handler = Front(app.asgi_handler, house)
     return app

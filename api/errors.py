@@ -113,7 +113,8 @@ def body_of(error: BaseException, scope: Scope, now_ns: int) -> ErrorBody | Erro
 
 def _asked_as(field: str, scope: Scope) -> str:
     """The name that a request has for what the code calls so."""
-    names = scope["litestar_app"].state.parameters.get(id(scope.get("route_handler")), {})
+    state, handler = scope["litestar_app"].state, id(scope.get("route_handler"))
+    names = state.headers.get(handler, {}) | state.parameters.get(handler, {})
     return names.get(field) or (camel(field) if is_v1(scope["path"]) else field)
 
 

@@ -23,6 +23,16 @@ def known_parameters(app: Litestar) -> dict[int, dict[str, str]]:
     }
 
 
+def known_headers(app: Litestar) -> dict[int, dict[str, str]]:
+    """The same of the headers that a handler reads."""
+    return {
+        id(handler): {parameter.field_name: parameter.field_alias for parameter in model.expected_header_params}
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler, model in route.route_handler_map.values()
+    }
+
+
 async def refuse_unknown(connection: Connection, handler: BaseRouteHandler) -> None:
     """A guard. Raises InvalidInput with the name of the first unknown parameter."""
     if not connection.scope["query_string"] or connection.scope["type"] != ScopeType.HTTP:

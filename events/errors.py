@@ -28,8 +28,8 @@ class TapedeckError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
 
-    def at(self, field: str) -> Self:
-        """The same error about another input: bodies name one thing differently."""
+    def at(self, field: str | None) -> Self:
+        """The same error about another input: bodies name one thing differently, and some do not name it at all."""
         return type(self)(self.message, code=self.code, field=field, hint=self.hint)
 
 
@@ -55,6 +55,13 @@ class InvalidInput(TapedeckError):
     ) -> None:
         super().__init__(message, code=code, field=field or next(iter(fields or ()), None), hint=hint)
         self.fields = {name: list(texts) for name, texts in (fields or {}).items()}
+
+    def within(self, place: str) -> InvalidInput:
+        """The same error about an input whose fields stand at a place of another one."""
+        if not self.fields:
+            return self.at(place)
+        fields = {f"{place}.{name}": texts for name, texts in self.fields.items()}
+        return InvalidInput(self.message, code=self.code, hint=self.hint, fields=fields)
 
 
 class Unknown(TapedeckError):

@@ -37,7 +37,7 @@ async def _report(settings: Settings, session: str, out: Path | None, verified: 
     async with opened(settings) as tools:
         history = await histories.read(tools.connection.tape, session)
         if history.ended is None:
-            raise Conflict(f"Session {session} has not ended; its report comes then.", field="session_id")
+            raise Conflict(f"Session {session} has not ended; its report comes then.", field="session")
         verdict = None
         if verified:
             with progress(f"verify {session}", "rows") as bar:

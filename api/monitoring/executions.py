@@ -160,7 +160,10 @@ async def list_executions(
     """Fills of live and paper sessions, or of one session of any mode."""
 
     def work(snapshot: Snapshot) -> Executions:
-        found = newest_fills(snapshot, *walk)
+        try:
+            found = newest_fills(snapshot, *walk)
+        except Unknown as error:
+            raise error.at("session_id") from None
         following: str | UnsetType = UNSET if found.next is None else str(found.next)
         return Executions([_execution(row) for row in found.rows], found.total, following)
 

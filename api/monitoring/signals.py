@@ -102,7 +102,10 @@ async def one_signal(
     def work(snapshot: Snapshot) -> tuple[SignalRow, SessionSpec]:
         return signal_row(snapshot, session, int(ordinal)), spec_of(snapshot, session)
 
-    found = await house.reader.run(work, at)
+    try:
+        found = await house.reader.run(work, at)
+    except Unknown as error:
+        raise error.at("id") from None
     row, spec = found.value
     cause = await cause_of(house.tape, spec, row)
     lane = next((one for one in spec.strategies if one.strategy == row.strategy), None)

@@ -21,6 +21,7 @@ from api.services.configuration_yaml import parsed, written
 from api.session_control import Key, done
 from engine.configuration.changes import DOCUMENT_BYTES_MAX, nested
 from engine.configuration.sections import Configuration
+from events.errors import InvalidInput
 from projections.read_models.answers import Page
 from projections.read_models.configuration import ChangeRow
 
@@ -127,7 +128,10 @@ async def take(
 ) -> Response[Imported]:
     """Take over a YAML document, all of it or nothing; keys that it leaves out stay. Answers what changed."""
     changes = await asyncio.to_thread(parsed, data.content, "content")
-    how = await work.change(house, user_of(request).user, key, changes, "import")
+    try:
+        how = await work.change(house, user_of(request).user, key, changes, "import")
+    except InvalidInput as error:
+        raise error.within("content") from None
     rows = await work.changed_by(house, how)
     found = await work.after(house, how)
     return done(Imported(True, [_changed(row) for row in rows], found.value.whole), how, house)

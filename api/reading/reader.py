@@ -131,7 +131,7 @@ class Reader:
             InvalidInput: no id of a session at all.
             Unknown: no such session.
         """
-        subjects.token(session, "session_id")
+        subjects.token(session, "session")
         moment = await self.moment(None, None)
         try:
             await self.run(lambda snapshot: number_of(snapshot, session), moment)

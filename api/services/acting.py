@@ -116,11 +116,11 @@ async def check_command(house: House, identity: Identity, session: str, field: s
     """
     try:
         await house.reader.check_session(session)
-    except Unknown as error:
+    except (InvalidInput, Unknown) as error:
         raise error.at(field) from None
     spec = (await house.reader.run(lambda snapshot: session_spec(snapshot, session), Moment())).value
     if spec.job and identity.user != spec.user and not identity.role.includes(Role.ADMIN):
-        raise Forbidden(f"Session {session} runs a job of somebody else.", code="NOT_YOURS", field="session_id")
+        raise Forbidden(f"Session {session} runs a job of somebody else.", code="NOT_YOURS", field=field)
 
 
 def key_of_part(key: str | None, part: str) -> str | None:

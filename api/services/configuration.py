@@ -182,8 +182,11 @@ async def save_template(house: House, user: str, key: str | None, wish: NewTempl
         InvalidInput: a name or values that cannot be; nothing was appended.
         LimitReached: see the aggregate.
     """
-    given = read(wish.values)
-    check_whole(flat(DEFAULTS) | given)
+    try:
+        given = read(wish.values)
+        check_whole(flat(DEFAULTS) | given)
+    except InvalidInput as error:
+        raise error.within("config") from None
     ident = f"{_slug(wish.name)}-{house.clock.new_id()[-6:].lower()}"
 
     def command(made: str) -> SaveTemplate:

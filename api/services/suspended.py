@@ -26,7 +26,7 @@ async def found_code(tape: Tape, session: str, asked: str = "") -> str:
         elif isinstance(fact, CodeChanged | SessionEnded | SessionFailed):
             found = ""
     if not found:
-        raise Conflict(f"Session {session} is not suspended.", field="session_id")
+        raise Conflict(f"Session {session} is not suspended.", field="session")
     if asked not in ("", found):
         raise Conflict(f"Session {session} met code {found}, not {asked}.", field="code_hash")
     return found

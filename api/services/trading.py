@@ -11,7 +11,7 @@ from api.services.acting import Done, Start, act, key_of_part, start
 from api.services.default_session import default
 from api.services.first_answers import refuse_repeat
 from events.clock import NS_PER_SECOND
-from events.errors import NotAvailable, ReadModelUnavailable
+from events.errors import Conflict, InvalidInput, NotAvailable, ReadModelUnavailable, Unknown
 from events.facts import ChooseSessions, SessionMode, StopSession
 from events.facts.house import Mode, SetSystemMode
 from projections.duckdb.store import Snapshot
@@ -64,8 +64,7 @@ async def begin(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
     running = SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True, own=True)
     for row in await _sessions(house, running, 1):
         return mode, Done(row.session, False, house.runner.status().visible, key or house.clock.new_id())
-    wish = await default(house, user, mode)
-    return mode, await start(house, wish, user, key, Start(replaces=True, idempotent=True))
+    return mode, await _start(house, user, key, mode, Start(replaces=True, idempotent=True))
 
 
 async def end(house: House, user: str, key: str | None) -> Ended:
@@ -115,8 +114,16 @@ def _stoppable(user: str) -> SessionFilter:
 async def again(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
     """Stop the user's session of the mode where one runs, and start it anew. Raises as `acting.start`."""
     mode = await _mode_now(house)
+    return mode, await _start(house, user, key, mode, Start(replaces=True))
+
+
+async def _start(house: House, user: str, key: str | None, mode: Mode, how: Start) -> Done:
+    """Start the default session. What refuses it is of no field: nobody asked for its symbols or strategies."""
     wish = await default(house, user, mode)
-    return mode, await start(house, wish, user, key, Start(replaces=True))
+    try:
+        return await start(house, wish, user, key, how)
+    except (InvalidInput, Unknown, Conflict) as error:
+        raise error.at(None) from None
 
 
 def trading(snapshot: Snapshot) -> Trading:

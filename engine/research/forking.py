@@ -63,7 +63,7 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
     """
     parent = history.started.spec
     if history.ended is None:
-        raise Conflict(f"Session {parent.session} has not ended; only an ended session is forked.", field="session_id")
+        raise Conflict(f"Session {parent.session} has not ended; only an ended session is forked.", field="session")
     check_name(wish.name)
     if wish.seed is not None:
         check_seed(wish.seed)

@@ -53,12 +53,12 @@ async def verify(
     ended = history.ended
     if ended is None:
         reason = f"it failed: {history.failed.message}" if history.failed else "it has not ended"
-        raise Conflict(f"Session {session} cannot be verified: {reason}.", field="session_id")
+        raise Conflict(f"Session {session} cannot be verified: {reason}.", field="session")
     spec = history.started.spec
     if spec.grid or spec.mode == "collect":
         what = "a sweep: run one of its rows as a backtest" if spec.grid else "a collect session: it decides nothing"
         message = f"Session {session} is {what}."
-        raise Conflict(message, code="NOT_VERIFIABLE", field="session_id")
+        raise Conflict(message, code="NOT_VERIFIABLE", field="session")
     decider = make_decider(spec)
     if decider.code_hash != spec.code_hash:
         detail = f"other code: the session ran under {spec.code_hash}, here is {decider.code_hash}"

@@ -63,7 +63,7 @@ async def find(tape: Tape, session: str) -> tuple[SessionStarted, int]:
             fact = codec.decode(message.body, message.sequence)
             if isinstance(fact, SessionStarted):
                 return fact, message.sequence
-    raise Unknown(f"There is no session {session!r} on this tape.", field="session_id")
+    raise Unknown(f"There is no session {session!r} on this tape.", field="session")
 
 
 async def read(tape: Tape, session: str, *, decided_after: int = 0) -> History:

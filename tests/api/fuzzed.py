@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from api.documented_examples import EXAMPLES
 from api.settings import ApiSettings
+from tests.api.named_fields import watch
 from tests.api.recordings import LiveSource, simulated_recording
 from tests.api.test_bad_input import START
 from tests.api.worlds import World, until_state, world
@@ -74,6 +75,7 @@ async def fuzzed(folder: Path) -> AsyncIterator[Fuzzed]:
             "result_id": ended,
             "name": "page.js",
         }
+        await watch(made.client)
         yield Fuzzed(made, parts)
 
 

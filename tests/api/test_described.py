@@ -21,6 +21,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from tests.api.fuzzed import DOWN, SECONDS_MAX, Fuzzed, Progress, Slow, check_slow, fuzzed
+from tests.api.named_fields import NamedFields
 from tests.api.served import served
 from tests.api.worlds import World
 
@@ -51,6 +52,7 @@ class Plan(NamedTuple):
 class Found:
     """What runs have found."""
 
+    fields: NamedFields
     statuses: Counter[int] = field(default_factory=Counter)
     phases: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
@@ -83,6 +85,11 @@ class Found:
         told = f"{request.method} {request.uri} {(request.body or b'')[:500]!r}: {status}"
         if status >= 500 and (status not in DOWN or (status == 503 and "retry-after" not in answer.headers)):
             self.broken.append(told)
+        url = request.uri.split("/", 3)[-1]
+        if status >= 400 and (
+            strange := self.fields.strange(request.method, f"/{url}", request.body or b"", answer.content)
+        ):
+            self.broken.append(f"{told} names {strange}: {answer.content[:300]!r}")
         if answer.elapsed > SECONDS_MAX:
             self.slow.append(request)
             self.firsts.append(Slow(request.method, request.uri[-200:], answer.elapsed))
@@ -162,7 +169,7 @@ async def test_what_is_described_is_so(asked: Fuzzed, inputs_count: int, progres
     description = (await made.get("/docs/openapi.json")).json()
     told = {False: description, True: known(description, parts)}
     operations = sum(len(item) for item in description["paths"].values())
-    found, wanted = Found(), inputs_count // 2
+    found, wanted = Found(NamedFields(description)), inputs_count // 2
     async with served(made) as port:
         for plan in plans(wanted, operations, found):
             headers = made.bearer("admin", csrf=True)

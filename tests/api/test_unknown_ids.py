@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.api.worlds import World
+from tests.api.recordings import LiveSource
+from tests.api.worlds import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -19,6 +21,8 @@ EXECUTION = {"symbol": "BTC_USDT", "side": "buy", "quantity": 1.0}
         ("POST", "/sessions/stop", {"session_id": "nosuch"}, "session_id"),
         ("POST", "/api/executions", EXECUTION | {"session_id": "nosuch"}, "session_id"),
         ("POST", "/api/sessions/nosuch/stop", {}, "session"),
+        ("GET", "/api/executions?session_id=nosuch", None, "session_id"),
+        ("GET", "/api/signals/nosuch-1", None, "id"),
         ("GET", "/api/instruments/999", None, "id"),
         ("PUT", "/api/instruments/999", {"price_step": 1.0}, "id"),
         ("DELETE", "/api/instruments/999", None, "id"),
@@ -30,3 +34,24 @@ async def test_what_is_not_there_is_named_as_the_request_has_it(
     """A 404 names the field of the body, or the part of the path."""
     answer = await seeded.client.request(method, path, json=body, headers=seeded.bearer("trader", csrf=True))
     assert (answer.status_code, answer.json()["field"]) == (404, field), answer.text
+
+
+async def test_a_header_is_named_as_it_is_sent(seeded: World) -> None:
+    """Not as the code calls it."""
+    headers = seeded.bearer("trader", csrf=True) | {"Idempotency-Key": "k" * 200}
+    answer = await seeded.client.post("/api/sessions", json={"mode": "collect"}, headers=headers)
+    assert (answer.status_code, answer.json()["field"]) == (400, "Idempotency-Key"), answer.text
+    assert answer.json()["message"].startswith("Idempotency-Key must have")
+
+
+async def test_a_start_without_a_body_names_no_field(tmp_path: Path) -> None:
+    """Of the default session nothing was asked: the message says what stands in its way."""
+    async with world(tmp_path, engine=True) as made:
+        await LiveSource(made.tape).open()
+        await made.caught_up()
+        euros = await made.client.put("/api/instruments/2", json={"quote": "EUR"}, headers=made.bearer())
+        assert euros.status_code == 200, euros.text
+        for path in ("/api/system/start", "/api/system/restart"):
+            answer = await made.client.post(path, headers=made.bearer())
+            assert (answer.status_code, answer.json()["field"]) == (400, None), answer.text
+            assert "one account currency" in answer.json()["message"]

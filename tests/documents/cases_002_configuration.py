@@ -130,7 +130,7 @@ async def saves_templates(made: World) -> None:
     for change, field in (
         ({"name": ""}, "name"),
         ({"name": " "}, "name"),
-        ({"config": {"ppo": {"gamma": 2}}}, "ppo.gamma"),
+        ({"config": {"ppo": {"gamma": 2}}}, "config.ppo.gamma"),
         ({"config": []}, "config"),
         ({"surely_unknown": 1}, "surely_unknown"),
     ):

@@ -120,18 +120,18 @@ async def imports(made: World) -> None:
     assert answer.json()["config"]["backtest"] == (await made.get(f"{PATH}/backtest")).json()
     last = await made.last()
     for content, field in (
-        ("backtest:\n  leverage: 40\nppo:\n  gamma: 7\n", "ppo.gamma"),
-        ("- a\n- b", "config"),
-        ("just text", "config"),
+        ("backtest:\n  leverage: 40\nppo:\n  gamma: 7\n", "content.ppo.gamma"),
+        ("- a\n- b", "content"),
+        ("just text", "content"),
         ("a: [", "content"),
         ("ppo: {gamma: 0.5, gamma: 0.6}", "content"),
         ("ppo: {gamma: 0.5}\nppo: {gamma: 0.6}", "content"),
         ("a: !!python/object/apply:os.getpid []", "content"),
         ("[" * 5_000, "content"),
         ("x" * 70_000, "content"),
-        (f"? 0x{'f' * 6_000}\n: 1\n", "(int)"),  # no text of so many digits is ever made
-        (f"ppo:\n  ? 0x{'f' * 6_000}\n  : 1\n", "ppo.(int)"),
-        ("a: &a [*a, *a]\nppo: {gamma: *a}", "a"),
+        (f"? 0x{'f' * 6_000}\n: 1\n", "content.(int)"),  # no text of so many digits is ever made
+        (f"ppo:\n  ? 0x{'f' * 6_000}\n  : 1\n", "content.ppo.(int)"),
+        ("a: &a [*a, *a]\nppo: {gamma: *a}", "content.a"),
     ):
         refused = await made.post(f"{PATH}/import", {"content": content})
         assert (refused.status_code, refused.json()["field"]) == (400, field), refused.text

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from api.settings import ApiSettings
+from tests.api.named_fields import watch
 from tests.api.recordings import LiveSource, simulated_recording
 from tests.api.worlds import World, world
 from tests.documents.shapes import folder, inventory
@@ -23,4 +24,5 @@ async def made(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]
         await simulated_recording(found.tape)
         await LiveSource(found.tape).open()
         await found.caught_up()
+        await watch(found.client)
         yield found

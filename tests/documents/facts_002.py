@@ -67,7 +67,7 @@ TABLE = Table(
         ),
         ("s2.config.templates.create", 400): (
             Wrong(Ask(fill={"name": None}), "name"),
-            Wrong(Ask(fill={"config.transformer.epochs": -1}), "transformer.epochs"),
+            Wrong(Ask(fill={"config.transformer.epochs": -1}), "config.transformer.epochs"),
         ),
         ("s2.config.validate", 400): (
             Wrong(Ask(), "transformer.epochs"),
