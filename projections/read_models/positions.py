@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_type_hints
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from projections.read_models.sessions import GOES_ON
 from projections.read_models.trades import TRADES
 from projections.read_models.versions import VERSION
 
-_HOLDING = tuple((name, "BIGINT" if kind == "int" else "DOUBLE") for name, kind in Holding.__annotations__.items())
+_HOLDING = tuple((name, "BIGINT" if kind is int else "DOUBLE") for name, kind in get_type_hints(Holding).items())
 _KEY = (("session", "INTEGER"), ("lane", "INTEGER"))
 _TABLE = Table("positions", (*_KEY, *_HOLDING, *VERSION), ("session", "lane", "sequence_from"))
 # Columns that pairing reads, in the order of `Fill`.
