@@ -84,7 +84,7 @@ def _rendered(found: Figures, prices: tuple[PriceSeries, ...], notes: tuple[str,
         trades = with_excursions(trades, one.instrument, one.ts_ns, one.price)
     measurements = measure(found.curve, trades, found.measurements.annualisation) if prices else found.measurements
     good, line = _verified(found, verdict)
-    lanes = {int(str(lane)): str(strategy or "by hand") for _, lane, strategy, _, _ in lane_rows(0, spec)}
+    lanes = {int(str(lane)): str(strategy or "by hand") for _, lane, strategy, *_ in lane_rows(0, spec)}
     data = ReportData(
         title=row.name or row.session,
         facts=_facts(row, spec),

@@ -13,6 +13,7 @@ from events.errors import InvalidInput, LimitReached, Unknown
 from events.rows import Code, OrderKind, OrderStatus, Side, SignalKind, TimeInForce
 from events.symbols import letters_of, spelled
 from projections.duckdb.store import Snapshot
+from projections.read_models.lanes import on_step
 
 T = TypeVar("T")
 
@@ -190,13 +191,14 @@ def bounded(rows: int, what: str) -> None:
 # Joins that give every row of a table `t` the names of its session and lane.
 _NAMED = "JOIN sessions s ON s.number = t.session LEFT JOIN lanes l ON l.session = t.session AND l.lane = t.lane"
 _NAMES = "s.session, coalesce(l.strategy, ''), coalesce(l.symbol, '')"
+_STEP = "coalesce(l.quantity_step, 0.0)"
 
 
 class Listing(msgspec.Struct, Generic[T], frozen=True):
     """How rows of a table with session and lane become structs.
 
     `columns` are those behind session, strategy and symbol, in the order of the fields of `row`; `words` names the
-    codes among them by field.
+    codes among them by field, and `quantities` are worded on the step of the lane's instrument.
     """
 
     table: str
@@ -204,13 +206,14 @@ class Listing(msgspec.Struct, Generic[T], frozen=True):
     columns: tuple[str, ...]
     keys: tuple[str, ...]
     words: dict[str, dict[int, str]]
+    quantities: tuple[str, ...] = ()
 
     def page(self, snapshot: Snapshot, where: Where, page: Page) -> Listed[T]:
         """One page of the rows that a condition on the table selects."""
         total = snapshot.count(f"SELECT count(*) FROM {self.table} WHERE {where}", where.values)
         columns = ", ".join(_column(column, snapshot.sequence) for column in self.columns)
         rows = snapshot.rows(
-            f"SELECT {_NAMES}, {columns}"
+            f"SELECT {_STEP}, {_NAMES}, {columns}"
             f" FROM (SELECT * FROM {self.table} WHERE {where} {page.sql(*self.keys)}) t {_NAMED}"
             f" {page.order(*(f't.{key}' for key in self.keys))}",
             where.values,
@@ -229,9 +232,12 @@ class Listing(msgspec.Struct, Generic[T], frozen=True):
         return Walked(rows, total, last)
 
     def _struct(self, row: tuple) -> T:
-        fields = dict(zip(self.row.__struct_fields__, row, strict=True))  # type: ignore[attr-defined]
+        step, *values = row
+        fields = dict(zip(self.row.__struct_fields__, values, strict=True))  # type: ignore[attr-defined]
         for name, words in self.words.items():
             fields[name] = words.get(fields[name], str(fields[name]))
+        for name in self.quantities:
+            fields[name] = on_step(fields[name], step)
         return self.row(**fields)
 
 

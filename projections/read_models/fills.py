@@ -65,6 +65,7 @@ _LISTING = Listing(
     ),
     ("sequence", "ordinal"),
     {"side": SIDES, "code": CODES},
+    ("quantity", "position"),
 )
 
 

@@ -121,6 +121,7 @@ _LISTING = Listing(
     ),
     ("sequence_from", "ordinal"),
     {"kind": ORDER_KINDS, "side": SIDES, "status": ORDER_STATUSES, "time_in_force": TIMES_IN_FORCE, "code": CODES},
+    ("quantity", "filled"),
 )
 
 # Accepted, triggered or partly filled, or sent with an unknown outcome: something may still come of it.

@@ -81,7 +81,7 @@ def accounts(snapshot: Snapshot) -> list[Account]:
 
 def _lots(snapshot: Snapshot, terms: SessionSpec) -> list[Lot]:
     held = positions(snapshot, Scope(session=terms.session), ALL, open_only=True).rows
-    numbers = {lane: number for _, lane, _, _, number in lane_rows(0, terms)}
+    numbers = {lane: number for _, lane, _, _, number, _ in lane_rows(0, terms)}
     return [Lot(one, numbers[one.lane]) for one in held]
 
 

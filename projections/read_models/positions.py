@@ -122,6 +122,7 @@ _LISTING = Listing(
     ),
     ("session", "lane"),
     {"side": SIDES},
+    ("quantity",),
 )
 
 

@@ -58,6 +58,7 @@ _LISTING = Listing(
     ("lane", "ordinal", "sequence", *Trade._fields),
     ("sequence", "ordinal"),
     {"side": SIDES, "entry_code": CODES, "exit_code": CODES},
+    ("quantity",),
 )
 
 

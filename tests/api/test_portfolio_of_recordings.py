@@ -28,6 +28,7 @@ BARS = 4_000
 SYMBOLS = ("AAA", "BBB")
 CASH = 10_000.0
 POLLS = 4
+_ONE = ("quantity",)
 
 
 class BarFeed(ArrayFeed):
@@ -115,6 +116,19 @@ async def test_a_paced_session_is_not_priced_from_the_future(made: World) -> Non
     for at, found in seen.items():
         assert await as_of(made, "/portfolio", at) == found, "what was then does not change later"
     await without_the_store(made, list(seen)[-1], seen)
+    await in_steps(made, sessions)
+
+
+async def in_steps(made: World, sessions: list[str]) -> None:
+    """Quantities are whole steps of 0.001 to the last digit, wherever they are told."""
+    told: list[float] = []
+    for path, names in (("fills", ("quantity", "position")), ("orders", ("quantity", "filled")), ("positions", _ONE)):
+        for one in sessions:
+            rows = (await made.get(f"/api/sessions/{one}/{path}?limit=500")).json()["rows"]
+            told += [row[name] for row in rows for name in names]
+    told += [one["quantity"] for one in (await made.get("/api/executions?limit=100")).json()["executions"]]
+    assert len(told) > 50
+    assert [one for one in told if one != round(one, 3)] == []
 
 
 def check(found: dict[str, Any]) -> None:
