@@ -18,6 +18,7 @@ from engine.research.sweeping import JOB_CORES_MAX, SweepRow
 from engine.research.walkforward import FITS_MAX, Fold, Objective, Params, Windows, fittest, folds
 from engine.sessions.plan import SessionWish, StrategyWish
 from events.errors import InvalidInput
+from events.facts import SessionSpec
 
 FOLD_METRICS = ("total_return", "sharpe_ratio", "max_drawdown", "win_rate", "total_trades")
 
@@ -105,8 +106,7 @@ class _Walk:
         await self._tell(at, "train", share[0])
         best = await self._fit(at, fold, (share[0], middle))
         await self._tell(at, "test", middle)
-        wish = self._over(await self._rows(fold.test_ns, fold.until_ns), best.params)
-        spec = await self._work.plan(wish, f"test{at}")
+        spec = await self._test(at, fold, best.params)
         history = await self._work.run(spec, (middle, share[1]))
         measured = (await asyncio.to_thread(outcome, history)).measurements
         return FoldResult(
@@ -119,6 +119,14 @@ class _Walk:
             session=spec.session,
             **{name: measured.value(name) for name in FOLD_METRICS},
         )
+
+    async def _test(self, at: int, fold: Fold, params: Params) -> SessionSpec:
+        """The test reads the train window too: what looks back over it is warm where the test begins to trade."""
+        train, test = await self._rows(fold.train_ns, fold.test_ns), await self._rows(fold.test_ns, fold.until_ns)
+        wish = self._over(msgspec.structs.replace(test, first=train.first), params)
+        spec = await self._work.plan(wish, f"test{at}")
+        given = msgspec.structs.replace(spec.input, trade_from_ns=fold.test_ns)
+        return msgspec.structs.replace(spec, input=given)
 
     async def _tell(self, at: int, phase: Literal["train", "test"], ratio: float) -> None:
         self._work.has(WalkforwardDetail(current_fold=at + 1, total_folds=self._total, phase=phase))

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.loop import snapshot
 from engine.loop.bar_path import BarPath
+from engine.loop.before_start import begin, rows_before
 from engine.loop.commands import CommandKind
 from engine.loop.lengths import Lengths
 from engine.loop.module import Loop, code_hash_of, is_compiled, load_loop
@@ -148,6 +149,11 @@ class DecisionLoop:
         return int(self._account["failed_lane"])
 
     @property
+    def before_start(self) -> bool:
+        """Whether no row at which the session may trade was read yet."""
+        return bool(self._account["loop_ns"] < self.spec.trade_from_ns)
+
+    @property
     def equity(self) -> float:
         """Cash and positions at last prices, quote currency."""
         return float(self._account["equity"])
@@ -182,8 +188,9 @@ class DecisionLoop:
         """Read MARKET_DTYPE rows; give what they led to. Stops before the row at which a kernel fails (`failed`)."""
         if rows.dtype != MARKET_DTYPE or rows.ndim != 1:
             raise Bug(f"The loop reads market rows, not {rows.dtype}.")
-        memory, out, own, read = self._memory, self._out, self._memory.memory, 0
+        memory, out, own = self._memory, self._out, self._memory.memory
         rows = np.ascontiguousarray(rows)
+        read = self._read_before_start(rows) if self.spec.trade_from_ns and self.before_start else 0
         parts: list[tuple[bytes, ...]] = []
         while True:
             read += self._loop.advance(rows[read:], memory.lookup, memory.books, out, memory.intents, own)
@@ -195,6 +202,19 @@ class DecisionLoop:
             parts.append(self._drained())
             return self._decisions(tuple(b"".join(kind) for kind in zip(*parts, strict=True)))
         return self._decisions(self._drained() if self._counts[TOTAL] else NOTHING)
+
+    def _read_before_start(self, rows: Rows) -> int:
+        """Read what lies before the start of trading; nothing of it is kept but what kernels and market know."""
+        memory, read = self._memory, 0
+        before, until = self._ordinal_words.copy(), rows_before(rows, memory.lookup, self.spec)
+        while read < until and self._account["failed"] == 0:
+            part = rows[read:until]
+            read += self._loop.advance(part, memory.lookup, memory.books, self._out, memory.intents, memory.memory)
+            self._counts[:ROOM] = 0
+            self._ordinal_words[:] = before
+        if read == until < len(rows):
+            begin(memory)
+        return read
 
     def advance_bars(self, bars: Rows) -> Decisions:
         """Read BAR_DTYPE rows, each as four inputs, in order of time; see `engine.loop.bar_path`.

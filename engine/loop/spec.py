@@ -56,6 +56,7 @@ class LoopSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     designated: Literal["event", "received"] = "event"
     simulate_fills: bool = True  # False: a venue reports them
     working_max: int = 1024
+    trade_from_ns: int = 0  # loop time; see `engine.loop.before_start`
 
     def __post_init__(self) -> None:
         numbers = [terms.number for terms in self.instruments]
@@ -75,6 +76,8 @@ class LoopSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise InvalidInput(f"An interval is from 0 to {INTERVAL_MAX} ns.", field="lanes")
         if not 0 <= self.seed < 2**64:
             raise InvalidInput("seed is a whole number from 0 to 2^64 - 1.", field="seed")
+        if not 0 <= self.trade_from_ns < 2**63:
+            raise InvalidInput("trade_from_ns is a time in ns UTC.", field="trade_from_ns")
         check_limits(self.limits)
 
     @property
@@ -145,6 +148,7 @@ def loop_spec(session: SessionSpec) -> LoopSpec:
         seed=session.seed,
         designated=session.designated,
         simulate_fills=session.mode != "live",
+        trade_from_ns=session.input.trade_from_ns,
     )
 
 
@@ -229,6 +233,7 @@ def _lanes(spec: LoopSpec, order: Sequence[str], strategies: Mapping[str, Strate
         rows[name][: len(spec.lanes)] = getattr(limits, name)
     rows["calm_low"], rows["calm_high"] = -np.inf, np.inf
     rows["position_max"] = limits.position_max or np.inf
+    rows["halted"] = spec.trade_from_ns > 0
     slots = dict.fromkeys(order, 0)
     for row, lane in zip(rows, spec.lanes, strict=False):
         strategy = strategies[lane.strategy]

@@ -67,13 +67,14 @@ def last_of_one(marks: Rows, fills: Rows) -> dict[int, tuple[int, float]]:
 
 
 async def prices(history: History, reader: RecordingReader) -> tuple[PriceSeries, ...]:
-    """The last price of each second and instrument of the rows that the session read."""
+    """The last price of each second and instrument of the rows that the session read and could trade."""
+    begin_ns = history.started.spec.input.trade_from_ns
     numbers = [one.number for one in history.started.spec.instruments]
     found: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {number: [] for number in numbers}
     async for item in window_of(history, reader):
         field = "close" if item.kind is SectionKind.BAR else "price"
         for number in numbers:
-            mine = item.rows["instrument"] == number
+            mine = (item.rows["instrument"] == number) & (item.rows["ts_event_ns"] >= begin_ns)
             if item.kind is SectionKind.MARKET:
                 mine &= item.rows["kind"] == 1
             times, values = item.rows["ts_event_ns"][mine], item.rows[field][mine]

@@ -157,6 +157,8 @@ class Decider:
 
     def _refusal(self, command: Command) -> Refusal | None:
         match command:
+            case SubmitOrder() | HaltLane() if self._loop.before_start:
+                return "CONFLICT", "The session still reads what lies before its start; it trades nothing yet.", None
             case SubmitOrder():
                 return self._refusal_of_order(command)
             case CancelOrder() if command.order and command.order not in self._loop.working["order"]:

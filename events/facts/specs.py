@@ -69,6 +69,7 @@ class SessionInput(msgspec.Struct, frozen=True, kw_only=True):
     acceleration: float = 0.0  # pace against event time; 0: as fast as possible
     first: Place | None = None  # of the recording's window
     last: Place | None = None
+    trade_from_ns: int = 0  # before this loop time strategies see the rows and nothing is traded or written; 0: at once
 
 
 class SessionSpec(msgspec.Struct, frozen=True, kw_only=True):
