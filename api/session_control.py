@@ -22,6 +22,7 @@ from api.reading.wording import instant, instant_of
 from api.services.acting import IDEMPOTENCY_KEY, Done, Start, act, check_command, start
 from api.services.configuration import current
 from api.services.prices import SymbolPrice
+from api.services.replaced import Replaced, replaced_by
 from api.services.strategy_items import StrategyItem, items
 from api.services.strategy_list import StrategyEntry, strategy_list
 from api.services.symbols import symbols_of
@@ -102,6 +103,9 @@ class StartedSession(msgspec.Struct, frozen=True):
     session_id: str
     session_type: str
     symbols: tuple[str, ...]
+    replaced: Annotated[
+        list[Replaced], Meta(description="sessions that this start ended, and what they still held")
+    ] = []
 
 
 class StoppedSession(msgspec.Struct, frozen=True):
@@ -184,7 +188,7 @@ async def start_session(
     data: JSONBody[StartRequest], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[Enveloped[Outcome[StartedSession]]]:
     """Start a session. The same user's running session of the same type is stopped first; with `idempotent` and the
-    same body it is answered instead. `live` is refused: no venue is configured.
+    same body it is answered instead, but where it is suspended. `live` is refused: no venue is configured.
     """
     user = user_of(request).user
     configured = (await current(house, Moment())).value.whole
@@ -193,7 +197,7 @@ async def start_session(
         how = await start(house, wish, user, key, Start(True, data.idempotent, hash_of(data)))
     except (InvalidInput, Unknown, Conflict, NotAvailable) as error:
         raise in_contract(error, data) from None
-    started = StartedSession(how.session, data.session_type, data.symbols)
+    started = StartedSession(how.session, data.session_type, data.symbols, await replaced_by(house, how))
     return done(Enveloped(Outcome("session_started", started)), how, house)
 
 

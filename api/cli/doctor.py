@@ -24,7 +24,8 @@ NOT_WELL = 9  # exit code
 HEALTH_SECONDS_MAX = 5.0
 RESEAL_SECONDS_MAX = 3_600.0
 SEAL_BEHIND_WARN = 10_000  # messages
-WORDS: dict[str, Word] = {"ok": "ok", "behind": "warn"}  # of the API's health; any other is a failure
+WORDS: dict[str, Word] = {"ok": "ok", "behind": "warn", "warn": "warn"}  # of the API's health; else a failure
+TODO = {"ok": "", "behind": "Wait until it has caught up.", "warn": "See docs/operations.md, When something is wrong."}
 
 
 @click.command("doctor", epilog="Example: `tapedeck doctor --json`")
@@ -142,7 +143,7 @@ def _of_house(house: HouseFile) -> list[Check]:
         lag = f", {part['lag']:,} events behind" if part.get("lag") is not None else ""
         detail = f"{part['status']}{lag}{': ' + part['detail'] if part.get('detail') else ''}"
         state = WORDS.get(part["status"], "fail")
-        todo = "" if state == "ok" else "Wait until it has caught up." if state == "warn" else "Look into the logs."
+        todo = TODO.get(part["status"], "Look into the logs.")
         found.append(Check(name.replace("_", " "), state, detail, todo))
     return found
 

@@ -17,6 +17,7 @@ from api.reading.reader import answered
 from api.reading.wording import instant
 from api.services import trading as work
 from api.services.components import Registry, Word, worst
+from api.services.replaced import Replaced, replaced_by
 from api.session_control import Key, done
 from events.clock import iso
 from events.errors import ReadModelUnavailable
@@ -55,7 +56,7 @@ class SystemState(msgspec.Struct, frozen=True):
     mode: Annotated[str | None, Meta(description="null: not known now, see `reason`")]
     mode_set_by: str
     mode_set_at: str | None
-    running: Annotated[bool | None, Meta(description="whether a session is not over; null: not known now")]
+    running: Annotated[bool | None, Meta(description="whether a session is in state `running`; null: not known now")]
     sessions: Annotated[list[SystemSession], Meta(description="the newest 64 that are not over, of every user")]
     components: dict[str, Word]
     timestamp: str
@@ -76,6 +77,7 @@ class SystemStarted(msgspec.Struct, frozen=True):
     mode: str
     changed: Annotated[bool, Meta(description="false: it ran already")]
     status: str
+    replaced: Annotated[list[Replaced], Meta(description="sessions that this start ended, and what they still held")]
 
 
 class SystemStopped(msgspec.Struct, frozen=True):
@@ -122,7 +124,7 @@ async def system_status(
         mode=mode.mode,
         mode_set_by=mode.user,
         mode_set_at=instant(mode.set_ns),
-        running=bool(rows),
+        running=any(row.state == "running" for row in rows),
         sessions=[_session(row) for row in rows],
     )
     return answered(body, found.sequence, found.epoch)
@@ -149,10 +151,11 @@ async def start_system(
     key: Key = None,
 ) -> Response[SystemStarted]:
     """Start the user's default session of the mode: what is left of what they ran last in it, else the active
-    configured strategies on all symbols of a source. While one of theirs in the mode runs, that is answered.
+    configured strategies on all symbols of a source. While one of theirs in the mode runs, that is answered;
+    one that is suspended is replaced.
     """
     mode, how = await work.begin(house, user_of(request).user, key)
-    return done(SystemStarted(how.session, mode, how.changed, "started"), how, house)
+    return done(SystemStarted(how.session, mode, how.changed, "started", await replaced_by(house, how)), how, house)
 
 
 @post("/api/system/stop", status_code=200, opt=TRADER)
@@ -183,7 +186,7 @@ async def restart_system(
 ) -> Response[SystemStarted]:
     """Stop the user's session of the mode where one runs, and start what is left of it anew."""
     mode, how = await work.again(house, user_of(request).user, key)
-    return done(SystemStarted(how.session, mode, how.changed, "restarted"), how, house)
+    return done(SystemStarted(how.session, mode, how.changed, "restarted", await replaced_by(house, how)), how, house)
 
 
 def _session(row: SessionRow) -> SystemSession:

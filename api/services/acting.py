@@ -54,7 +54,7 @@ class Done(NamedTuple):
     order: int = 0  # number of the order by hand that it placed
     denial: str = ""  # code, where that order was denied
     limit: float = 0.0  # that the denial met
-    sessions: tuple[str, ...] = ()  # that were chosen
+    sessions: tuple[str, ...] = ()  # that were chosen; of a start: that it replaced
 
 
 def session_id(clock: Clock, prefix: str = "exec") -> str:

@@ -17,20 +17,21 @@ from events.clock import NS_PER_SECOND, iso
 from events.errors import TapedeckError
 from events.tape import Message
 from projections.read_models.answers import PAGE_ROWS_MAX, Page
-from projections.read_models.sessions import SessionFilter, sessions
+from projections.read_models.sessions import SessionFilter, SessionRow, sessions
 
 KEPT_SECONDS = 1.0
 ENGINES_MAX = 64
 LAG_EVENTS_MAX = 10_000  # behind the tape's end by more is said to be slow
 MARKET_SECONDS_MAX = 5.0  # behind the tape's newest market message by more, in append time, or for longer: slow
 WAITING_SECONDS_MAX = 30.0  # a session of the tail that no engine claims for longer is a failure
-NOT_OVER = ("started", "running", "suspended")
+RUN = ("started", "running")
+SUSPENDED = SessionFilter(states=("suspended",), include_research=True, of_jobs=False)  # a job fails by itself
 
 
 class Component(msgspec.Struct, frozen=True):
     """One part."""
 
-    status: Annotated[str, Meta(description="ok, behind, down or failed")]
+    status: Annotated[str, Meta(description="ok, warn, behind, down or failed")]
     detail: str = ""
     sequence: Annotated[int | None, Meta(description="how far it has come")] = None
     lag: Annotated[
@@ -182,14 +183,15 @@ async def _market_lag(house: House, visible: int, newest: Message | None) -> tup
 
 
 async def _engines(house: House) -> Component:
-    """Engines that have claimed a session which is not over, and whether they show signs of life."""
+    """Engines that have claimed a session, and whether they show signs of life; sessions that nobody runs any more."""
     if not is_ready(house.runner):
         return Component("behind", "known when the read model is ready")
     try:
         moment = await house.reader.moment(None, None)
         page = Page(limit=PAGE_ROWS_MAX, newest_first=True)
-        wanted = SessionFilter(states=NOT_OVER, include_research=True)
+        wanted = SessionFilter(states=RUN, include_research=True)
         rows = (await house.reader.run(lambda snapshot: sessions(snapshot, wanted, page), moment)).value.rows
+        suspended = (await house.reader.run(lambda snapshot: sessions(snapshot, SUSPENDED, page), moment)).value.rows
         engines = sorted({row.engine for row in rows if row.engine})[:ENGINES_MAX]
         silent = [name for name in engines if await house.liveness.get(f"engine.{name}") is None]
     except TapedeckError as error:
@@ -202,7 +204,13 @@ async def _engines(house: House) -> Component:
         return Component("failed", f"{detail}; no sign of life of {', '.join(silent)}")
     if late:
         return Component("failed", f"{detail}; {late[0].session} waits for more than {WAITING_SECONDS_MAX:.0f} s")
-    return Component("ok", detail)
+    return Component("warn", f"{detail}; {_told(suspended)}") if suspended else Component("ok", detail)
+
+
+def _told(suspended: list[SessionRow]) -> str:
+    """That nobody runs them, and why, of the newest."""
+    one = suspended[0]
+    return f"{len(suspended)} suspended: {one.session} of {one.user} decides nothing, it was {one.error_message}"
 
 
 def _streams(house: House) -> Component:

@@ -26,7 +26,7 @@ from events.durations import Timing
 from events.errors import Conflict, NotAvailable, TapedeckError, Unknown
 
 Word = Literal["ok", "warn", "error"]
-WORDS: dict[str, Word] = {"ok": "ok", "behind": "warn", "down": "error", "failed": "error"}
+WORDS: dict[str, Word] = {"ok": "ok", "warn": "warn", "behind": "warn", "down": "error", "failed": "error"}
 WORST: tuple[Word, ...] = ("error", "warn", "ok")
 # component -> its name and the role of the processes that are it; what has no role is a server that others start
 ROLES = {

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 from api.house import House
 from api.reading.reader import Moment
-from api.services.acting import Done, Start, act, key_of_part, start
+from api.services.acting import RUN, Done, Start, act, key_of_part, start
 from api.services.default_session import default
 from api.services.first_answers import refuse_repeat
 from events.clock import NS_PER_SECOND
@@ -54,14 +54,15 @@ async def set_mode(house: House, user: str, key: str | None, mode: SessionMode) 
 
 
 async def begin(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
-    """Start the user's default session; while one of the mode runs, that is answered.
+    """Start the user's default session; while one of the mode runs, that is answered. One that is suspended does not
+    run: it is replaced.
 
     Raises:
         ReadModelUnavailable: see `_mode_now`. Else as `acting.start`.
     """
     refuse_repeat()
     mode = await _mode_now(house)
-    running = SessionFilter(user=user, modes=(mode,), states=NOT_OVER, include_research=True, own=True)
+    running = SessionFilter(user=user, modes=(mode,), states=RUN, include_research=True, own=True)
     for row in await _sessions(house, running, 1):
         return mode, Done(row.session, False, house.runner.status().visible, key or house.clock.new_id())
     return mode, await _start(house, user, key, mode, Start(replaces=True, idempotent=True))

@@ -211,11 +211,9 @@ class Desk:
         if running - len(replaced) >= self.limits.sessions_max:
             message = f"{running} sessions run; sessions_max is {self.limits.sessions_max}. Stop one first."
             return Outcome(_refused(command, sequence, "LIMIT_REACHED", message, None))
-        return Outcome(
-            accepted(command, sequence, spec.session),
-            SessionStarted(spec=spec),
-            replaced,
-        )
+        answer = accepted(command, sequence, spec.session)
+        answer = msgspec.structs.replace(answer, sessions=tuple(one.session for one in replaced))
+        return Outcome(answer, SessionStarted(spec=spec), replaced)
 
     def _choose(self, command: ChooseSession, sequence: int) -> Outcome:
         for name in reversed(self.running):

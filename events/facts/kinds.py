@@ -45,7 +45,7 @@ class CommandAccepted(Fact, frozen=True, tag="CommandAccepted"):
     order: int = 0  # number of the order by hand that it placed
     denial: str = ""  # code, where an order by hand was denied instead
     limit: float = 0.0  # the limit that the denial met, in its unit; 0: none
-    sessions: tuple[str, ...] = ()  # that were chosen, where it is about several
+    sessions: tuple[str, ...] = ()  # that were chosen, where it is about several; of a start: that it replaces
 
 
 class CommandRefused(Fact, frozen=True, tag="CommandRefused"):

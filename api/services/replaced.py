@@ -1,0 +1,60 @@
+"""What a start replaced: how those sessions ended, and what they held to the last."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from api.house import House
+from api.reading.reader import Moment
+from api.services.acting import Done
+from events.errors import ReadModelUnavailable, Unknown
+from projections.duckdb.store import Snapshot
+from projections.read_models.answers import PAGE_ROWS_MAX, Page, Scope
+from projections.read_models.positions import positions
+from projections.read_models.sessions import session
+
+REPLACED_MAX = 64  # sessions that are told of one start
+
+
+class HeldPosition(msgspec.Struct, frozen=True):
+    """A position that was not closed: nobody decides on it any more."""
+
+    strategy: str
+    symbol: str
+    quantity: float
+    entry_price: float
+
+
+class Replaced(msgspec.Struct, frozen=True):
+    """A session that a start ended."""
+
+    session_id: str
+    state: Annotated[str, Meta(description="`unknown` while the read model is away")]
+    reason: str
+    error_code: str
+    error_message: str
+    open_positions: list[HeldPosition]
+
+
+async def replaced_by(house: House, how: Done) -> list[Replaced]:
+    """The sessions that a start replaced, as they are when it is answered. The start is done: nothing is raised, and
+    what is not known now is said to be so.
+    """
+    names = how.sessions[:REPLACED_MAX]
+    try:
+        return (await house.reader.run(lambda snapshot: _told(snapshot, names), Moment())).value if names else []
+    except (ReadModelUnavailable, Unknown):
+        return [Replaced(name, "unknown", "", "", "", []) for name in names]
+
+
+def _told(snapshot: Snapshot, names: tuple[str, ...]) -> list[Replaced]:
+    found = []
+    for name in names:
+        row = session(snapshot, name)
+        held = positions(snapshot, Scope(session=name), Page(limit=PAGE_ROWS_MAX), open_only=True).rows
+        lots = [HeldPosition(one.strategy, one.symbol, one.quantity, one.entry_price) for one in held]
+        found.append(Replaced(name, row.state, row.reason, row.error_code, row.error_message, lots))
+    return found
