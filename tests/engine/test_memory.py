@@ -13,6 +13,7 @@ from engine import memory
 from engine.aggregates.answering import Answering
 from engine.aggregates.instruments import Instruments
 from engine.aggregates.jobs import Jobs
+from engine.answers import Answers
 from engine.jobs.backtest import BacktestBody
 from engine.jobs.kinds import KINDS
 from engine.jobs.life import JobState
@@ -33,7 +34,16 @@ from events.tape import Message
 from tests.engine.jobs.job_house import ONE_CORE, JobHouse, wish
 from tests.engine.sessions.memory_house import QUICK, REGISTRY, walk
 
-Part = tuple[Fold, Callable[[Message], None], tuple[str, ...]]
+Part = tuple[Fold, Callable[[Message], None], tuple[str, ...], Callable[[], object]]
+
+
+def inside(*all_of: object) -> list[dict[str, object]]:
+    """Everything that these hold, so that what is added to them and forgotten here is seen."""
+    found = []
+    for one in all_of:
+        held = {name: value for name, value in vars(one).items() if name not in ("aggregate", "queue", "catalogue")}
+        found.append({name: each.known() if isinstance(each, Answers) else each for name, each in held.items()})
+    return found
 
 
 def parts(house: JobHouse) -> list[Part]:
@@ -46,12 +56,13 @@ def parts(house: JobHouse) -> list[Part]:
     tools = Tools(around=around, strategies=REGISTRY, library=house.library, sessions=sessions)
     runner = JobRunner(tools, KINDS, house.keys, JobSettings(worker="w", machine="m", room=ONE_CORE))
     host = Host(house.tape, house.keys, house.clock, "e", run, QUICK)  # type: ignore[arg-type]
-    answering = Answering(house.tape, house.clock, [Instruments(), Jobs(KINDS)])
+    aggregates = (Instruments(), jobs := Jobs(KINDS))
+    answering = Answering(house.tape, house.clock, aggregates)
     of_aggregates = tuple(subject for each in answering._all for subject in each.subjects)
     return [
-        (runner._kept(), runner._fold, RUNNER_FOLDED),
-        (host._kept(), host._fold, HOST_FOLDED),
-        (answering._kept(), answering._fold, of_aggregates),
+        (runner._kept(), runner._fold, RUNNER_FOLDED, lambda: (inside(runner.queue), sessions.running)),
+        (host._kept(), host._fold, HOST_FOLDED, lambda: inside(host.desk)),
+        (answering._kept(), answering._fold, of_aggregates, lambda: inside(*answering._all, *aggregates, jobs.queue)),
     ]
 
 
@@ -82,7 +93,7 @@ async def test_a_memory_and_what_follows_is_all_there_was(tmp_path: Path) -> Non
     """Wherever a memory was made, restoring it and folding what lies behind gives the state of folding it all."""
     house = await a_busy_house(tmp_path)
     messages = [message async for message in house.tape.read(1)]
-    for number, (fold, take, wanted) in enumerate(parts(house)):
+    for number, (fold, take, wanted, look) in enumerate(parts(house)):
         mine = [one for one in messages if any(matches(subject, one.subject) for subject in wanted)]
         assert len(mine) > 12
         states = [fold.state()]
@@ -90,7 +101,7 @@ async def test_a_memory_and_what_follows_is_all_there_was(tmp_path: Path) -> Non
             take(message)
             states.append(fold.state())
         for cut, state in enumerate(states):
-            again, take_again, _ = parts(house)[number]
+            again, take_again, _, look_again = parts(house)[number]
             again.restore(state)
             assert again.state() == state, "it is what was kept"
             for message in mine[:cut]:
@@ -99,6 +110,7 @@ async def test_a_memory_and_what_follows_is_all_there_was(tmp_path: Path) -> Non
             for message in mine[cut:]:
                 take_again(message)
             assert again.state() == states[-1], f"{fold.name}, cut behind {cut} of {len(mine)}"
+            assert look_again() == look(), "nothing is forgotten"
 
 
 async def test_a_start_reads_what_lies_behind_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
