@@ -274,6 +274,7 @@ class DuckStore:
         with self.read() as snapshot:
             main = snapshot.one("SELECT current_database()")
             assert main is not None, "a connection has a database"
+            snapshot.rows("DETACH DATABASE IF EXISTS copy_of_read_model")  # of a copy that did not end in order
             snapshot.rows(f"ATTACH '{_quoted(path)}' AS copy_of_read_model")
             try:
                 snapshot.rows(f'COPY FROM DATABASE "{main[0]}" TO copy_of_read_model')

@@ -57,6 +57,7 @@ def _made(store: DuckStore, making: Path, before: Copy | None) -> Copy:
         if before is not None and before.epoch == snapshot.epoch and before.sequence <= snapshot.sequence:
             after = before.sequence
             shutil.copyfile(before.path, making)
+        snapshot.rows(f"DETACH DATABASE IF EXISTS {_COPY}")  # of a copy that did not end in order
         snapshot.rows(f"ATTACH '{str(making).replace(chr(39), chr(39) * 2)}' AS {_COPY}")
         try:
             for view in VIEWS:

@@ -46,6 +46,9 @@ class Explorer:
         self._asked_ns = 0  # when somebody asked last
         self._free = asyncio.Semaphore(self.settings.children_max)
         self._waiting = 0
+        self._idle = asyncio.Event()  # nobody waits
+        self._idle.set()
+        self._closed = False
         self._warm: list[Child] = []
         self._warming: asyncio.Task[bool] | None = None
         self._checker: Child | None = None  # over no copy
@@ -65,14 +68,19 @@ class Explorer:
             raise InvalidInput(
                 f"query has {len(text)} characters; text_max is {self.settings.text_max}.", field="query"
             )
+        if self._closed:
+            raise ReadModelUnavailable("The explorer is closed.")
         if self._waiting >= self.settings.waiting_max:
             raise TooMany(f"{self._waiting} queries run or wait already (waiting_max).", retry_after_s=1.0)
         self._waiting += 1
+        self._idle.clear()
         self._rest_later()
         try:
             return await self._bounded(text, least, admin)
         finally:
             self._waiting -= 1
+            if not self._waiting:
+                self._idle.set()
 
     async def _bounded(self, text: str, least: int, admin: bool) -> Found:
         time = asyncio.get_running_loop().time
@@ -290,7 +298,9 @@ class Explorer:
             self._copy = None
 
     async def close(self) -> None:
-        """End the children and delete the copy."""
+        """End the children and delete the copy, behind the queries that run: `seconds_max` at most, and a copy."""
+        self._closed = True
+        await self._idle.wait()
         if self._resting is not None:
             self._resting.cancel()
             self._resting = None

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 import msgspec
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -214,6 +215,36 @@ async def test_a_copy_from_the_one_before_is_the_same(tmp_path: Path, monkeypatc
     monkeypatch.undo()
     assert _rows_of(publish(model.store, tmp_path / "again", damaged)) == _rows_of(whole)
     model.close()
+
+
+@IN_MODULE
+async def test_a_close_leaves_no_process(asked: Asked) -> None:
+    """A query that runs is answered first; then its child is ended, and nobody is answered any more."""
+    explorer = await ready(Explorer(asked.model.store, SystemClock()))
+    before = _children()
+    asking = asyncio.create_task(explorer.ask("SELECT count(*) FROM range(20000000)"))
+    await asyncio.sleep(0)
+    await explorer.close()
+    assert [msgspec.json.decode(row) for row in (await asking).rows] == [[20_000_000]]
+    assert _children() < before
+    with pytest.raises(ReadModelUnavailable, match="closed"):
+        await explorer.ask("SELECT 1")
+
+
+def _children() -> set[int]:
+    """Pids of the processes that answer queries."""
+    found = psutil.Process().children()
+    return {one.pid for one in found if one.is_running() and any(word.endswith("child.py") for word in one.cmdline())}
+
+
+@IN_MODULE
+async def test_a_copy_goes_on_behind_one_that_was_cut_off(asked: Asked, tmp_path: Path) -> None:
+    """What is left attached of it keeps no later copy from being made."""
+    with asked.model.store.read() as snapshot:
+        snapshot.rows(f"ATTACH '{tmp_path / 'cut-off'}' AS explorer_copy")
+        snapshot.rows(f"ATTACH '{tmp_path / 'cut-off-too'}' AS copy_of_read_model")
+    assert publish(asked.model.store, tmp_path / "copy").sequence == asked.model.store.visible
+    assert asked.model.store.copy_to(tmp_path / "whole") == asked.model.checkpoint()
 
 
 @IN_MODULE
