@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -183,6 +184,19 @@ def test_a_close_ends_what_is_read(tmp_path: Path) -> None:
         assert begun.wait(10)
         store.close()
         assert isinstance(going.exception(10), duckdb.InterruptException)
+
+
+def test_times_and_places_are_whole(tmp_path: Path) -> None:
+    """No table keeps them as a double, which has not all nanoseconds; counts neither."""
+    whole = re.compile(r".*(_ns|ordinal|sequence\w*|_order|fills|trades|side)$")
+    kept = {
+        (table.name, name): kind
+        for table in DuckReadModel(tmp_path / "a.duckdb").store.tables
+        for name, kind in table.columns
+        if whole.match(name)
+    }
+    assert kept["positions", "last_ns"] == "BIGINT"
+    assert [key for key, kind in kept.items() if kind == "DOUBLE"] == []
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
