@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from api.processes.cpu import METER
 from engine.jobs.queue import Room
 from engine.jobs.runner import JobSettings
 from events.clock import Clock
@@ -46,13 +47,12 @@ class MachineState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Machine:
-    """Tells of this machine. The share of busy cores is over the time since it was last asked."""
+    """Tells of this machine."""
 
     def __init__(self, settings: JobSettings, clock: Clock, folder: Path) -> None:
         self._settings = settings
         self._clock = clock
         self._folder = folder
-        psutil.cpu_percent()
 
     def state(self) -> MachineState:
         """Now."""
@@ -63,7 +63,7 @@ class Machine:
             worker=self._settings.worker,
             at_ns=self._clock.now_ns(),
             cores=cores,
-            cores_used=round(cores * psutil.cpu_percent() / 100, 2),
+            cores_used=round(cores * METER.percent() / 100, 2),
             memory_mb=memory.total // MIB,
             memory_used_mb=(memory.total - memory.available) // MIB,
             disk_mb=disk.total // MIB,

@@ -31,7 +31,7 @@ class HealthWords(msgspec.Struct, frozen=True):
 
 
 class CpuUse(msgspec.Struct, frozen=True):
-    """Busy, since it was asked last, of all cores."""
+    """Busy in the last seconds, of all cores."""
 
     percent: float
     cores: int

@@ -15,6 +15,7 @@ import psutil
 from msgspec import Meta
 
 from api.house import House
+from api.processes.cpu import METER
 from api.processes.signs import Sign, State, all_signs, host_name
 from api.servers import NATS, QUESTDB, market_store_of
 from api.services.acting import key_of_part
@@ -287,12 +288,12 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 def usage(folder: str) -> Usage:
-    """CPU (since the last time it was asked), memory, and the disk of the data folder, now."""
+    """CPU (of the last seconds), memory, and the disk of the data folder, now."""
     memory, disk = psutil.virtual_memory(), psutil.disk_usage(folder)
     used = memory.total - memory.available
     return Usage(
         cores=psutil.cpu_count() or 1,
-        cpu_percent=psutil.cpu_percent(),
+        cpu_percent=METER.percent(),
         memory=Device(memory.total, used, round(100 * used / memory.total, 1)),
         disk=Device(disk.total, disk.used, round(100 * disk.used / disk.total, 1)),
         load=os.getloadavg()[0],

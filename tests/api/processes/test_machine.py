@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
+import psutil
+import pytest
 
 from api.platform.tasks import resources
+from api.processes import cpu
+from api.processes.cpu import Times
 from api.processes.machine import Gpu, Machine, MachineState, gpu_of, room_of_machine
+from api.services.components import usage
 from api.services.machines import Machines
 from api.settings import JobSettings, Settings
 from engine.jobs.queue import Room
@@ -82,3 +90,34 @@ async def test_without_a_worker_it_is_this_machine(tmp_path: Path) -> None:
     asked = Machines(MemoryKeys(), Settings(data=str(tmp_path)), ManualClock())
     (found,) = await asked.states()
     assert found.cores >= 1
+
+
+def test_a_busy_core_is_told_to_whoever_asks(tmp_path: Path) -> None:
+    """While a core works, no answer says that nothing does, from whichever thread it is asked, at once and later."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            sum(range(10_000))
+
+    busy = threading.Thread(target=work)
+    busy.start()
+    try:
+        found = []
+        for pause in (0.0, 0.0, 0.3, 0.6):
+            time.sleep(pause)
+            with ThreadPoolExecutor(1) as pool:  # a thread that has not asked yet
+                found.append(pool.submit(usage, str(tmp_path)).result().cpu_percent)
+    finally:
+        ended.set()
+        busy.join()
+    least = 50 / (psutil.cpu_count() or 1)
+    assert all(least < one <= 100 for one in found), found
+
+
+def test_what_was_measured_long_ago_is_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quiet hour before does not make a busy moment look quiet."""
+    times = iter([Times(0.0, 0.0), Times(3_600.0, 0.0), Times(3_600.2, 0.2), Times(3_600.3, 0.2), Times(3_601.2, 0.7)])
+    monkeypatch.setattr(cpu, "_times", lambda: next(times))
+    meter = cpu.CpuMeter()
+    assert [meter.percent(), meter.percent(), meter.percent()] == [100.0, 100.0, 50.0]
