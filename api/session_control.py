@@ -82,7 +82,9 @@ class RecordedSession(msgspec.Struct, frozen=True):
     end_time: str | None
     records_collected: Annotated[
         int,
-        Meta(description="rows; of a running collect session as told every five seconds, of others 0 until they end"),
+        Meta(
+            description="rows; while it runs those told last, at most every five seconds; of an import 0 until its end"
+        ),
     ]
     duration: str | None
     source: str

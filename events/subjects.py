@@ -18,7 +18,8 @@ HOUSE = "tape.house"  # Restarts of processes and rebuilds of read models.
 AUDIT = "tape.audit"  # Who did what, where no other fact says so.
 COMMANDS = "tape.command.>"
 MARKET = "tape.market.>"
-RECORDINGS = "tape.recording.>"
+RECORDINGS = "tape.recording.*"
+RECORDING_PROGRESS = "tape.recording.*.progress"
 SESSIONS = "tape.session.>"
 RESEARCH = "tape.research.>"
 JOB_FACTS = "tape.job.>"
@@ -54,6 +55,11 @@ def market(source: str) -> str:
 def recording(recording_id: str) -> str:
     """Facts of a recording."""
     return f"tape.recording.{token(recording_id, 'recording')}"
+
+
+def recording_progress(recording_id: str) -> str:
+    """How far an open recording is: beside its facts, so that a fold of these reads none of it."""
+    return f"tape.recording.{token(recording_id, 'recording')}.progress"
 
 
 def session_root(session_id: str, *, research: bool = False) -> str:

@@ -26,7 +26,10 @@ MARKET_KINDS = (SectionKind.MARKET, SectionKind.BAR)
 OF_MARKET = frozenset(kind.name.lower() for kind in MARKET_KINDS)
 OF_DECISIONS = frozenset({"decision"} | {kind.name.lower() for kind in DECISION_KINDS})
 KINDS = codec.KNOWN | OF_MARKET | OF_DECISIONS | {UNDECODABLE}
-FACT_SUBJECTS = ("tape.*", subjects.COMMANDS, subjects.RECORDINGS, subjects.JOB_FACTS, *subjects.SESSION_FACTS)
+FACT_SUBJECTS = (
+    *("tape.*", subjects.COMMANDS, subjects.RECORDINGS, subjects.RECORDING_PROGRESS),
+    *(subjects.JOB_FACTS, *subjects.SESSION_FACTS),
+)
 DECISION_SUBJECTS = ("tape.session.*.decision", "tape.research.*.decision")
 # a job, its body and its result are its user's
 OF_USERS = (subjects.JOB_FACTS.removesuffix(">"), subjects.JOBS, subjects.commands("jobs"))

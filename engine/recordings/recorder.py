@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import numpy as np
 import structlog
@@ -11,13 +12,15 @@ from engine.feeds.hashing import ContentHash
 from engine.recordings.segments import Full, SegmentWriter, warm_up
 from events import codec, frames, subjects
 from events.clock import Clock
-from events.facts import Place, RecordingAbandoned, RecordingCompleted, RecordingOpened
+from events.errors import OperatingError
+from events.facts import Place, RecordingAbandoned, RecordingCompleted, RecordingOpened, RecordingProgressed
 from events.families import MarketFamily
 from events.frames import Section
 from events.rows import Rows, SectionKind
 from events.tape import Tape
 from events.writer import FencedWriter, WriterLimits
 
+PROGRESS_SECONDS = 5.0  # between two tellings of how many rows there are
 WRITES_MAX = 2  # full segments (64 MB each) on their way to the disk
 
 log = structlog.get_logger(__name__)
@@ -34,6 +37,7 @@ class Recorder:
         *,
         segments: SegmentWriter | None = None,
         limits: WriterLimits | None = None,
+        progress_seconds: float = PROGRESS_SECONDS,
     ) -> None:
         self._tape = tape
         self._clock = clock
@@ -47,6 +51,10 @@ class Recorder:
         self._last = Place()
         self._times = (0, 0)
         self.rows = 0
+        self._written = 0  # of them on the tape
+        self._progress_seconds = progress_seconds
+        self._ending = asyncio.Event()
+        self._telling: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Append `RecordingOpened` and stand behind the source's last row.
@@ -73,6 +81,7 @@ class Recorder:
             clock=self._clock,
             confirmed=self._confirmed,
         )
+        self._telling = asyncio.create_task(self._tell())
 
     async def put(self, rows: Rows) -> None:
         """The next rows, in order of arrival; waits only while the writer's queue, or the disk, is full with them.
@@ -101,8 +110,27 @@ class Recorder:
         rows = sections[0].rows if len(sections) == 1 else np.concatenate([one.rows for one in sections])
         self._first = self._first or Place(sequence, 0)
         self._last = Place(sequence, len(rows) - 1)
+        self._written += len(rows)
         if self._segments is not None:
             self._gather(sequence, rows)
+
+    async def _tell(self) -> None:
+        """How many rows are on the tape, now and then and only what is new; one that cannot be told is left out."""
+        name, told = self.opened.recording, 0
+        while not self._ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._progress_seconds):
+                    await self._ending.wait()
+            if self._ending.is_set() or self._written == told:
+                continue
+            told = self._written
+            fact = RecordingProgressed(recording=name, rows=told)
+            try:
+                await self._tape.append(
+                    codec.to_append(fact, subjects.recording_progress(name), f"{name}:progress:{told}")
+                )
+            except OperatingError as error:
+                log.warning("progress_not_told", recording=name, error=str(error))
 
     def _gather(self, sequence: int, rows: Rows) -> None:
         assert self._segments is not None, "asked before"
@@ -120,6 +148,9 @@ class Recorder:
 
     async def complete(self) -> RecordingCompleted | RecordingAbandoned:
         """End the recording; one without rows is abandoned. Raises as the writer: then it stays open."""
+        self._ending.set()
+        if self._telling is not None:
+            await self._telling
         try:
             return await self._complete()
         finally:

@@ -36,6 +36,7 @@ from events.facts.recordings import (
     RecordingAbandoned,
     RecordingCompleted,
     RecordingOpened,
+    RecordingProgressed,
 )
 from events.facts.sessions import (
     CancelOrder,
@@ -101,6 +102,7 @@ __all__ = [
     "RecordingAbandoned",
     "RecordingCompleted",
     "RecordingOpened",
+    "RecordingProgressed",
     "RefreshFamilyEnded",
     "RefreshTokenUsed",
     "ResearchCompleted",

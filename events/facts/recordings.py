@@ -50,4 +50,11 @@ class RecordingAbandoned(Fact, frozen=True, tag="RecordingAbandoned"):
     reason: str
 
 
-FACTS: tuple[type[Fact], ...] = (RecordingOpened, RecordingCompleted, RecordingAbandoned)
+class RecordingProgressed(Fact, frozen=True, tag="RecordingProgressed"):
+    """How many rows an open recording of a source has on the tape; told at most every few seconds, and only news."""
+
+    recording: str
+    rows: int
+
+
+FACTS: tuple[type[Fact], ...] = (RecordingOpened, RecordingCompleted, RecordingAbandoned, RecordingProgressed)

@@ -16,6 +16,7 @@ from events.facts import (
     RecordingAbandoned,
     RecordingCompleted,
     RecordingOpened,
+    RecordingProgressed,
     SessionStarted,
 )
 from events.rows import DECISION_KINDS, SectionKind
@@ -39,7 +40,7 @@ from projections.read_models.signals import Signals
 from projections.read_models.strategies import ConfiguredStrategies
 from projections.read_models.system import SystemMode
 
-_RECORDING = (RecordingOpened, RecordingCompleted, RecordingAbandoned)
+_RECORDING = (RecordingOpened, RecordingProgressed, RecordingCompleted, RecordingAbandoned)
 # errors of the store that pass: the same batch is tried again
 _PASSING = (duckdb.IOException, duckdb.OutOfMemoryException)
 
@@ -73,7 +74,7 @@ class DuckReadModel:
     left_out = 0  # it holds all that is legal on the tape
     subjects = (
         *(*subjects.AGGREGATES, subjects.JOB_FACTS, subjects.AUDIT),
-        *(subjects.RECORDINGS, subjects.SESSIONS, subjects.RESEARCH),
+        *(subjects.RECORDINGS, subjects.RECORDING_PROGRESS, subjects.SESSIONS, subjects.RESEARCH),
     )
 
     def __init__(self, path: Path, settings: DuckSettings | None = None) -> None:

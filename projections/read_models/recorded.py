@@ -35,9 +35,12 @@ def recorded(snapshot: Snapshot, page: Page) -> Listed[RecordedRow]:
 
 
 def _of_recordings(snapshot: Snapshot) -> str:
+    """One that is open has the rows that were told last."""
+    told = f"SELECT p.row_count FROM recording_progress p WHERE p.recording = o.recording AND {snapshot.current('p')}"
     return (
-        "SELECT opened_at AS begun, recording AS name, state, source, description, symbols, kinds, row_count,"
-        f" opened_ns, first_event_ns, last_event_ns FROM recordings WHERE {snapshot.current('recordings')}"
+        "SELECT o.opened_at AS begun, o.recording AS name, o.state, o.source, o.description, o.symbols, o.kinds,"
+        f" if(o.state = 'open', coalesce(({told}), 0), o.row_count) AS row_count,"
+        f" o.opened_ns, o.first_event_ns, o.last_event_ns FROM recordings o WHERE {snapshot.current('o')}"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from events.errors import InvalidInput, Unknown
-from events.facts import Fact, Place, RecordingAbandoned, RecordingCompleted, RecordingOpened
+from events.facts import Fact, Place, RecordingAbandoned, RecordingCompleted, RecordingOpened, RecordingProgressed
 from projections.batch import TapeGap
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Writer
@@ -48,7 +48,8 @@ class Recordings:
 
     def __init__(self) -> None:
         self._versions = Versions("recordings", (("recording", "VARCHAR"),), _VALUES)
-        self.tables = (self._versions.table,)
+        self._progress = Versions("recording_progress", (("recording", "VARCHAR"),), (("row_count", "BIGINT"),))
+        self.tables = (self._versions.table, self._progress.table)
         self._open: dict[str, dict[str, object]] = {}  # values by recording, until nothing more can come
 
     def restore(self, writer: Writer) -> None:
@@ -70,6 +71,8 @@ class Recordings:
                 values = _opened(fact, sequence)
                 self._open[fact.recording] = values
                 self._versions.put((fact.recording,), tuple(values.values()), sequence)
+            case RecordingProgressed() if fact.recording in self._open:  # one that ended elsewhere tells nothing more
+                self._progress.put((fact.recording,), (fact.rows,), sequence)
             case RecordingCompleted():
                 self._end(fact.recording, _completed(fact), sequence)
             case RecordingAbandoned():
@@ -85,10 +88,12 @@ class Recordings:
     def flush(self, writer: Writer) -> None:
         """Write what was gathered."""
         self._versions.flush(writer)
+        self._progress.flush(writer)
 
     def clear(self) -> None:
         """Forget what was gathered."""
         self._versions.clear()
+        self._progress.clear()
 
 
 def _opened(fact: RecordingOpened, sequence: int) -> dict[str, object]:

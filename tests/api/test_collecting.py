@@ -9,6 +9,9 @@ import pytest
 import pytest_asyncio
 
 from engine.feeds.hashing import content_hash
+from engine.recordings.recorder import Recorder
+from events import subjects
+from events.facts import RecordingOpened
 from events.rows import Rows
 from tests.api.recordings import LiveSource, ticks
 from tests.api.worlds import World, until_state, world
@@ -111,3 +114,34 @@ async def test_one_that_met_no_row_of_its_symbols_says_so(live: tuple[World, Liv
     assert (await listed(made, session))["status"] == "failed"
     body = {"session_type": "backtest", "symbols": ["BTC_USDT"]} | EMA | {"config": {"session_id": session}}
     assert (await made.post("/sessions/start", body)).status_code == 409
+
+
+async def test_a_running_source_shows_its_rows(live: tuple[World, LiveSource]) -> None:
+    """While its recording is open; those on the tape, told now and then, and all of them at its end."""
+    made, _ = live
+    opened = RecordingOpened(
+        recording="rec-told",
+        source="told",
+        origin="simulated",
+        description="",
+        instruments=(1, 2),
+        symbols=("BTC_USDT", "ETH_USDT"),
+        kinds=("trade",),
+    )
+    recorder = Recorder(made.tape, made.clock, opened, progress_seconds=0.05)
+    await recorder.open()
+    await recorder.put(ticks(40))
+
+    async def told() -> bool:
+        await made.caught_up()
+        return bool((await listed(made, "rec-told"))["records_collected"] == 80)
+
+    await until(told)
+    assert (await listed(made, "rec-told"))["status"] == "running"
+    await recorder.put(ticks(5, 50))
+    await recorder.complete()
+    await made.caught_up()
+    row = await listed(made, "rec-told")
+    assert (row["status"], row["records_collected"]) == ("completed", 90)
+    messages = [one async for one in made.tape.read(1, subjects=(subjects.recording_progress("rec-told"),))]
+    assert len(messages) <= 2  # nothing is told again

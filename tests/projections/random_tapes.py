@@ -15,6 +15,7 @@ from events.facts import (
     RecordingAbandoned,
     RecordingCompleted,
     RecordingOpened,
+    RecordingProgressed,
     ResearchCompleted,
     SessionClaimed,
     SessionEnded,
@@ -269,7 +270,11 @@ class _Play:
                 subjects.recording(name),
             )
         else:
-            name = self._recordings.pop()
+            name = self._recordings[-1]
+            if self._rng.random() < 0.4:
+                told = RecordingProgressed(recording=name, rows=self._count)
+                return await self._script.fact(told, subjects.recording_progress(name))
+            self._recordings.pop()
             fact: Fact = RecordingAbandoned(recording=name, reason="no disk")
             if draw < 0.9:
                 fact = RecordingCompleted(
