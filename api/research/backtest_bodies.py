@@ -117,6 +117,8 @@ class MonteCarloItem(msgspec.Struct, frozen=True, rename="camel"):
     method: Annotated[str, Meta(description="trades or returns")]
     block_length: Annotated[int, Meta(description="returns in a block; 0 of trades")]
     steps: Annotated[int, Meta(description="trades, or returns, of a simulation")]
+    compounding: Annotated[bool, Meta(description="steps multiply equity, trades too where sizes are shares of it")]
+    probability_of_total_loss: Annotated[float, Meta(description="of losing the whole balance; such a path ends there")]
 
 
 class BacktestTold(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -300,4 +302,6 @@ def _simulated(found: MonteCarlo) -> MonteCarloItem:
         method=found.method,
         block_length=found.block,
         steps=found.steps,
+        compounding=found.compounding or found.method == "returns",
+        probability_of_total_loss=found.probability_of_total_loss,
     )

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from engine.jobs.kind import Kind
 from engine.jobs.work import Work
+from engine.loop.spec import costs_of
 from engine.research.metrics.equity import Floats
 from engine.research.metrics.session_result import SessionResult
 from engine.research.montecarlo import (
@@ -27,6 +28,7 @@ from engine.research.outcome import Outcome, outcome
 from engine.sessions import history as histories
 from engine.sessions.history import History
 from events.errors import Conflict
+from events.facts import SessionSpec
 
 
 class MonteCarloBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,19 +95,41 @@ def simulated(came_to: Outcome, wish: MonteCarloWish, told: Told = silent) -> Mo
     """
     values = drawn_from(came_to, wish.method)
     simulations = max(1, min(wish.simulations, CELLS_MAX // max(1, values.size)))
-    draw = of_trades if wish.method == "trades" else of_returns
-    return draw(values, msgspec.structs.replace(wish, simulations=simulations), told)
+    wish = msgspec.structs.replace(wish, simulations=simulations)
+    if wish.method == "returns":
+        return of_returns(values, wish, told)
+    return of_trades(values, wish, told, compounding=sizes_by_equity(came_to.spec))
 
 
 def drawn_from(came_to: Outcome, method: Method) -> Floats:
-    """Profits of the trades that ended, shares of the capital; or the returns per period as the metrics have them.
+    """Profits of the trades that ended, shares of the capital, or of the equity before their entry where that decides
+    their sizes; or the returns per period as the metrics have them.
 
-    Empty where there are none, where the session began without capital, or where its equity fell to zero.
+    Empty where there are none, where the session began without capital, or where its equity fell to zero, of shares of
+    equity before an entry.
     """
     result = SessionResult(came_to.curve, came_to.trades, came_to.measurements.annualisation)
     if result.initial <= 0.0 or (method == "returns" and result.ruined()):
         return np.empty(0)
-    return result.closed["pnl"] / result.initial if method == "trades" else result.returns
+    if method == "returns":
+        return result.returns
+    profits = np.asarray(result.closed["pnl"], np.float64)
+    if not sizes_by_equity(came_to.spec):
+        return profits / result.initial
+    before = equity_before(came_to)
+    return profits / before if (before > 0.0).all() else np.empty(0)
+
+
+def sizes_by_equity(spec: SessionSpec) -> bool:
+    """Whether the size of an entry that names none is a share of the equity (`engine.loop.decide.by_risk`)."""
+    return costs_of(spec.limits).risk_ratio > 0.0 and spec.limits.stop_loss_ratio > 0.0
+
+
+def equity_before(came_to: Outcome) -> Floats:
+    """Equity at the last point before each ended trade's entry, quote currency: what its size went by."""
+    curve, ended = came_to.curve, came_to.trades[came_to.trades["open"] == 0]
+    places = np.searchsorted(curve.ts_ns, ended["entry_ns"], "left") - 1
+    return curve.equity[np.maximum(places, 0)]
 
 
 KIND = Kind(name="montecarlo", body=MonteCarloBody, do=montecarlo)

@@ -4,12 +4,15 @@ Two bootstraps, both seeded (Philox, a counter-based generator: Salmon et al., "
 1, 2, 3", 2011), both drawn simulation after simulation, so that the number of paths held at once changes nothing:
 
 - `of_trades` draws as many trades as there were, with replacement (Efron, "Bootstrap methods", 1979), and adds up their
-  profits in shares of the capital: E(k) = 1 + sum of k profits. Orders of a fixed size do not compound.
+  profits in shares of the capital: E(k) = 1 + sum of k profits. Orders of a fixed size do not compound. Of a session
+  whose sizes are shares of its equity, `compounding`, a trade is its profit in shares of the equity that it began with,
+  and E(k) = product of 1 + profit.
 - `of_returns` draws blocks of returns that follow each other (Künsch, "The jackknife and the bootstrap for general
   stationary observations", 1989; circular as in Politis and Romano, 1992), and compounds them: E(k) = product of 1 + r.
   Blocks keep what neighbouring returns have to do with each other.
 
-Equity is in shares of the capital: 1 is what the session began with.
+Equity is in shares of the capital: 1 is what the session began with. A path ends where nothing is left: its equity
+stays 0, and no fall is deeper than the whole.
 """
 
 from __future__ import annotations
@@ -75,6 +78,8 @@ class MonteCarlo(msgspec.Struct, frozen=True, kw_only=True):
     probability_of_profit: float  # share of paths that end above the capital
     probability_of_ruin: float  # share of paths whose equity fell to `ruin_ratio` or below at any step
     block: int = 0  # returns in a block; 0 of trades
+    compounding: bool = False  # each step multiplies equity; else trades add up (older results of returns say False)
+    probability_of_total_loss: float = 0.0  # share of paths that lost the whole capital, and end there
 
 
 Told = Callable[[float], None]  # the share that is done, 0 to 1
@@ -92,11 +97,12 @@ class Paths(msgspec.Struct, frozen=True):
     lowest: Floats
 
 
-def of_trades(profits: Floats, wish: MonteCarloWish, told: Told = silent) -> MonteCarlo:
+def of_trades(profits: Floats, wish: MonteCarloWish, told: Told = silent, *, compounding: bool = False) -> MonteCarlo:
     """Trades drawn with replacement.
 
     Args:
-        profits: of each trade after fees, shares of the capital, float64[n], n >= 1.
+        profits: of each trade after fees, float64[n], n >= 1: shares of the capital, or with `compounding` of the
+            equity that it began with.
         told: is told which share of the simulations is made.
 
     Raises:
@@ -104,10 +110,16 @@ def of_trades(profits: Floats, wish: MonteCarloWish, told: Told = silent) -> Mon
     """
     count = check(profits, wish)
 
-    def equity(uniform: Floats) -> Floats:
+    def added(uniform: Floats) -> Floats:
         return 1.0 + np.cumsum(profits[pick(uniform, count)], axis=1)
 
-    return summary("trades", simulate(equity, count, count, wish, told), count, wish)
+    def compounded(uniform: Floats) -> Floats:
+        return np.asarray(np.cumprod(growth[pick(uniform, count)], axis=1), np.float64)
+
+    growth = np.maximum(1.0 + profits, 0.0)  # equity ends at nothing
+    equity = compounded if compounding else added
+    found = summary("trades", simulate(equity, count, count, wish, told), count, wish)
+    return msgspec.structs.replace(found, compounding=compounding)
 
 
 def of_returns(returns: Floats, wish: MonteCarloWish, told: Told = silent) -> MonteCarlo:
@@ -135,7 +147,7 @@ def of_returns(returns: Floats, wish: MonteCarloWish, told: Told = silent) -> Mo
         return np.asarray(np.cumprod(growth[places], axis=1), np.float64)
 
     found = summary("returns", simulate(equity, blocks, count, wish, told), count, wish)
-    return msgspec.structs.replace(found, block=length)
+    return msgspec.structs.replace(found, block=length, compounding=True)
 
 
 def check(values: Floats, wish: MonteCarloWish) -> int:
@@ -170,12 +182,19 @@ def simulate(
     final, deepest, lowest = (np.empty(wish.simulations) for _ in range(3))
     for first in range(0, wish.simulations, held):
         part = slice(first, min(first + held, wish.simulations))
-        paths = equity(chance.random((part.stop - first, draws)))
+        paths = ended_at_nothing(equity(chance.random((part.stop - first, draws))))
         final[part], lowest[part] = paths[:, -1], np.minimum(paths.min(axis=1), 1.0)
         peaks = np.maximum(np.maximum.accumulate(paths, axis=1), 1.0)
         deepest[part] = np.minimum((paths / peaks - 1.0).min(axis=1), 0.0)
         told(part.stop / wish.simulations)
     return Paths(final, deepest, lowest)
+
+
+def ended_at_nothing(paths: Floats) -> Floats:
+    """Equity 0 from the step on at which a path has nothing left."""
+    if paths.min() <= 0.0:
+        paths[np.minimum.accumulate(paths, axis=1) <= 0.0] = 0.0
+    return paths
 
 
 def summary(method: str, paths: Paths, steps: int, wish: MonteCarloWish) -> MonteCarlo:
@@ -199,4 +218,5 @@ def summary(method: str, paths: Paths, steps: int, wish: MonteCarloWish) -> Mont
         ),
         probability_of_profit=float((paths.final > 1.0).mean()),
         probability_of_ruin=float((paths.lowest <= wish.ruin_ratio).mean()),
+        probability_of_total_loss=float((paths.lowest <= 0.0).mean()),
     )

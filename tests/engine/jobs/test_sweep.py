@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from engine.jobs import sweep as sweep_kind
@@ -16,6 +17,7 @@ from engine.research.montecarlo import MonteCarloWish, of_returns, of_trades
 from engine.research.outcome import outcome
 from engine.research.walkforward import OBJECTIVES
 from engine.sessions.plan import StrategyWish
+from events.facts import SessionCosts
 from events.facts.jobs import JobClaimed, JobCompleted, JobFailed
 from tests.engine.jobs.job_house import JobHouse, wish
 from tests.engine.jobs.test_walkforward import waves
@@ -89,6 +91,29 @@ async def test_a_simulation_draws_what_a_session_decided(tmp_path: Path) -> None
         await house.until_state("mc_none", JobState.FAILED)
     (failed,) = [one for _, one in await house.facts() if isinstance(one, JobFailed)]
     assert "nosuch" in failed.message
+
+
+async def test_trades_of_sizes_by_equity_are_drawn_as_shares_of_it(tmp_path: Path) -> None:
+    """Where an entry risks a share of the equity, what is drawn compounds: in the order in which the trades came they
+    come to what the session made of them.
+    """
+    house, recording = await house_of(tmp_path)
+    body, costs = body_of(recording, fast=2, slow=12), SessionCosts(risk_ratio=0.2, leverage=5.0)
+    limits = msgspec.structs.replace(body.wish.limits, stop_loss_ratio=0.05, global_cap=0.0, costs=costs)
+    long = tuple(msgspec.structs.replace(one, direction="long") for one in body.wish.strategies)
+    wished = msgspec.structs.replace(body.wish, limits=limits, strategies=long)
+    async with house.worker():
+        await house.submit("bt", msgspec.structs.replace(body, wish=wished))
+        await completed(house, "bt", BacktestResult)
+        asked = MonteCarloWish(simulations=200, seed=4)
+        await house.submit("mc", MonteCarloBody(session="bt", wish=asked), kind="montecarlo")
+        found = await completed(house, "mc", MonteCarloResult)
+        came_to = outcome(await house.ended("bt"))
+    assert isinstance(found, MonteCarloResult)
+    values, closed = drawn_from(came_to, "trades"), came_to.trades[came_to.trades["open"] == 0]
+    assert values.size > 5
+    assert np.prod(1.0 + values) == pytest.approx(1.0 + closed["pnl"].sum() / found.cash)
+    assert found.monte_carlo == of_trades(values, asked, compounding=True)
 
 
 async def test_a_sweep_whose_worker_ends_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,25 @@ def test_what_cannot_vary_does_not() -> None:
     assert (returns.probability_of_profit, returns.probability_of_ruin) == (0.0, 1.0)
 
 
+def test_nobody_loses_more_than_all_and_what_is_gone_does_not_come_back() -> None:
+    """A path that loses all ends at 0: of -100 % and +300 %, drawn twice, a half is lost, the rest ends at 3 or 7."""
+    found = of_trades(np.array([-1.0, 3.0]), MANY)
+    assert found.final_equity.mean == pytest.approx(2.5, abs=0.1)
+    assert found.probability_of_total_loss == pytest.approx(0.5, abs=0.015)
+    broke = of_trades(np.full(3, -0.6), MANY)
+    assert (broke.final_equity.mean, broke.max_drawdown.percentile95) == (0.0, -1.0)
+    assert (broke.probability_of_ruin, broke.probability_of_total_loss) == (1.0, 1.0)
+
+
+def test_trades_that_are_shares_of_equity_compound() -> None:
+    """Ten trades that each lose a fifth of what there is leave 0.8 to the tenth, where added up they left nothing."""
+    found = of_trades(np.full(10, -0.2), MANY, compounding=True)
+    assert found.final_equity.mean == pytest.approx(0.8**10)
+    assert found.max_drawdown.percentile95 == pytest.approx(0.8**10 - 1)
+    assert (found.compounding, found.probability_of_total_loss) == (True, 0.0)
+    assert of_trades(np.full(10, -0.2), MANY).probability_of_total_loss == 1.0
+
+
 def test_whole_blocks_keep_their_order() -> None:
     """A block as long as the series is the series turned round: every path ends alike."""
     returns = np.array([0.1, -0.2, 0.3, 0.05])
