@@ -79,7 +79,8 @@ async def portfolio(
     house: NamedDependency[House], at: NamedDependency[Moment], currency: Currency = None
 ) -> Response[Portfolio]:
     """What all running sessions are worth, hold and earned, by currency, each at the newest prices it has read."""
-    await house.reader.run(lambda snapshot: check_currency(snapshot, currency), at)
+    if currency is not None:
+        await house.reader.run(lambda snapshot: check_currency(snapshot, currency), at)
     found = await holdings_of(house, at)
     first, *others = (_sums(one) for one in totals(found.accounts, currency))
     body = Portfolio(others=others, **msgspec.structs.asdict(first))
@@ -96,7 +97,8 @@ async def portfolio_history(
     """
 
     def work(snapshot: Snapshot) -> list[Worth]:
-        check_currency(snapshot, currency)
+        if currency is not None:
+            check_currency(snapshot, currency)
         chosen, values = daily_values(snapshot, days, currency)
         return [Worth(instant_of(one.day_ns), one.value, chosen) for one in values]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 
-from engine.loop.bars import expand_bars
+from engine.loop.bars import ROWS_PER_BAR, expand_bars
 from events.errors import InvalidInput, ReadModelUnavailable
 from events.rows import BAR_DTYPE, Rows
 from projections.market_store import COUNTS_NOT, PRICE_ROW, Answer, MarketQuery, MarketStore, Span
@@ -24,6 +24,7 @@ SOURCES_MAX = 32  # asked for newest prices in one answer
 INSTRUMENTS_MAX = 64  # looked up one by one in one answer
 BEFORE_FILL_NS = 7 * DAY_NS  # a bar in which something was filled opened no longer before
 ROWS_LOOKED = 16  # the newest of an instrument, of which one counts
+PATH = np.dtype([("sequence", "<i8"), ("index", "<i8"), ("ts_event_ns", "<i8"), ("price", "<f8")])
 DIGITS = 14  # of a price that is worked out of a mark: what is behind is rounding
 
 
@@ -104,42 +105,81 @@ class Pricing:
         if len({lot.instrument for lot in lots}) == 1:
             price = mark.exposure / sum(abs(lot.held.quantity) for lot in lots)
             return [Price(float(f"{price:.{DIGITS}g}"), mark.ts_event_ns, reason)] * len(lots)
-        found = [await self._looked_up(account, lot) for lot in lots]
+        paths: dict[int, Rows] = {}
+        for lot in lots:
+            if lot.instrument not in paths and len(path := await self._path(account, lot)):
+                paths[lot.instrument] = path
+        found = at_mark(account, paths)
         why = self._away or "The session trades several instruments, and no newer price of this one is known."
-        return [
-            price or Price(lot.held.last_price, lot.held.last_ns, why) for lot, price in zip(lots, found, strict=True)
-        ]
+        return [found.get(lot.instrument) or Price(lot.held.last_price, lot.held.last_ns, why) for lot in lots]
 
-    async def _looked_up(self, account: Account, lot: Lot) -> Price | None:
-        """The newest price of a recording at an account's newest mark."""
-        row = account.session
+    async def _path(self, account: Account, lot: Lot) -> Rows:
+        """PATH[n]: the newest prices of a recording up to an account's newest mark; none where they are not known."""
+        row, nothing = account.session, np.zeros(0, PATH)
         if row.recording is None or self._away:
-            return None
+            return nothing
         if self._instruments >= INSTRUMENTS_MAX:
             self._away = f"More than {INSTRUMENTS_MAX} instruments are not looked up at once."
-            return None
+            return nothing
         self._instruments += 1
         span = Span(lot.held.last_ns - BEFORE_FILL_NS, account.mark.ts_event_ns + 1, ROWS_LOOKED)
         query = MarketQuery(row.source, lot.instrument, span, row.started_at)
         try:
-            path = trades_of((await self._market.ticks(query)).rows)
-            if not len(path):
-                path = path_of((await self._market.bars(query)).rows, account.mark.ts_event_ns)
+            path = path_of_trades((await self._market.ticks(query)).rows)
+            return path if len(path) else path_of_bars((await self._market.bars(query)).rows)
         except (ReadModelUnavailable, InvalidInput) as error:
             self._note(row.source, error)
-            return None
-        return Price(float(path["price"][-1]), int(path["ts_event_ns"][-1])) if len(path) else None
+            return nothing
 
 
-def trades_of(rows: Rows) -> Rows:
-    """Those trades of TICK_ROW[n] that have a price."""
-    return rows[(rows["price"] > 0) & (rows["flags"] & COUNTS_NOT == 0)]
+def at_mark(account: Account, paths: dict[int, Rows]) -> dict[int, Price]:
+    """The price of each instrument at an account's newest mark, of PATH[n] of each.
+
+    Of the rows of the mark's very moment the session had read the first so many: those with which the holdings are
+    worth what the mark says.
+    """
+    mark = account.mark
+    at, moment = {}, []
+    for number, path in paths.items():
+        path = path[path["ts_event_ns"] <= mark.ts_event_ns]
+        now = path["ts_event_ns"] == mark.ts_event_ns
+        if len(path):
+            first = path[~now][-1] if not now.all() else path[0]
+            at[number] = Price(float(first["price"]), int(first["ts_event_ns"]))
+        moment += [(int(row["sequence"]), int(row["index"]), number, float(row["price"])) for row in path[now]]
+    if any(lot.instrument not in at for lot in account.lots):
+        return at
+    found, least = dict(at), _missed(account, at)
+    for _, _, number, price in sorted(moment):
+        at[number] = Price(price, mark.ts_event_ns)
+        if (missed := _missed(account, at)) < least:
+            found, least = dict(at), missed
+    return found
 
 
-def path_of(rows: Rows, until_ns: int) -> Rows:
-    """BAR_ROW[n] as a session reads them, up to a moment: MARKET_DTYPE[m]."""
+def _missed(account: Account, at: dict[int, Price]) -> float:
+    """How far the holdings at these prices are from what the mark says of them."""
+    held = sum(lot.held.quantity * at[lot.instrument].value for lot in account.lots)
+    return abs(held - (account.mark.equity - account.mark.cash))
+
+
+def path_of_trades(rows: Rows) -> Rows:
+    """PATH[m] of those trades of TICK_ROW[n] that have a price."""
+    rows = rows[(rows["price"] > 0) & (rows["flags"] & COUNTS_NOT == 0)]
+    return _path(rows, rows["ts_event_ns"], rows["price"])
+
+
+def path_of_bars(rows: Rows) -> Rows:
+    """PATH[4 n] of BAR_ROW[n], as a session reads bars."""
     bars = np.zeros(len(rows), BAR_DTYPE)
     for name in BAR_DTYPE.names or ():
         bars[name] = rows[name]
-    path = expand_bars(bars)
-    return path[path["ts_event_ns"] <= until_ns]
+    read = expand_bars(bars)
+    return _path(rows.repeat(ROWS_PER_BAR), read["ts_event_ns"], read["price"])
+
+
+def _path(places: Rows, ts_event_ns: Rows, price: Rows) -> Rows:
+    path = np.zeros(len(places), PATH)
+    path["sequence"], path["index"] = places["sequence"], places["index"]
+    path["ts_event_ns"], path["price"] = ts_event_ns, price
+    return path

@@ -107,14 +107,12 @@ def _marks(snapshot: Snapshot, rows: list[SessionRow]) -> Marks:
     return found
 
 
-def check_currency(snapshot: Snapshot, currency: str | None) -> None:
+def check_currency(snapshot: Snapshot, currency: str) -> None:
     """Refuse a currency in which no instrument is quoted, nor ever was as of the snapshot.
 
     Raises:
         InvalidInput: it is none; the message names those there are.
     """
-    if currency is None:
-        return
     known = snapshot.rows(
         f"SELECT DISTINCT quote FROM instruments WHERE sequence_from <= {snapshot.sequence} AND quote <> ''"
         " ORDER BY quote"

@@ -135,7 +135,7 @@ def check(found: dict[str, Any]) -> None:
     """Whether cash and positions are the total, and prices are those of the bars of their times."""
     signs = {"long": 1.0, "short": -1.0}
     held = sum(signs[one["side"]] * one["quantity"] * one["current_price"] for one in found["positions"])
-    assert found["total_value"] == pytest.approx(found["cash"] + held, rel=1e-4), "but for a row of the same instant"
+    assert found["total_value"] == pytest.approx(found["cash"] + held, rel=1e-12)
     rows = bars()
     for one in found["positions"]:
         at = (from_iso(one["price_time"]) - START_NS) // MINUTE_NS
