@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from api.access import user_of
+from api.access import caller_of, user_of
 from api.house import House
 from api.reading.asking import AsOf, MinSequence
 from api.reading.reader import answered
@@ -56,8 +56,16 @@ class SystemState(msgspec.Struct, frozen=True):
     mode: Annotated[str | None, Meta(description="null: not known now, see `reason`")]
     mode_set_by: str
     mode_set_at: str | None
-    running: Annotated[bool | None, Meta(description="whether a session is in state `running`; null: not known now")]
-    sessions: Annotated[list[SystemSession], Meta(description="the newest 64 that are not over, of every user")]
+    running: Annotated[
+        bool | None, Meta(description="whether a session of any user is in state `running`; null: not known now")
+    ]
+    own_running: Annotated[
+        bool | None, Meta(description="the same of whoever asks; null: without a token, or not known now")
+    ]
+    own_sessions: Annotated[list[str], Meta(description="that a stop by whoever asks would end, the newest first")]
+    sessions: Annotated[
+        list[SystemSession], Meta(description="the newest 64 that are not over, of every user; none of a job")
+    ]
     components: dict[str, Word]
     timestamp: str
     reason: Annotated[str | None, Meta(description="why mode and sessions are left out, where they are")] = None
@@ -93,14 +101,18 @@ class SystemStopped(msgspec.Struct, frozen=True):
 
 @get("/api/system/status")
 async def system_status(
+    request: Request[Any, Any, Any],
     house: NamedDependency[House],
     registry: NamedDependency[Registry],
     as_of: AsOf = None,
     min_sequence: MinSequence = None,
 ) -> Response[SystemState]:
-    """Mode, sessions that are not over, and every component in a word. While the read model is away, the components
+    """Mode, sessions that are not over and which of them a stop by whoever asks would end, and every component in a
+    word. While the read model is away, the components
     are told all the same, but where a moment is asked for.
     """
+    identity = caller_of(request).identity
+    user = identity.user if identity else None
     parts = await registry.parts()
     body = SystemState(
         status=worst(parts),
@@ -108,23 +120,28 @@ async def system_status(
         mode_set_by="",
         mode_set_at=None,
         running=None,
+        own_running=None,
+        own_sessions=[],
         sessions=[],
         components={part.id: part.status for part in parts},
         timestamp=iso(house.clock.now_ns()),
     )
     try:
-        found = await house.reader.run(work.trading, await house.reader.moment(as_of, min_sequence))
+        moment = await house.reader.moment(as_of, min_sequence)
+        found = await house.reader.run(lambda snapshot: work.trading(snapshot, user), moment)
     except ReadModelUnavailable as error:
         if as_of is not None or min_sequence is not None:
             raise
         return _now(msgspec.structs.replace(body, reason=str(error)), house)
-    mode, rows = found.value
+    mode, rows, own = found.value
     body = msgspec.structs.replace(
         body,
         mode=mode.mode,
         mode_set_by=mode.user,
         mode_set_at=instant(mode.set_ns),
-        running=any(row.state == "running" for row in rows),
+        running=_run(rows),
+        own_running=None if own is None else _run(own),
+        own_sessions=[row.session for row in own or ()],
         sessions=[_session(row) for row in rows],
     )
     return answered(body, found.sequence, found.epoch)
@@ -187,6 +204,10 @@ async def restart_system(
     """Stop the user's session of the mode where one runs, and start what is left of it anew."""
     mode, how = await work.again(house, user_of(request).user, key)
     return done(SystemStarted(how.session, mode, how.changed, "restarted", await replaced_by(house, how)), how, house)
+
+
+def _run(rows: list[SessionRow]) -> bool:
+    return any(row.state == "running" for row in rows)
 
 
 def _session(row: SessionRow) -> SystemSession:

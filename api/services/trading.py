@@ -33,10 +33,11 @@ class Ended(NamedTuple):
 
 
 class Trading(NamedTuple):
-    """The mode, and sessions that are not over."""
+    """The mode, and sessions that are not over and run no job, the newest first."""
 
     mode: ModeRow
     sessions: list[SessionRow]
+    own: list[SessionRow] | None  # that a stop of the user who asks ends; None: nobody is known to ask
 
 
 async def set_mode(house: House, user: str, key: str | None, mode: SessionMode) -> Done:
@@ -107,8 +108,8 @@ async def _left(house: House, user: str) -> list[str]:
     return [row.session for row in left]
 
 
-def _stoppable(user: str) -> SessionFilter:
-    """What a stop of the panel ends."""
+def _stoppable(user: str | None) -> SessionFilter:
+    """What a stop of the panel ends; of every user where none is named."""
     return SessionFilter(user=user, states=NOT_OVER, include_research=True, of_jobs=False)
 
 
@@ -127,10 +128,11 @@ async def _start(house: House, user: str, key: str | None, mode: Mode, how: Star
         raise error.at(None) from None
 
 
-def trading(snapshot: Snapshot) -> Trading:
-    """The mode, and all sessions that are not over, newest first."""
-    wanted = SessionFilter(states=NOT_OVER, include_research=True)
-    return Trading(system_mode(snapshot), sessions(snapshot, wanted, Page(limit=STOPPED_MAX, newest_first=True)).rows)
+def trading(snapshot: Snapshot, user: str | None) -> Trading:
+    """The mode and what runs, of everybody and of a user."""
+    page = Page(limit=STOPPED_MAX, newest_first=True)
+    own = None if user is None else sessions(snapshot, _stoppable(user), page).rows
+    return Trading(system_mode(snapshot), sessions(snapshot, _stoppable(None), page).rows, own)
 
 
 async def _mode_now(house: House) -> Mode:

@@ -58,3 +58,22 @@ async def test_what_is_left_is_named(running: World, monkeypatch: pytest.MonkeyP
     assert first == {"sessions": [trades], "mode": "paper", "status": "stopping", "left": [collects]}
     second = (await running.post("/api/system/stop", {})).json()
     assert second == {"sessions": [collects], "mode": "paper", "status": "stopped", "left": []}
+
+
+async def test_the_state_says_whose_sessions_run(running: World) -> None:
+    """A panel knows whether its stop would end anything: of its own user, what runs and what would be ended; of
+    everybody beside it. Without a token nobody's are one's own, and what runs a job is nowhere."""
+
+    async def told(name: str = "") -> tuple[Any, ...]:
+        body = (await running.get("/api/system/status", name)).json()
+        return body["running"], body["own_running"], body["own_sessions"]
+
+    assert (await told(), await told("trader")) == ((False, None, []), (False, False, []))
+    session = await started(running, PAPER)
+    assert (await told("trader"), await told("admin")) == ((True, True, [session]), (True, False, []))
+    body = (await running.get("/api/system/status")).json()
+    assert [(one["session_id"], one["user"]) for one in body["sessions"]] == [(session, "trader")]
+    await running.post("/api/system/stop", {}, "admin")
+    assert await told() == (True, None, [])
+    await running.post("/api/system/stop", {})
+    assert (await told("trader"), await told("admin")) == ((False, False, []), (False, False, []))
