@@ -19,6 +19,7 @@ from events.stack import Stack, stack
 from events.tape import MESSAGE_ID, Message
 from tests.events.test_frames import sections
 
+SIGNALS = np.ones(2, SIGNAL_DTYPE)
 Told = list[tuple[int, int, int, int, bytes]]  # place, frame, kind, ordinal and rows of sections
 
 
@@ -49,9 +50,7 @@ def one_by_one(bodies: list[bytes]) -> tuple[int, Told]:
 def damaged(body: bytes, how: str, at: int, change: int) -> bytes:
     """The body with a fault."""
     at %= len(body)
-    place = min(8 + at % 16, len(body) - 1)  # in what describes the first section
     return {
-        "said": body[:place] + bytes([body[place] ^ change]) + body[place + 1 :],
         "changed": body[:at] + bytes([body[at] ^ change]) + body[at + 1 :],
         "cut": body[:at],
         "longer": body + bytes(change),
@@ -67,11 +66,30 @@ def test_many_frames_are_what_they_are_one_by_one(data: st.DataObject) -> None:
     bodies = [frames.encode(each) for each in data.draw(st.lists(sections(), max_size=6))]
     for _ in range(data.draw(st.integers(0, 2)) if bodies else 0):
         which = data.draw(st.integers(0, len(bodies) - 1))
-        how = data.draw(st.sampled_from(["said", "changed", "cut", "longer", "not finite", "swapped"]))
+        how = data.draw(st.sampled_from(["changed", "cut", "longer", "not finite", "swapped"]))
         if bodies[which]:
             bodies[which] = damaged(bodies[which], how, data.draw(st.integers(0, 400)), data.draw(st.integers(1, 255)))
     made = stack(bodies)
     assert (made.frames, told(made)) == one_by_one(bodies)
+
+
+@pytest.mark.parametrize("change", [1, 2, 128, 255])
+def test_every_byte_in_front_of_the_rows(change: int) -> None:
+    """A change of any byte that says what a frame holds is refused, or read, as it is in a frame alone."""
+    body = frames.encode(
+        [Section(SectionKind.MARKET, np.ones(3, MARKET_DTYPE), 5), Section(SectionKind.SIGNAL, SIGNALS)]
+    )
+    for at in range(8 + 2 * 16):
+        bodies = [body, damaged(body, "changed", at, change), body]
+        made = stack(bodies)
+        assert (made.frames, told(made)) == one_by_one(bodies)
+
+
+def test_a_section_without_rows_is_refused() -> None:
+    """A section that says that it has no rows is no section, also where all the bytes fit."""
+    body = frames.encode([Section(SectionKind.SIGNAL, SIGNALS)])
+    empty = body[:12] + bytes(4) + body[16:24]
+    assert stack([body, empty]).frames == one_by_one([body, empty])[0] == 1
 
 
 @given(st.lists(sections(), min_size=1, max_size=6), st.data())
