@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ BATCH_ID = "Nats-Batch-Id"
 BATCH_SEQUENCE = "Nats-Batch-Sequence"
 BATCH_COMMIT = "Nats-Batch-Commit"
 _OWN = "Nats-"
+_ID = f"{MESSAGE_ID}:"
+_NAMES_KEPT_MAX = 256
 _PENDING = re.compile(r"^Nats-Pending-Messages: *(\d+)", re.MULTILINE)
 
 
@@ -51,12 +54,14 @@ def visible(block: bytes) -> dict[str, str]:
     """Name to value of a header block, without what the log added or used up. Names that are no tokens are left out."""
     headers = {}
     for line in block.decode("utf-8", "replace").split("\r\n"):
-        name, mark, value = line.partition(":")
-        if mark and (not name.startswith(_OWN) or name == MESSAGE_ID):
-            headers[name] = value.strip()
+        if not line.startswith(_OWN) or line.startswith(_ID):
+            name, mark, value = line.partition(":")
+            if mark:
+                headers[name] = value.strip()
     return headers if _are_tokens("".join(headers)) else {name: headers[name] for name in headers if _are_tokens(name)}
 
 
+@functools.lru_cache(_NAMES_KEPT_MAX)  # the same few sets of names come again and again
 def _are_tokens(names: str) -> bool:
     return names.isascii() and names.isprintable() and " " not in names
 
