@@ -82,9 +82,7 @@ class RecordedSession(msgspec.Struct, frozen=True):
     end_time: str | None
     records_collected: Annotated[
         int,
-        Meta(
-            description="rows; while it runs those told last, at most every five seconds; of an import 0 until its end"
-        ),
+        Meta(description="rows; while it runs those told last, at most every five seconds"),
     ]
     duration: str | None
     source: str

@@ -17,8 +17,10 @@ from engine import catalogue
 from engine.feeds.feed import Description, Feed
 from engine.feeds.hashing import ContentHash
 from engine.recordings import shelf
+from engine.recordings.recorder import PROGRESS_SECONDS, progress_of
 from engine.recordings.segments import Segments
 from engine.recordings.shelf import Recording, RecordingState
+from engine.sessions.progress import ProgressTimes
 from events import codec, frames, subjects
 from events.clock import Clock
 from events.errors import Conflict
@@ -49,6 +51,7 @@ class Importer:
     segments: Segments | None = None
     user: str = "system"
     progress: Progress = field(default=lambda done, total: None)
+    progress_seconds: float = PROGRESS_SECONDS
 
     async def run(self, feed: Feed, content_id: str, description: str, origin: str = "import") -> Imported:
         """The recording of a feed's content.
@@ -98,12 +101,15 @@ class Importer:
         held = await self.tape.last(subjects.market(recording.opened.source))
         if held is not None:
             work.resume(frames.decode(held.body, held.sequence)[0], held.sequence)
+        times = ProgressTimes(self.clock, self.progress_seconds)
         pieces = _frames(feed.chunks(lambda form: number[form]), self.tape.limits.frame_bytes_max, work)
         try:
             while batch := await asyncio.to_thread(work.batch, pieces):
                 sequences = await self.tape.append_bulk(batch)
                 await asyncio.to_thread(work.confirmed, sequences, self.clock.now_ns())
                 self.progress(work.hash.rows, told.rows)
+                if times.due(work.written):
+                    await self.tape.append(progress_of(recording.id, work.written))
             return await self._complete(recording, work, told)
         finally:
             work.drop()
@@ -142,6 +148,7 @@ class _Work:
         self.kind = SectionKind.BAR if recording.opened.section == "bar" else SectionKind.MARKET
         self.hash = ContentHash()
         self.held = 0
+        self.written = 0  # rows on the tape
         self.expected = 0
         self.last_sequence = 0
         self.last_rows = 0
@@ -153,7 +160,7 @@ class _Work:
 
     def resume(self, last: Section, sequence: int) -> None:
         """The tape holds rows up to and with this section; segments go on behind it."""
-        self.held = last.ordinal + len(last.rows)
+        self.held = self.written = last.ordinal + len(last.rows)
         self.expected = self.last_sequence = sequence
         self.last_rows = len(last.rows)
         self._segments = self._folder.writer(self.source, sequence) if self._folder else None
@@ -185,6 +192,7 @@ class _Work:
         """The batch stands on the tape."""
         self.expected = self.last_sequence = sequences[-1]
         self.last_rows = len(self._flight[-1])
+        self.written += sum(len(rows) for rows in self._flight)
         if self._segments is not None:
             for sequence, rows in zip(sequences, self._flight, strict=True):
                 if (full := self._segments.add(sequence, self.kind, rows, now_ns)) is not None:

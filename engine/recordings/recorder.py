@@ -17,13 +17,19 @@ from events.facts import Place, RecordingAbandoned, RecordingCompleted, Recordin
 from events.families import MarketFamily
 from events.frames import Section
 from events.rows import Rows, SectionKind
-from events.tape import Tape
+from events.tape import Append, Tape
 from events.writer import FencedWriter, WriterLimits
 
 PROGRESS_SECONDS = 5.0  # between two tellings of how many rows there are
 WRITES_MAX = 2  # full segments (64 MB each) on their way to the disk
 
 log = structlog.get_logger(__name__)
+
+
+def progress_of(recording: str, rows: int) -> Append:
+    """What tells how many rows of an open recording are on the tape."""
+    fact = RecordingProgressed(recording=recording, rows=rows)
+    return codec.to_append(fact, subjects.recording_progress(recording), f"{recording}:progress:{rows}")
 
 
 class Recorder:
@@ -124,11 +130,8 @@ class Recorder:
             if self._ending.is_set() or self._written == told:
                 continue
             told = self._written
-            fact = RecordingProgressed(recording=name, rows=told)
             try:
-                await self._tape.append(
-                    codec.to_append(fact, subjects.recording_progress(name), f"{name}:progress:{told}")
-                )
+                await self._tape.append(progress_of(name, told))
             except OperatingError as error:
                 log.warning("progress_not_told", recording=name, error=str(error))
 

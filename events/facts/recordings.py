@@ -51,7 +51,7 @@ class RecordingAbandoned(Fact, frozen=True, tag="RecordingAbandoned"):
 
 
 class RecordingProgressed(Fact, frozen=True, tag="RecordingProgressed"):
-    """How many rows an open recording of a source has on the tape; told at most every few seconds, and only news."""
+    """How many rows an open recording has on the tape; told at most every few seconds, and only news."""
 
     recording: str
     rows: int

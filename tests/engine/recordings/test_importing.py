@@ -14,9 +14,10 @@ from engine.recordings.importing import Importer
 from engine.recordings.reading import RecordingReader, Window
 from engine.recordings.shelf import RecordingState
 from engine.sources.run import settle
-from events import frames, subjects
+from events import codec, frames, subjects
 from events.clock import SystemClock
 from events.errors import Conflict, FenceLost
+from events.facts import RecordingProgressed
 from events.jetstream.tape import JetStreamTape
 from events.memory_tape import MemoryTape
 from events.tape import Limits, Tape
@@ -54,6 +55,20 @@ async def test_importing_again_appends_nothing() -> None:
     assert (first.appended, again.appended, again.rows) == (ROWS, 0, ROWS)
     assert again.recording.id == first.recording.id
     assert (await tape.info()).last == last
+
+
+async def test_an_import_tells_its_rows_while_it_runs() -> None:
+    """As many as are on the tape, ever more of them; at its own pace none of so short a one are."""
+    tape, quick = MemoryTape(limits=SMALL), MemoryTape(limits=SMALL)
+    await Importer(tape, SystemClock(), progress_seconds=0.0).run(ArrayFeed(walk(ROWS)), CONTENT, "told")  # type: ignore[arg-type]
+    await Importer(quick, SystemClock()).run(ArrayFeed(walk(ROWS)), CONTENT, "quick")  # type: ignore[arg-type]
+    wanted = (subjects.RECORDING_PROGRESS,)
+    told = [codec.decode(one.body, one.sequence) async for one in tape.read(1, subjects=wanted)]
+    rows = [one.rows for one in told if isinstance(one, RecordingProgressed)]
+    assert rows == sorted(set(rows))
+    assert len(rows) > 1
+    assert rows[-1] == ROWS
+    assert [one async for one in quick.read(1, subjects=wanted)] == []
 
 
 @pytest.mark.parametrize("seed", range(8))
