@@ -29,6 +29,7 @@ one log, the *tape*, and can be replayed, verified and forked.
 - Every read says as of which place on the tape it is (`Tape-Sequence`, `Tape-Epoch`); `as_of` asks for another one,
   `Tape-Min-Sequence` waits for one: you read what you wrote.
 - Every command takes an `Idempotency-Key`: repeated with it, it is answered as the first time and done once.
+- In a body, null for a field that may be left out is the same as leaving it out, unless the field says what null is.
 - Every error has one body; its `error_code` never changes its meaning.
 - Bound to loopback, reads are open. Elsewhere every route but health, login and the page asks for a token.
 """

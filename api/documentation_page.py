@@ -135,7 +135,8 @@ back (the client was too slow, events were missed, there is no room, or the serv
 ## Errors
 
 Every error has one body; `error_code` never changes its meaning, `field` names the input at fault. Below `/api/v1` it
-stands in that contract's envelope.
+stands in that contract's envelope. In a body, null for an optional field is the same as leaving it out,
+unless the field says what null is.
 
 """
 
