@@ -107,6 +107,7 @@ HEADERS = {
     "Tape-Sequence": "as of which sequence of the tape the answer is",
     "Tape-Epoch": "which tape that is",
 }
+INSTRUMENT_TOLD = "SYMBOL@VENUE that was taken, of those that the symbol may be"
 
 
 def openapi() -> OpenAPIConfig:
@@ -221,6 +222,10 @@ def _finish(operation: Schema, path: str, method: str, opt: dict[str, Any], sche
             **good.get("headers", {}),
             **{name: {"schema": {"type": "string"}, "description": text} for name, text in HEADERS.items()},
         }
+    if opt.get("instrument"):
+        for status in set(GOOD) & set(responses):
+            told = {"schema": {"type": "string"}, "description": INSTRUMENT_TOLD}
+            responses[status].setdefault("headers", {})["Tape-Instrument"] = told
     _put_examples(operation, f"{method.upper()} {path}", schemas)
 
 

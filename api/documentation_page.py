@@ -75,6 +75,9 @@ A symbol is found as others write it, in every parameter and body that names one
 `btc_usdt` are `BTC_USDT`, unless something is called so itself, or so but for case. What may be several is an error of
 its field that names them. Only an instrument that is registered is called as it is written.
 
+Several venues may have one symbol. `SYMBOL@VENUE` names one of them; without the venue, candles and backtests are of
+the one that has what is asked, and `Tape-Instrument` says which that was.
+
 ## Commands
 
 What changes something is a command on the tape and has one answer. `Idempotency-Key` (1 to {KEY_MAX} visible ASCII

@@ -40,7 +40,7 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 _REQUEST = b"x-request-id"
 _NO_STORE = (b"cache-control", b"no-store")
-EXPOSED = ("Tape-Sequence", "Tape-Epoch", "Retry-After", "Idempotency-Key", "X-Request-Id")
+EXPOSED = ("Tape-Sequence", "Tape-Epoch", "Tape-Instrument", "Retry-After", "Idempotency-Key", "X-Request-Id")
 _EXPOSE = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _BOUND = "tapedeck_bound"
 SOCKETS = frozenset(path for handler in SOCKET_HANDLERS for path in handler.paths)

@@ -14,8 +14,11 @@ from api.access import user_of
 from api.house import House
 from api.reading.reader import Moment
 from api.services.acting import Done
-from api.services.job_starts import MonteCarloAsked, SweepAsked, run_montecarlo, run_sweep
+from api.services.backtests import instrument_header
+from api.services.job_results import asked_of
+from api.services.job_starts import SWEEP, MonteCarloAsked, SweepAsked, run_montecarlo, run_sweep
 from api.session_control import Key, done
+from engine.jobs.sweep import SweepBody
 from projections.read_models.jobs import job
 
 TRADER = {"role": "trader"}
@@ -31,7 +34,7 @@ class JobReceipt(msgspec.Struct, frozen=True):
     position: Annotated[int, Meta(description="in the queue, 1 is the next; 0 where it does not wait")]
 
 
-@post("/api/jobs/sweep", status_code=200, opt=TRADER)
+@post("/api/jobs/sweep", status_code=200, opt=TRADER | {"instrument": True})
 async def start_sweep(
     data: JSONBody[SweepAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[JobReceipt]:
@@ -50,7 +53,10 @@ async def start_montecarlo(
 async def _receipt(house: House, how: Done) -> Response[JobReceipt]:
     await house.reader.wait_until(how.sequence)
     row = (await house.reader.run(lambda snapshot: job(snapshot, how.id), Moment())).value
-    return done(JobReceipt(row.job, row.kind, row.title, row.state, row.position), how, house)
+    answer = done(JobReceipt(row.job, row.kind, row.title, row.state, row.position), how, house)
+    if row.kind == SWEEP:
+        answer.headers.update(instrument_header(house, asked_of(row, SweepBody).backtest))
+    return answer
 
 
 HANDLERS = [start_sweep, start_montecarlo]

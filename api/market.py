@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from api.house import House
 from api.reading.asking import TEXT_MAX, ns_of
-from api.reading.reader import Moment, answered
+from api.reading.reader import INSTRUMENT, Moment, answered
 from api.reading.wording import instant_of
 from api.services.candles import CANDLES_MAX, Wanted, find_candles
 from api.services.symbols import symbols_of
@@ -55,7 +55,7 @@ def provide_range(
     return Span(first_ns=first or 0, until_ns=NS_MAX if until is None else until, limit=limit, newest=first is None)
 
 
-@get("/api/market/data")
+@get("/api/market/data", opt={"instrument": True})
 async def candles(
     house: NamedDependency[House],
     at: NamedDependency[Moment],
@@ -72,10 +72,14 @@ async def candles(
 
     They are joined of all sources that the symbol has in the range; where several have a candle whole, it is that of
     the primary one, else of the newest. `source` names one alone. `BTCUSDT`, `BTC/USDT` and `btc-usdt` are taken for
-    `BTC_USDT` where nothing has that very symbol.
+    `BTC_USDT` where nothing has that very symbol. Where several venues have it, they are of the one with the most
+    candles in the range, else with the newest one, else the first by name: `Tape-Instrument` says which. A range within
+    what is recorded in which nothing traded has none.
     """
     found = await find_candles(house, at, Wanted(symbol, Interval(timeframe), span, source))
-    return answered(_worded(found.rows), found.sequence, house.reader.epoch)
+    answer = answered(_worded(found.rows), found.sequence, house.reader.epoch)
+    answer.headers[INSTRUMENT] = found.instrument
+    return answer
 
 
 @get("/api/market/symbols")

@@ -18,11 +18,13 @@ from api.platform.backtest_items import STATUSES, BacktestItem, BacktestWhole, i
 from api.platform.task_events import sse
 from api.reading.asking import TEXT_MAX
 from api.reading.reader import Moment
-from api.services.backtests import KIND, BacktestAsked, run
+from api.services.backtests import KIND, BacktestAsked, instrument_header, run
+from api.services.job_results import asked_of
 from api.services.learning import LATER
 from api.session_control import Key, done
 from api.streams.hub import HEARTBEAT
 from api.streams.response import EventStream
+from engine.jobs.backtest import BacktestBody
 from events.errors import InvalidInput, Unknown
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Page
@@ -62,15 +64,21 @@ async def one_backtest(
     return await house.reader.one(lambda snapshot: whole(_backtest(snapshot, backtest_id)), at)
 
 
-@post("/api/backtests/run", status_code=200, opt=TRADER | LATER)
+@post("/api/backtests/run", status_code=200, opt=TRADER | LATER | {"instrument": True})
 async def run_backtest(
     data: JSONBody[BacktestAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[BacktestReceipt]:
-    """Queue a backtest over what is recorded of a symbol. It is refused where nothing covers the range."""
+    """Queue a backtest over what is recorded of a symbol. It is refused where nothing covers the range.
+
+    Where several venues have the symbol, it is of one whose rows the strategy decides on, then of the one that has most
+    of the range, then of the one recorded last: `Tape-Instrument` says which.
+    """
     how = await run(house, data, user_of(request).user, key)
     await house.reader.wait_until(how.sequence)
     row = (await house.reader.run(lambda snapshot: _backtest(snapshot, how.id), Moment())).value
-    return done(_receipt(row), how, house)
+    answer = done(_receipt(row), how, house)
+    answer.headers.update(instrument_header(house, asked_of(row, BacktestBody)))
+    return answer
 
 
 def _receipt(row: JobRow) -> BacktestReceipt:

@@ -30,6 +30,7 @@ POLL_SECONDS = 0.05
 MIN_SEQUENCE = "Tape-Min-Sequence"
 SEQUENCE = "Tape-Sequence"
 EPOCH = "Tape-Epoch"
+INSTRUMENT = "Tape-Instrument"  # SYMBOL@VENUE that an answer is about, where its symbol may have been several
 
 _SEQUENCE = re.compile(r"[0-9]{1,18}\Z")
 _encode = msgspec.json.Encoder().encode

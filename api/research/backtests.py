@@ -27,12 +27,13 @@ from api.research.backtest_bodies import (
 from api.research.envelope import Data, DataPage, enveloped, pagination
 from api.research.paging import PART
 from api.services.acting import IDEMPOTENCY_KEY
+from api.services.backtests import instrument_header
 from api.services.finished import BACKTEST, finished
-from api.services.job_results import result_of
+from api.services.job_results import asked_of, result_of
 from api.services.research import BacktestAsked, run_backtest
 from api.services.results import figures
 from api.session_control import Key
-from engine.jobs.backtest import BacktestResult
+from engine.jobs.backtest import BacktestBody, BacktestResult
 from engine.research.compare import best
 from events.errors import Unknown
 from projections.duckdb.store import Snapshot
@@ -62,16 +63,20 @@ class CompareAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     ]
 
 
-@post("/api/v1/backtest/run", status_code=201, opt=OPEN)
+@post("/api/v1/backtest/run", status_code=201, opt=OPEN | {"instrument": True})
 async def run(
     data: JSONBody[BacktestAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[Data[BacktestReceipt]]:
-    """Queue a backtest over the newest bars that are recorded of a symbol."""
+    """Queue a backtest over the newest bars that are recorded of a symbol.
+
+    Where several venues have the symbol, `Tape-Instrument` says whose recording holds the bars.
+    """
     how = await run_backtest(house, data, name_of(request), key)
     await house.reader.wait_until(how.sequence)
     row = (await house.reader.run(lambda snapshot: job(snapshot, how.id), Moment())).value
     body = BacktestReceipt(row.job, row.state, instant_of(row.queued_ns))
-    return enveloped(request, body, sequence=how.sequence, status=201, headers={IDEMPOTENCY_KEY: how.key})
+    headers = {IDEMPOTENCY_KEY: how.key, **instrument_header(house, asked_of(row, BacktestBody))}
+    return enveloped(request, body, sequence=how.sequence, status=201, headers=headers)
 
 
 @get("/api/v1/backtest/results", dependencies=PART)

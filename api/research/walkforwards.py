@@ -17,9 +17,12 @@ from api.reading.reader import Moment
 from api.research.envelope import Data, enveloped
 from api.research.walkforward_bodies import WalkforwardWhole, whole
 from api.services.acting import IDEMPOTENCY_KEY
+from api.services.backtests import instrument_header
 from api.services.finished import WALKFORWARD, finished
+from api.services.job_results import asked_of
 from api.services.research import WalkforwardAsked, run_walkforward
 from api.session_control import Key
+from engine.jobs.walkforward import WalkforwardBody
 from projections.read_models.jobs import job
 
 OPEN = {"elsewhere": "trader"}
@@ -35,7 +38,7 @@ class WalkforwardReceipt(msgspec.Struct, frozen=True, rename="camel"):
     estimated_folds: int
 
 
-@post("/api/v1/walkforward/run", status_code=201, opt=OPEN)
+@post("/api/v1/walkforward/run", status_code=201, opt=OPEN | {"instrument": True})
 async def run(
     data: JSONBody[WalkforwardAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[Data[WalkforwardReceipt]]:
@@ -44,7 +47,8 @@ async def run(
     await house.reader.wait_until(how.sequence)
     row = (await house.reader.run(lambda snapshot: job(snapshot, how.id), Moment())).value
     body = WalkforwardReceipt(row.job, row.state, estimated)
-    return enveloped(request, body, sequence=how.sequence, status=201, headers={IDEMPOTENCY_KEY: how.key})
+    headers = {IDEMPOTENCY_KEY: how.key, **instrument_header(house, asked_of(row, WalkforwardBody).backtest)}
+    return enveloped(request, body, sequence=how.sequence, status=201, headers=headers)
 
 
 @get("/api/v1/walkforward/results/{result_id:str}")

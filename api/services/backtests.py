@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -10,11 +11,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from api.house import House
 from api.reading.asking import ns_of
+from api.reading.reader import INSTRUMENT
 from api.services import learning
 from api.services.acting import Done
 from api.services.jobs import Asked, submit
 from engine.jobs.backtest import BacktestBody
-from engine.recordings.stretches import Span, chosen
+from engine.recordings.choosing import DEALT, chosen, full_name, instrument_of
+from engine.recordings.stretches import Span
 from engine.sessions import source_bars
 from engine.sessions.plan import Library, SessionWish, StrategyWish, configured_wishes, plan
 from events.errors import InvalidInput, Unknown
@@ -34,7 +37,7 @@ class BacktestAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to replay."""
 
     strategy: Annotated[Name, Meta(description="a kind of strategy, or the id of a configured one")]
-    symbol: Name
+    symbol: Annotated[Name, Meta(description="or SYMBOL@VENUE; else of the venue that has most of the range")]
     start_date: Annotated[Day, Meta(description="from this event time on")]
     end_date: Annotated[Day, Meta(description="before this event time")]
     initial_capital: Annotated[float, Meta(gt=0, le=1e15)] = 10_000.0
@@ -104,9 +107,11 @@ def fixed(body: BacktestBody, library: Library) -> BacktestBody:
     Raises:
         InvalidInput: it cannot be planned; with the contract's name of the field.
     """
-    symbol = spelled(body.symbol, library.shelf.symbols())
-    recording = chosen(library.shelf, body.wish.recording or "", symbol, body.span)
+    text = spelled(body.symbol, library.shelf.symbols())
     strategies = configured_wishes(body.wish.strategies, body.wish.mode, library)
+    kinds = kinds_of(strategies, library)
+    recording = chosen(library.shelf, library.catalogue, body.wish.recording or "", text, body.span, kinds)
+    symbol = text.partition("@")[0]
     wish = msgspec.structs.replace(body.wish, recording=recording.id, strategies=strategies, symbols=(symbol,))
     try:
         plan(wish, "check", "check", library)
@@ -115,6 +120,23 @@ def fixed(body: BacktestBody, library: Library) -> BacktestBody:
     except InvalidInput as error:
         raise InvalidInput(error.message, code=error.code, field=_field(error.field), hint=error.hint) from None
     return msgspec.structs.replace(body, wish=wish, symbol=symbol)
+
+
+def kinds_of(strategies: tuple[StrategyWish, ...], library: Library) -> int:
+    """Kinds of rows that strategies decide on, bit k for kind k; of those that are not there what most decide on."""
+    kinds = 0
+    for one in strategies:
+        with suppress(Unknown):  # told by the plan
+            kinds |= library.kinds(one.strategy)
+    return kinds or DEALT
+
+
+def instrument_header(house: House, body: BacktestBody) -> dict[str, str]:
+    """The header that says which venue's instrument a fixed job replays; none of a job that looks for it itself."""
+    if not body.wish.recording:
+        return {}
+    recording = house.lookups.shelf.find(body.wish.recording)
+    return {INSTRUMENT: full_name(instrument_of(recording, body.symbol, house.lookups.catalogue))}
 
 
 async def check_bars(house: House, body: BacktestBody, library: Library, field: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from api.services.symbols import meant
 from events.errors import InvalidInput, Unknown
 from events.rows import Rows
 from projections.duckdb.store import Snapshot
-from projections.market_store import NS_MAX, Answer, Interval, MarketQuery, Span
+from projections.market_store import CANDLE_ROW, NS_MAX, Answer, Interval, MarketQuery, Span
 from projections.read_models.instruments import InstrumentRow
 
 CANDLES_MAX = 10_000  # of one answer
@@ -35,60 +35,105 @@ class Wanted(NamedTuple):
     source: str | None = None  # None: all that the symbol has, its own first
 
 
+class Candles(NamedTuple):
+    """CANDLE_ROW[n], oldest first; the sequence up to which they are complete, and whose they are: SYMBOL@VENUE."""
+
+    rows: Rows
+    sequence: int
+    instrument: str
+
+
 class _Sought(NamedTuple):
     instrument: InstrumentRow
     sources: list[Reach]
     as_of: int | None
 
 
+class _Had(NamedTuple):
+    """What an instrument has of what is asked."""
+
+    sought: _Sought
+    pieces: list[Piece]
+    sequence: int
+    too_long: set[str]  # sources whose bars are longer than the interval
+
+
 class _Coverage(NamedTuple):
-    """What one source has of an instrument; no `first` where it has nothing of this interval."""
+    """What one source has of an instrument; no `first_ns` where it has nothing of this interval."""
 
     source: str
-    first: str = ""
-    last: str = ""
+    first_ns: int | None = None
+    last_ns: int = 0
     shortest: Interval | None = None  # where its bars are longer than the interval
 
 
-async def find_candles(house: House, at: Moment, wanted: Wanted) -> Answer:
-    """The candles: CANDLE_ROW[n], oldest first, at least one.
+async def find_candles(house: House, at: Moment, wanted: Wanted) -> Candles:
+    """The candles of the venue that has most of them in the range, of several that has the newest, then by its name.
+
+    None where the range lies within what is recorded, and nothing traded in it.
 
     Raises:
-        Unknown: no such symbol or source; or `NO_DATA`: nothing in the range, with the range that there is.
+        Unknown: no such symbol or source; or `NO_DATA`: the range lies outside, with what there is.
         InvalidInput: too many, or of too many sources; or `TIMEFRAME_TOO_SHORT`: there are bars, and they are longer.
         ReadModelUnavailable: the market store does not answer.
     """
-    instrument, sources = (await house.reader.run(lambda snapshot: _recorded(snapshot, wanted.symbol), at)).value
-    sought = _Sought(instrument, _asked(instrument, sources, wanted.source), await house.reader.market_as_of(at))
-    too_long: set[str] = set()  # sources whose bars are longer than the interval
-    pieces, sequence = await _pieces(house, sought, wanted, too_long)
-    if not pieces:
-        raise await _nothing(house, sought, wanted.interval, too_long)
-    if len(pieces) > 1:
-        pieces = [Piece(await _exact(house, sought, one.reach), one.rows) for one in pieces]
-    rows = join(pieces, wanted.interval.ns) if len(pieces) > 1 else pieces[0].rows
-    limit = wanted.span.limit
-    rows = rows[-limit:] if wanted.span.newest else rows[:limit]
+    there = (await house.reader.run(lambda snapshot: _recorded(snapshot, wanted.symbol), at)).value
+    as_of = await house.reader.market_as_of(at)
+    sought = [_Sought(one, sources, as_of) for one, sources in _asked(there, wanted.source)]
+    had = [await _had(house, one, wanted) for one in sought]
+    if not any(one.pieces for one in had):
+        return await _nothing(house, had, wanted)
+    found = [(one.sought.instrument, await _joined(house, one, wanted)) for one in had if one.pieces]
+    instrument, rows = min(found, key=_rank)
     _check_count(rows, wanted.interval)
-    return Answer(rows, sequence)
+    return Candles(rows, min(one.sequence for one in had), _name(instrument))
 
 
-def _recorded(snapshot: Snapshot, symbol: str) -> tuple[InstrumentRow, list[Reach]]:
-    row = meant(snapshot, symbol)
-    return row, reaches_of(row, newest_recordings(snapshot, row.symbol))
+def _rank(found: tuple[InstrumentRow, Rows]) -> tuple[int, int, str]:
+    instrument, rows = found
+    return -len(rows), -int(rows["ts_last_ns"][-1]), instrument.venue
 
 
-def _asked(instrument: InstrumentRow, sources: list[Reach], wanted: str | None) -> list[Reach]:
-    """Sources to ask, in order. Raises Unknown."""
-    symbol, listed = instrument.symbol, ", ".join(one.source for one in sources[:COVERAGES_MAX]) or "none"
+def _name(instrument: InstrumentRow) -> str:
+    return f"{instrument.symbol}@{instrument.venue}"
+
+
+def _recorded(snapshot: Snapshot, symbol: str) -> list[tuple[InstrumentRow, list[Reach]]]:
+    rows = meant(snapshot, symbol)
+    recordings = newest_recordings(snapshot, rows[0].symbol)
+    return [(row, reaches_of(row, recordings)) for row in rows]
+
+
+def _asked(
+    there: list[tuple[InstrumentRow, list[Reach]]], wanted: str | None
+) -> list[tuple[InstrumentRow, list[Reach]]]:
+    """Instruments with the sources to ask, in order. Raises Unknown."""
+    symbol = there[0][0].symbol
     if wanted is not None:
-        found = [one for one in sources if one.source == wanted]
-        if not found:
-            raise Unknown(f"Source {wanted[:64]!r} has no {symbol}. Sources that have it: {listed}.", field="source")
-        return found
-    if not sources:
-        raise Unknown(f"{symbol} is registered, and nothing of it is recorded yet.", code="NO_DATA", field="symbol")
-    return sources
+        found = [(row, [one for one in sources if one.source == wanted]) for row, sources in there]
+        listed = ", ".join(one.source for _, sources in there for one in sources[:COVERAGES_MAX]) or "none"
+        text, code, field = f"Source {wanted[:64]!r} has no {symbol}. Sources that have it: {listed}.", None, "source"
+    else:
+        found = there
+        text, code, field = f"{symbol} is registered, and nothing of it is recorded yet.", "NO_DATA", "symbol"
+    found = [(row, sources) for row, sources in found if sources]
+    if not found:
+        raise Unknown(text, code=code, field=field)
+    return found
+
+
+async def _had(house: House, sought: _Sought, wanted: Wanted) -> _Had:
+    too_long: set[str] = set()
+    return _Had(sought, *await _pieces(house, sought, wanted, too_long), too_long)
+
+
+async def _joined(house: House, had: _Had, wanted: Wanted) -> Rows:
+    """CANDLE_ROW[n] of all its pieces, as many as are asked for."""
+    pieces, limit = had.pieces, wanted.span.limit
+    if len(pieces) > 1:
+        pieces = [Piece(await _exact(house, had.sought, one.reach), one.rows) for one in pieces]
+    rows = join(pieces, wanted.interval.ns) if len(pieces) > 1 else pieces[0].rows
+    return rows[-limit:] if wanted.span.newest else rows[:limit]
 
 
 async def _pieces(house: House, sought: _Sought, wanted: Wanted, too_long: set[str]) -> tuple[list[Piece], int]:
@@ -167,37 +212,47 @@ def _check_count(rows: Rows, interval: Interval) -> None:
 # --- what there is instead ----------------------------------------------------------------------------------------
 
 
-async def _nothing(house: House, sought: _Sought, interval: Interval, too_long: Set[str]) -> Unknown | InvalidInput:
-    """The error that says what there is instead."""
-    name = sought.instrument.symbol
-    names = [one.source for one in sought.sources]
-    covers = [
-        await (_length(house, sought, source) if source in too_long else _coverage(house, sought, source, interval))
-        for source in names[:COVERAGES_MAX]
-    ]
-    more = f"; and {len(names) - COVERAGES_MAX} more sources" if len(names) > COVERAGES_MAX else ""
-    there = [f"source {one.source} from {one.first} to {one.last}" for one in covers if one.first]
-    longer = [f"source {one.source} from {one.shortest.value} on" for one in covers if one.shortest]
+async def _nothing(house: House, had: list[_Had], wanted: Wanted) -> Candles:
+    """No candles, of a range within what there is. Else raises the error that says what there is instead."""
+    interval, symbol, span = wanted.interval, had[0].sought.instrument.symbol, wanted.span
+    asked = [(one, reach.source) for one in had for reach in one.sought.sources]
+    covers = [(one, await _covered(house, one, source, interval)) for one, source in asked[:COVERAGES_MAX]]
+    there = [(one, cover) for one, cover in covers if cover.first_ns is not None]
+    first_ns = min((cover.first_ns or 0 for _, cover in there), default=NS_MAX)
+    last_ns = max((cover.last_ns for _, cover in there), default=0)
+    if there and first_ns < span.until_ns and span.first_ns <= last_ns:
+        sequence = min(one.sequence for one in had)
+        if sequence == NS_MAX:  # no source reaches into the range
+            sequence = had[0].sought.as_of or await house.market.visible(candles=True)
+        return Candles(np.empty(0, CANDLE_ROW), sequence, _name(there[0][0].sought.instrument))
+    longer = [f"source {cover.source} from {cover.shortest.value} on" for _, cover in covers if cover.shortest]
     if there:
-        listed = "; ".join(there) + more
-        text = f"No candle of {interval.value} of {name} starts in this range. There are: {listed}."
-        return Unknown(text, code="NO_DATA", field="start")
+        more = f"; and {len(asked) - COVERAGES_MAX} more sources" if len(asked) > COVERAGES_MAX else ""
+        listed = "; ".join(_range(cover, interval) for _, cover in there) + more
+        text = f"No candle of {interval.value} of {symbol} starts in this range. There are: {listed}."
+        raise Unknown(text, code="NO_DATA", field="start")
     if longer:
-        text = f"{name} has no candles of {interval.value}; its bars are longer: {'; '.join(longer)}."
-        return InvalidInput(text, code="TIMEFRAME_TOO_SHORT", field="timeframe")
-    return Unknown(f"There are no candles of {interval.value} of {name} yet.", code="NO_DATA", field="timeframe")
+        text = f"{symbol} has no candles of {interval.value}; its bars are longer: {'; '.join(longer)}."
+        raise InvalidInput(text, code="TIMEFRAME_TOO_SHORT", field="timeframe")
+    raise Unknown(f"There are no candles of {interval.value} of {symbol} yet.", code="NO_DATA", field="timeframe")
 
 
-async def _coverage(house: House, sought: _Sought, source: str, interval: Interval) -> _Coverage:
+def _range(cover: _Coverage, interval: Interval) -> str:
+    first, last = (instant_of(end // interval.ns * interval.ns) for end in (cover.first_ns or 0, cover.last_ns))
+    return f"source {cover.source} from {first} to {last}"
+
+
+async def _covered(house: House, had: _Had, source: str, interval: Interval) -> _Coverage:
     """From where to where a source has rows for candles, else the shortest interval that its bars make."""
+    if source in had.too_long:
+        return await _length(house, had.sought, source)
     for rows_of in (house.market.ticks, house.market.bars):
-        ends = [await _end(rows_of, sought, source, newest=newest) for newest in (False, True)]
-        if None not in ends:
+        first, last = [await _end(rows_of, had.sought, source, newest=newest) for newest in (False, True)]
+        if first is not None and last is not None:
             if rows_of == house.market.bars:
-                length = await _length(house, sought, source)
+                length = await _length(house, had.sought, source)
                 if length.shortest and length.shortest.ns > interval.ns:
                     return length
-            first, last = (instant_of(int(end or 0) // interval.ns * interval.ns) for end in ends)
             return _Coverage(source, first, last)
     return _Coverage(source)
 

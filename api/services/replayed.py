@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from api.house import House
-from engine.jobs.backtest import number_of
+from engine.recordings.choosing import candidates, chosen, instrument_of, number_of
 from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.reading import RecordingReader
-from engine.recordings.shelf import Recording, RecordingState
-from engine.recordings.stretches import Span, chosen, covering
-from events.errors import InvalidInput
+from engine.recordings.shelf import Recording
+from engine.recordings.stretches import Span
 from events.facts.catalogue import InstrumentRegistered
 from events.symbols import spelled
 
@@ -37,42 +36,28 @@ class Replayed(Protocol):
 async def replayed(house: House, asked: Replayed, bar_ns: int) -> tuple[Recording, InstrumentRegistered]:
     """The recording that is named, else the newest that holds so many bars, else of those that hold most the newest.
 
+    Where several venues have the symbol, it is of whichever has that recording.
+
     Raises:
-        InvalidInput: no such recording; nothing of the symbol, with what there is; or several venues have it.
+        InvalidInput: no such recording; or nothing of the symbol, with what there is.
     """
-    named = asked.recording
-    symbol, _, venue = spelled(asked.symbol, house.lookups.shelf.symbols()).partition("@")
-    found = [chosen(house.lookups.shelf, named, symbol, Span())] if named else _complete(house, symbol)
-    of = [(one, house.lookups.catalogue.number(number_of(one, symbol))) for one in found]
-    mine = [(one, instrument) for one, instrument in of if venue in ("", instrument.venue)]
-    venues = list(dict.fromkeys(f"{symbol}@{instrument.venue}" for _, instrument in (mine or of)))
-    if not mine:
-        there = ", ".join(venues)
-        raise InvalidInput(f"Nothing of {asked.symbol[:64]!r} is recorded. There is {there}.", field="symbol")
-    if len(venues) > 1:
-        raise InvalidInput(
-            f"{symbol[:64]} is recorded of several venues: name one of {', '.join(venues)}.", field="symbol"
-        )
-    instrument = mine[0][1]
-    wanted = Bars(asked.bars, bar_ns, instrument.number)
-    return await _holding(house, [one for one, _ in mine], wanted), instrument
+    shelf, catalogue = house.lookups.shelf, house.lookups.catalogue
+    text = spelled(asked.symbol, shelf.symbols())
+    symbol = text.partition("@")[0]
+    if asked.recording:
+        recording = chosen(shelf, catalogue, asked.recording, text, Span())
+    else:
+        found = [(one, number_of(one, symbol)) for one in candidates(shelf, catalogue, text)]
+        recording = await _holding(house, [(one, Bars(asked.bars, bar_ns, number)) for one, number in found])
+    return recording, instrument_of(recording, symbol, catalogue)
 
 
-def _complete(house: House, symbol: str) -> list[Recording]:
-    """Complete ones of a symbol that have rows, the newest last. Raises InvalidInput: none."""
-    covering(house.lookups.shelf, symbol, Span())
-    return [one for one in _whole(house) if symbol in one.opened.symbols and one.whole().rows]
-
-
-def _whole(house: House) -> list[Recording]:
-    return [one for one in house.lookups.shelf.recordings.values() if one.state is RecordingState.COMPLETE]
-
-
-async def _holding(house: House, found: list[Recording], wanted: Bars) -> Recording:
-    best, most, counted = found[-1], -1, 0
+async def _holding(house: House, found: list[tuple[Recording, Bars]]) -> Recording:
+    """Of the oldest first."""
+    best, most, counted = found[-1][0], -1, 0
     if len(found) == 1:
         return best
-    for recording in reversed(found):
+    for recording, wanted in reversed(found):
         there = _at_most(recording, wanted)
         if there <= most:
             continue

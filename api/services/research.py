@@ -19,8 +19,9 @@ from api.services.jobs import Asked, submit
 from api.services.learning import Symbol, Timeframe
 from api.services.replayed import COUNTED_ROWS_MAX, replayed
 from engine.configuration.sections import Configuration
-from engine.jobs.backtest import BacktestBody, number_of
+from engine.jobs.backtest import BacktestBody
 from engine.jobs.walkforward import WalkforwardBody
+from engine.recordings.choosing import number_of
 from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.reading import RecordingReader
 from engine.recordings.shelf import Recording
@@ -85,7 +86,7 @@ class BacktestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 class ReplayAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
     """What to replay: the last bars of what is recorded of a symbol, with a strategy."""
 
-    symbol: Annotated[Symbol, Meta(description="or SYMBOL@VENUE")]
+    symbol: Annotated[Symbol, Meta(description="or SYMBOL@VENUE; else of the venue that holds the bars")]
     timeframe: Timeframe = "1h"
     bars: Annotated[
         int, Meta(ge=1, le=BARS_MAX, description="the newest of the timeframe, those without a trade not counted")

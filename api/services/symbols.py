@@ -14,6 +14,7 @@ from projections.read_models.instruments import InstrumentFilter, InstrumentRow,
 # the catalogue's words -> the contract's
 ASSET_TYPES = {"crypto": "crypto", "perpetual": "crypto", "forex": "forex", "index": "indices", "cfd": "indices"}
 ASSET_TYPES |= {"equity": "stocks", "stock": "stocks", "etf": "stocks"}
+VENUES_MAX = 16  # of one symbol, of which those that are meant are looked for
 FUTURES_VENUES = frozenset({"CME", "CBOT", "NYMEX", "COMEX", "EUREX", "ICE"})  # elsewhere a future is of a coin
 
 
@@ -30,14 +31,14 @@ def asset_type_in_words(row: InstrumentRow) -> str:
     return ASSET_TYPES.get(row.asset_type) or ASSET_TYPES.get(asset_type_of(row.symbol), "other")
 
 
-def meant(snapshot: Snapshot, text: str) -> InstrumentRow:
-    """The instrument of SYMBOL or SYMBOL@VENUE; where nothing has that very symbol, of the `closest` one.
+def meant(snapshot: Snapshot, text: str) -> list[InstrumentRow]:
+    """The instruments of SYMBOL or SYMBOL@VENUE, one a venue: of that very symbol, else of the `closest` one.
 
-    Of several it is the only one of which anything is recorded.
+    Of several that are as close it is the only one of which anything is recorded.
 
     Raises:
         Unknown: none; the message says which there are.
-        InvalidInput: several, by name.
+        InvalidInput: several symbols, by name; or of more than `VENUES_MAX` venues.
     """
     symbol, _, venue = text.partition("@")
     there = instruments(snapshot, InstrumentFilter(venue=venue or None, letters=letters_of(symbol))).rows
@@ -45,15 +46,15 @@ def meant(snapshot: Snapshot, text: str) -> InstrumentRow:
     found = [row for row in there if row.symbol in names]
     if not found:
         raise _unknown(snapshot, text)
-    recorded = [row for row in found if _is_recorded(snapshot, row)] if len(found) > 1 else []
-    if len(recorded) == 1:
-        return recorded[0]
-    if len(found) > 1:
+    if len(names) > 1:
+        names = list({row.symbol for row in found if _is_recorded(snapshot, row)}) or names
+    mine = [row for row in found if row.symbol in names]
+    if len(names) > 1 or len(mine) > VENUES_MAX:
         listed = ", ".join(f"{row.symbol}@{row.venue}" for row in found[:SHOWN_MAX])
         raise InvalidInput(
             f"{symbol[:SHOWN_CHARACTERS]} is more than one instrument: name one of {listed}.", field="symbol"
         )
-    return found[0]
+    return mine
 
 
 async def registered(house: House, text: str) -> str:

@@ -11,16 +11,17 @@ import numpy as np
 from engine.jobs.kind import Kind
 from engine.jobs.montecarlo import drawn_from, simulated
 from engine.jobs.work import Work
+from engine.recordings.choosing import chosen, number_of
 from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.shelf import Recording
-from engine.recordings.stretches import Span, Stretch, chosen, first_price, stretch
+from engine.recordings.stretches import Span, Stretch, first_price, stretch
 from engine.research.metrics.measure import Measurements
 from engine.research.montecarlo import MonteCarlo, MonteCarloWish
 from engine.research.outcome import Outcome, outcome
 from engine.research.pips import InPips, Units, dealt, units, with_exits
 from engine.sessions.history import History
 from engine.sessions.plan import SessionWish
-from events.errors import Bug, InvalidInput
+from events.errors import Bug
 from events.facts import SessionLimits, SessionSpec
 from events.rows import Code, SectionKind
 
@@ -136,17 +137,10 @@ async def _span(body: BacktestBody, recording: Recording, symbol: str, work: Wor
     return ending.span
 
 
-def number_of(recording: Recording, symbol: str) -> int:
-    """Number in the catalogue of a symbol of a recording. Raises InvalidInput."""
-    if symbol not in recording.opened.symbols:
-        has = ", ".join(recording.opened.symbols)
-        raise InvalidInput(f"Recording {recording.id} has no {symbol[:64]!r}; it has {has}.", field="symbol")
-    return recording.opened.instruments[recording.opened.symbols.index(symbol)]
-
-
 async def recorded(name: str, symbol: str, span: Span, work: Work) -> Recording:
     """The recording of an id, else the one that covers a span of a symbol. Raises InvalidInput."""
-    return chosen((await work.tools.library()).shelf, name, symbol, span)
+    library = await work.tools.library()
+    return chosen(library.shelf, library.catalogue, name, symbol, span)
 
 
 def result_of(history: History, found: Stretch, wish: MonteCarloWish | None = None) -> BacktestResult:

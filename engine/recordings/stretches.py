@@ -1,26 +1,20 @@
-"""Stretches of recordings by time: which recording has a symbol between two moments, and where its rows lie there."""
+"""Stretches of recordings by time: where their rows lie between two moments."""
 
 from __future__ import annotations
 
 import msgspec
 import numpy as np
 
-from engine.feeds.asset_types import asset_type_of
 from engine.recordings.reading import RowsInput, rows_of_message
-from engine.recordings.shelf import Recording, RecordingState, Shelf
+from engine.recordings.shelf import Recording
 from events import subjects
 from events.clock import iso
-from events.errors import Conflict, InvalidInput, TapeRefused, Unknown
+from events.errors import InvalidInput, TapeRefused
 from events.facts import Place
 from events.rows import MarketKind
 from events.tape import Message, Tape
 
 DAY_NS = 86_400 * 1_000_000_000
-# what may be missing at an end of a range: (ns, share of the range)
-CLOSES = (4 * DAY_NS, 0.5)  # weekends and holidays
-NEVER_CLOSES = (DAY_NS, 0.25)  # the beginning of the first hour or day, and a last bar's length
-NEVER_CLOSING = ("crypto", "perpetual")
-LISTED_MAX = 5
 PRICE_MESSAGES_MAX = 1_000  # read to find an instrument's first price
 
 Times = np.ndarray  # int64[n], ns UTC
@@ -42,70 +36,8 @@ class Stretch(msgspec.Struct, frozen=True):
     last_ns: int
 
 
-def covering(shelf: Shelf, symbol: str, span: Span) -> Recording:
-    """The newest complete recording of a symbol that covers a span, but for weekends at its ends.
-
-    Raises:
-        InvalidInput: nothing of the symbol, or not then; the message says what there is.
-    """
-    if span.first_ns is not None and span.until_ns is not None and span.first_ns >= span.until_ns:
-        raise InvalidInput("The range ends before it begins.", field="end_date")
-    whole = [one for one in shelf.recordings.values() if one.state is RecordingState.COMPLETE]
-    found = [one for one in whole if symbol in one.opened.symbols and one.whole().rows]
-    if not found:
-        known = ", ".join(sorted({name for one in whole for name in one.opened.symbols})[:20]) or "nothing yet"
-        raise InvalidInput(f"Nothing of {symbol[:64]!r} is recorded or imported. There is {known}.", field="symbol")
-    for recording in reversed(found):
-        if _covers(recording, symbol, span):
-            return recording
-    has = "; ".join(_range(one) for one in found[-LISTED_MAX:])
-    raise InvalidInput(f"{symbol} is not recorded over the whole range. There is {has}.", field="start_date")
-
-
-def chosen(shelf: Shelf, name: str, symbol: str, span: Span) -> Recording:
-    """The complete recording of an id, if it has a symbol at that time; without an id the one that covers a span.
-
-    Raises:
-        InvalidInput: with the field at fault; the message says what there is.
-    """
-    if not name:
-        return covering(shelf, symbol, span)
-    try:
-        recording = shelf.find(name)
-        recording.whole()
-    except (Unknown, Conflict) as error:
-        raise InvalidInput(error.message, field="recording", hint=error.hint) from None
-    if symbol and symbol not in recording.opened.symbols:
-        has = ", ".join(recording.opened.symbols)
-        raise InvalidInput(f"Recording {recording.id} has no {symbol[:64]!r}; it has {has}.", field="symbol")
-    if not _touches(recording, span):
-        raise InvalidInput(f"There is no row in this range. There is {_range(recording)}.", field="start_date")
-    return recording
-
-
-def _covers(recording: Recording, symbol: str, span: Span) -> bool:
-    whole, slack_ns = recording.whole(), _slack_ns(symbol, span)
-    begins = span.first_ns is None or whole.first_event_ns <= span.first_ns + slack_ns
-    ends = span.until_ns is None or whole.last_event_ns >= span.until_ns - slack_ns
-    return begins and ends and _touches(recording, span)
-
-
-def _slack_ns(symbol: str, span: Span) -> int:
-    """What may be missing at either end: of a market that closes more than of one that never does."""
-    most_ns, share = NEVER_CLOSES if asset_type_of(symbol) in NEVER_CLOSING else CLOSES
-    if span.first_ns is None or span.until_ns is None:
-        return most_ns
-    return min(most_ns, round((span.until_ns - span.first_ns) * share))
-
-
-def _touches(recording: Recording, span: Span) -> bool:
-    whole = recording.whole()
-    return (span.until_ns is None or whole.first_event_ns < span.until_ns) and (
-        span.first_ns is None or whole.last_event_ns >= span.first_ns
-    )
-
-
-def _range(recording: Recording) -> str:
+def range_of(recording: Recording) -> str:
+    """What a recording spans, in words."""
     whole = recording.whole()
     return f"{iso(whole.first_event_ns)[:19]}Z to {iso(whole.last_event_ns)[:19]}Z ({recording.id})"
 
@@ -127,7 +59,7 @@ async def stretch(tape: Tape, recording: Recording, span: Span) -> Stretch:
     first_ns, last_ns = await ruler.time(first), await ruler.time(last)
     empty = first > last or (span.first_ns or 0) > last_ns or (span.until_ns is not None and first_ns >= span.until_ns)
     if empty:
-        raise InvalidInput(f"There is no row in this range. There is {_range(recording)}.", field="start_date")
+        raise InvalidInput(f"There is no row in this range. There is {range_of(recording)}.", field="start_date")
     return Stretch(first, last, first_ns, last_ns)
 
 

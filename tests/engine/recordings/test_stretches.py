@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import hypothesis.strategies as st
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from engine.recordings.reading import RecordingReader, Window
 from engine.recordings.shelf import Recording, Shelf
-from engine.recordings.stretches import Span, chosen, covering, stretch
+from engine.recordings.stretches import Span, stretch
 from events import frames, subjects
-from events.clock import SystemClock, iso
+from events.clock import SystemClock
 from events.errors import InvalidInput
 from events.facts import Place, RecordingCompleted, RecordingOpened
 from events.frames import Section
@@ -125,75 +124,3 @@ async def test_an_open_span_is_the_whole_recording() -> None:
     middle = int(rows["ts_event_ns"][50])
     assert len(await times_of(tape, recording, Span(first_ns=middle))) == 50
     assert len(await times_of(tape, recording, Span(until_ns=middle))) == 50
-
-
-def test_the_newest_recording_that_covers_is_taken() -> None:
-    """Of several recordings the newest that covers the span; a weekend may be missing at its ends, a week may not."""
-    shelf, place = Shelf(), (Place(1, 0), Place(2, 0))
-    shelf.evolve(opened("long"), 1)
-    shelf.evolve(completed("long", place, (BEGIN_NS, BEGIN_NS + 60 * DAY_NS)), 2)
-    shelf.evolve(opened("short"), 3)
-    shelf.evolve(completed("short", place, (BEGIN_NS + 20 * DAY_NS, BEGIN_NS + 40 * DAY_NS)), 4)
-    shelf.evolve(opened("open"), 5)
-
-    def taken(first: float, until: float) -> str:
-        return covering(shelf, "AAA", Span(BEGIN_NS + int(first * DAY_NS), BEGIN_NS + int(until * DAY_NS))).id
-
-    assert (taken(25, 35), taken(17, 43), taken(10, 35), taken(25, 50)) == ("short", "short", "long", "long")
-    assert taken(-3, 63) == "long"
-    assert covering(shelf, "AAA", Span()).id == "short"
-    for first, until in ((-5, 50), (0, 65), (100, 110), (-30, -20)):
-        with pytest.raises(InvalidInput, match=iso(BEGIN_NS)[:19]) as caught:
-            taken(first, until)
-        assert caught.value.field == "start_date"
-    with pytest.raises(InvalidInput, match="AAA, BBB"):
-        covering(shelf, "ZZZ", Span())
-    with pytest.raises(InvalidInput, match="ends before it begins"):
-        covering(shelf, "AAA", Span(2, 1))
-
-
-@pytest.mark.parametrize(
-    ("symbol", "missing", "days", "is_taken"),
-    [
-        ("EURUSD", 4.0, 60, True),  # a weekend and holidays
-        ("EURUSD", 4.1, 60, False),
-        ("EURUSD", 2.1, 4, False),  # most of a short range
-        ("BTC_USDT", 1.0, 60, True),
-        ("BTC_USDT", 1.1, 60, False),  # never closes
-        ("BTC_USDT", 1.1, 4, False),
-        ("ETH-PERP", 2.0, 6, False),
-    ],
-)
-def test_what_may_be_missing_at_an_end(symbol: str, missing: float, days: int, is_taken: bool) -> None:
-    """A market that closes may miss days at an end, one that never does a day; never most of a short range."""
-    shelf, place = Shelf(), (Place(1, 0), Place(2, 0))
-    shelf.evolve(msgspec.structs.replace(opened("rec"), symbols=(symbol, "BBB")), 1)
-    shelf.evolve(completed("rec", place, (BEGIN_NS, BEGIN_NS + 100 * DAY_NS)), 2)
-    for first_ns in (BEGIN_NS - int(missing * DAY_NS), BEGIN_NS + int((100 + missing - days) * DAY_NS)):
-        span = Span(first_ns, first_ns + days * DAY_NS)
-        if is_taken:
-            assert covering(shelf, symbol, span).id == "rec"
-        else:
-            with pytest.raises(InvalidInput, match="not recorded over the whole range"):
-                covering(shelf, symbol, span)
-
-
-@pytest.mark.parametrize(
-    ("name", "symbol", "span", "field"),
-    [
-        ("nosuch", "AAA", Span(), "recording"),
-        ("open", "AAA", Span(), "recording"),
-        ("rec", "CCC", Span(), "symbol"),
-        ("rec", "AAA", Span(BEGIN_NS + 3 * DAY_NS), "start_date"),
-    ],
-)
-def test_a_recording_that_does_not_have_it_is_refused(name: str, symbol: str, span: Span, field: str) -> None:
-    """One that is not there, not complete, without the symbol or out of the range: with the field at fault."""
-    shelf = Shelf()
-    shelf.evolve(opened("rec"), 1)
-    shelf.evolve(completed("rec", (Place(1, 0), Place(2, 0)), (BEGIN_NS, BEGIN_NS + DAY_NS)), 2)
-    shelf.evolve(opened("open"), 3)
-    assert chosen(shelf, "rec", "AAA", Span(BEGIN_NS + 1)).id == chosen(shelf, "", "AAA", Span()).id == "rec"
-    with pytest.raises(InvalidInput) as caught:
-        chosen(shelf, name, symbol, span)
-    assert caught.value.field == field
