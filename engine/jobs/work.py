@@ -25,6 +25,8 @@ from engine.strategies.strategy import Strategy
 from events import codec, decisions, subjects
 from events.errors import Bug, TapedeckError
 from events.facts import (
+    Command,
+    Fact,
     Place,
     SessionEnded,
     SessionFailed,
@@ -35,6 +37,7 @@ from events.facts import (
 from events.tape import Tape
 
 FOLLOW_SECONDS = 1.0  # between looks at how far a session is
+CODE_DIGITS = 8  # of the code hash in the name of a session that was begun anew
 
 T = TypeVar("T")
 Share = tuple[float, float]  # of the job's progress: from, to
@@ -96,7 +99,7 @@ class Work:
         return f"{self.job.id}_{part}" if part else self.job.id
 
     async def plan(self, wish: SessionWish, part: str = "") -> SessionSpec:
-        """A session of this job.
+        """A session of this job, under a name of its own where other code began the one of this name and ended it not.
 
         Raises:
             InvalidInput, Unknown, Conflict, NotAvailable: see `engine.sessions.plan`.
@@ -104,7 +107,25 @@ class Work:
         library = await self.tools.library()
         spec = plan(wish, self.session_name(part), self.job.queued.user, library)
         await check_bars(self.tape, spec, library)
-        return msgspec.structs.replace(spec, job=self.job.id)
+        return await self._under_this_code(msgspec.structs.replace(spec, job=self.job.id))
+
+    async def _under_this_code(self, spec: SessionSpec) -> SessionSpec:
+        """What another release began for the job is begun anew, once: the name is made of the code. What it ended
+        stands; what it left is stopped when the job is over.
+        """
+        last = await self._last_fact(spec)
+        if last is None or isinstance(last, SessionEnded | SessionFailed):
+            return spec
+        started, _ = await histories.find(self.tape, spec.session)
+        other = started.spec.code_hash != spec.code_hash or isinstance(last, SessionSuspended)
+        if not other or started.spec.job != self.job.id:
+            return spec
+        return msgspec.structs.replace(spec, session=f"{spec.session}_{spec.code_hash[:CODE_DIGITS]}")
+
+    async def _last_fact(self, spec: SessionSpec) -> Fact | Command | None:
+        """The newest of a session's life; None where there is no such session."""
+        last = await self.tape.last(subjects.session_fact(spec.session, research=spec.research))
+        return codec.decode(last.body, last.sequence) if last else None
 
     async def run(self, spec: SessionSpec, share: Share = (0.0, 1.0)) -> History:
         """Run a planned session to its end, once however often this is called; everything that it decided.
@@ -126,13 +147,13 @@ class Work:
     async def _is_over(self, spec: SessionSpec, ended: asyncio.Event) -> bool:
         """Whether it ran to its end. What happens from now on sets `ended`. Raises SessionBroke."""
         ended.clear()
-        last = await self.tape.last(subjects.session_fact(spec.session, research=spec.research))
-        fact = codec.decode(last.body, last.sequence) if last else None
+        fact = await self._last_fact(spec)
         match fact:
             case SessionFailed():
                 raise SessionBroke(fact.message, code=fact.code)
             case SessionSuspended():
-                raise SessionBroke(f"Session {spec.session} was begun under other code.", code="OTHER_CODE")
+                message = f"Session {spec.session} was begun under other code than it met. Ask for the job again."
+                raise SessionBroke(message, code="OTHER_CODE")
             case SessionEnded() if fact.reason != "completed":
                 raise SessionBroke(f"Session {spec.session} was {fact.reason}.", code="SESSION_STOPPED")
             case _:
@@ -175,8 +196,7 @@ class Work:
     async def _read_to(self, spec: SessionSpec) -> Place:
         """The newest row that is known to be read; before all where none is."""
         decided = await self.tape.last(subjects.session_decision(spec.session, research=spec.research))
-        told = await self.tape.last(subjects.session_fact(spec.session, research=spec.research))
-        fact = codec.decode(told.body, told.sequence) if told else None
+        fact = await self._last_fact(spec)
         return max(
             decisions.from_message(decided).cause if decided else Place(),
             fact.place if isinstance(fact, SessionProgressed) else Place(),

@@ -17,7 +17,7 @@ import structlog
 
 from engine.answers import accepted, refused
 from engine.loop.bars import ROWS_PER_BAR
-from engine.loop.decision_loop import DecisionLoop, Decisions, loop_for
+from engine.loop.decision_loop import DecisionLoop, Decisions, code_hash_for, loop_for
 from engine.loop.spec import loop_spec
 from engine.recordings.reading import Window
 from engine.research.thin_curve import ThinCurve
@@ -39,6 +39,7 @@ from events.facts import (
     SessionFailed,
     SessionProgressed,
     SessionSpec,
+    SessionSuspended,
     StopSession,
 )
 from events.rows import BAR_DTYPE, DECISION_KINDS, Rows, SectionKind
@@ -197,6 +198,8 @@ class SweepRunner:
         """To its end, or until the fence is lost. Raises OperatingError."""
         spec = self._session.spec
         try:
+            if await self._suspended():
+                return
             sweep, rows, place = await self._commanded()
             await self._end(sweep, None if self._stopped else rows, place)
         except (Bug, InvalidInput) as error:
@@ -205,6 +208,17 @@ class SweepRunner:
             )
         except FenceLost as error:
             log.warning("sweep_is_stale", session=spec.session, error=str(error))
+
+    async def _suspended(self) -> bool:
+        """Whether other code is here than the sweep began with: its runs would have other hashes than it says."""
+        spec, begun = self._session.spec, self._session.code_hash
+        only = spec.strategies[0]
+        found = await asyncio.to_thread(code_hash_for, (only.strategy,), self._strategies, bool(only.timeframe))
+        if found != begun:
+            fact = SessionSuspended(session=spec.session, code_hash=begun, found_hash=found)
+            await self._append(fact, f"{spec.session}:suspended:{self._session.epoch}")
+            log.warning("session_suspended", session=spec.session, code_hash=begun, found_hash=found)
+        return found != begun
 
     # --- commands -------------------------------------------------------------------------------------------------
 
