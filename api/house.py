@@ -20,6 +20,7 @@ from api.reading.reader import Reader, is_ready
 from api.request_counts import Requests
 from api.services.auditing import Auditing
 from api.services.commands import Commands
+from api.services.config_file import ConfigFile
 from api.services.library import Lookups
 from api.services.logs import LogFolder
 from api.services.machines import Machines
@@ -114,6 +115,7 @@ class House:
     overrides: Values  # of the configuration, by the environment
     explorer: Explorer
     requests: Requests = field(default_factory=Requests)
+    config_file: ConfigFile = field(default_factory=ConfigFile)
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def start(self) -> None:

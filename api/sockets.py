@@ -106,7 +106,8 @@ async def seen(house: House, registry: Registry) -> Seen:
     """How the components are now."""
     parts = await registry.parts()
     words: dict[str, str] = {part.id: part.status for part in parts}
-    return Seen(worst(parts), words, await status_of_components(house, registry), house.clock.now_ns())
+    details = {part.id: part.details for part in parts}
+    return Seen(worst(parts), words, await status_of_components(house, registry), house.clock.now_ns(), details)
 
 
 async def _close(socket: WebSocket[Any, Any, Any], ends: list[BaseException | None]) -> None:

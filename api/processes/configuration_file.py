@@ -4,7 +4,7 @@ Nothing here writes that file.
 
 A key that was told already is told again only when the file has another value for it, so what users changed since
 stands. What was told is kept in the data folder; the first look at a file leaves alone what somebody changed before.
-A file that cannot be taken over whole changes nothing, and the log says why, once.
+A file that cannot be taken over whole changes nothing; the log says why, once, and health until it is mended.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class ConfigurationFile:
     def __init__(self, house: House) -> None:
         settings = house.settings.configuration
         self._house = house
+        self._told = house.config_file
         self._file = Path(settings.file).expanduser() if settings.file else None
         self._seconds = settings.look_seconds
         self._kept = Places(house.settings.folder).configuration_seen
@@ -45,11 +46,14 @@ class ConfigurationFile:
             try:
                 await self.look()
             except InvalidInput as error:
+                self._told.tell("warn", f"the file is not taken over, the values before it stand: {error.message}")
                 log.error("configuration_file_refused", file=str(self._file), error=str(error), fields=error.fields)
             except TapedeckError as error:  # looked at again: nothing of it was told
                 self._looked = None
+                self._told.tell("warn", f"the file waits to be taken over: {error.message}")
                 log.warning("configuration_file_waits", error=str(error))
-            except Exception:  # a file must not end the look at it; not tried again until it changes
+            except Exception as error:  # a file must not end the look at it; not tried again until it changes
+                self._told.tell("failed", f"the file could not be taken over: {type(error).__name__}, see the log")
                 log.exception("configuration_file_failed", file=str(self._file))
             await asyncio.sleep(self._seconds)
 
@@ -67,12 +71,14 @@ class ConfigurationFile:
             return {}
         self._looked = state
         if state is None:
+            self._told.tell("ok", "there is no file")
             return {}
         held = read(await asyncio.to_thread(_content, self._file))
         changed = await self._changed(held)
         if changed:
             await work.change(self._house, USER, None, nested(changed), "file")
         await asyncio.to_thread(write_private, self._kept, msgspec.json.encode(held))
+        self._told.tell("ok", "the file is taken over")
         log.info("configuration_file_read", file=str(self._file), changed=sorted(changed))
         return changed
 
@@ -98,7 +104,8 @@ def _content(file: Path) -> object:
         with file.open("rb") as opened:
             text = opened.read(DOCUMENT_BYTES_MAX + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"The file of the configuration cannot be read: {error}.", field="file") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise InvalidInput(f"The file of the configuration cannot be read: {why}.", field="file") from None
     return parsed(text, "file")
 
 

@@ -101,6 +101,7 @@ async def _ask(house: House) -> Health:
         "market": await _market(house),
         "engines": await _engines(house),
         "streams": _streams(house),
+        "config": Component(house.config_file.status, house.config_file.detail),
     }
     well = all(one.status == "ok" for one in components.values())
     processes = [_process(one) for one in signs or ()]

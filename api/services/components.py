@@ -85,7 +85,8 @@ class Registry:
         parts = [self._as_server(part, servers[part.id]) for part in parts]
         parts += [self._of_role(name, title, role, signs, health) for name, (title, role) in self._roles().items()]
         own = [sign for sign in signs if sign.role == "api"]
-        return [*parts, self._api(health, own), self._measured("streams", STREAMS, health, own)]
+        parts += [self._api(health, own), self._measured("streams", STREAMS, health, own)]
+        return [*parts, self._measured("config", "File of the configuration", health, ())]
 
     async def part(self, name: str) -> Part:
         """One component. Raises Unknown."""

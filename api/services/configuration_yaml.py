@@ -46,6 +46,15 @@ def parsed(text: str, field: str) -> Any:
     try:
         found = yaml.load(text, Loader=_Loader)  # a subclass of SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise InvalidInput(f"The document is no YAML: {said}.", field=field) from None
+        raise InvalidInput(f"The document is no YAML: {_said(error)}.", field=field) from None
     return {} if found is None else found
+
+
+def _said(error: Exception) -> str:
+    """What is wrong, and where, without the line itself: it may hold what is for no log."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark, words = error.problem_mark, [error.context, error.problem]
+        return f"line {mark.line + 1}, column {mark.column + 1}: {', '.join(one for one in words if one)}"[:300]
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return "it has a character or a value that cannot be read"

@@ -41,6 +41,7 @@ class Seen(NamedTuple):
     components: dict[str, str]
     status: Any
     at_ns: int
+    details: dict[str, str]  # of each, in a sentence
 
 
 LEVELS = {"ok": "info", "warn": "warning"}
@@ -193,6 +194,7 @@ class Broadcast:
                     "status": word,
                     "before": before.get(name),
                     "level": LEVELS.get(word, "error"),
+                    "details": seen.details.get(name, ""),
                 }
                 self.tell("health_alert", data, seen.at_ns)
 

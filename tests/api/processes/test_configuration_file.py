@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from api.house import House
 from api.places import Places
 from api.processes.configuration_file import USER, ConfigurationFile
+from api.services import checkup
 from api.settings import ConfigurationSettings
+from api.streams import broadcast
 from events.errors import InvalidInput
+from tests.api.asgi_socket import Socket, connected
 from tests.api.worlds import World, world
 
 
@@ -21,7 +25,8 @@ class Watched:
 
     def __init__(self, house: House, file: Path) -> None:
         self._house = house
-        self.settings = msgspec.structs.replace(house.settings, configuration=ConfigurationSettings(file=str(file)))
+        configuration = ConfigurationSettings(file=str(file), look_seconds=0.1)
+        self.settings = msgspec.structs.replace(house.settings, configuration=configuration)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._house, name)
@@ -74,3 +79,44 @@ async def test_the_environment_stands_above_every_change(tmp_path: Path) -> None
         whole = (await made.get("/api/config")).json()
         assert (whole["backtest"]["leverage"], whole["overridden"]) == (20.0, ["backtest.leverage"])
         assert "leverage: 30.0" in (await made.post("/api/config/export", {})).json()["content"]
+
+
+async def alerted(socket: Socket, status: str) -> str:
+    """What the next alert of the file says, which is of its being so."""
+    while (told := await socket.receive(10.0))["type"] != "health_alert" or told["data"]["component"] != "config":
+        pass
+    assert told["data"]["status"] == status
+    details: str = told["data"]["details"]
+    return details
+
+
+async def test_a_refused_file_is_told_until_it_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Health and every socket say that a file was refused and why, without a line of it, and then that it is good."""
+    monkeypatch.setattr(broadcast, "STATUS_SECONDS", 0.05)
+    monkeypatch.setattr(checkup, "KEPT_SECONDS", 0.0)
+    file = tmp_path / "values.yaml"
+    Places(tmp_path).make()
+    async with (
+        world(tmp_path, engine=True) as made,
+        connected(made.app, "/api/ws/monitor") as monitor,
+        connected(made.app) as socket,
+    ):
+        for _ in range(2):  # what is so at the first look is no news
+            await monitor.receive(10.0)
+        looking = asyncio.create_task(watching(made, file).run())
+        for text, said in (
+            ("risk: {maxPositionSize: bad}", "risk.maxPositionSize: Must be a number, not text"),
+            ("password: 'S3CRET", "line 1, column 18: while scanning a quoted scalar"),
+        ):
+            file.write_text(text)
+            details = await alerted(socket, "warn")
+            assert said in details
+            assert "the values before it stand" in details
+            assert "S3CRET" not in details
+            part = (await made.get("/api/health/components")).json()["components"]["config"]
+            assert (part["status"], part["details"]) == ("warn", details)
+            health = (await made.get("/api/health")).json()["components"]["config"]
+            assert (health["status"], health["detail"]) == ("warn", details)
+            file.write_text("risk: {maxPositionSize: 0.04}")
+            assert await alerted(socket, "ok") == "the file is taken over"
+        looking.cancel()
