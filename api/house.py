@@ -202,7 +202,9 @@ def build(ground: Ground) -> House:
         ),
         tokens=Tokens(ground.token_secret, ground.clock),
         hub=Hub(ground.tape, hub),
-        broadcast=Broadcast(ground.tape, api.stream_clients_max, api.stream_queue_max),
+        broadcast=Broadcast(
+            ground.tape, ground.registry.typical_strengths, api.stream_clients_max, api.stream_queue_max
+        ),
         jobs=JobFeed(ground.tape, reader, api.stream_clients_max, api.stream_queue_max),
         logs=LogFeed(logs, ground.clock, api.stream_clients_max, api.stream_queue_max),
         log_folder=LogFolder(logs),

@@ -111,7 +111,7 @@ async def one_signal(
     lane = next((one for one in spec.strategies if one.strategy == row.strategy), None)
     told = {"mode": spec.mode, "user": spec.user, "strategy": row.strategy, "params": lane.params if lane else {}}
     told["timeframe"] = lane.timeframe if lane else ""
-    one = signal_of(row)
+    one = signal_of(row, house.lookups.registry.typical_strengths)
     body = SignalDetail(one.id, one.symbol, one.time, one.score, one.side, one.pattern, one.meta, told, cause)
     return answered(body, found.sequence, found.epoch)
 
@@ -120,10 +120,12 @@ async def _page(house: House, at: Moment, wanted: Wanted) -> Response[Signals]:
     cursor, since = cursor_of(wanted.cursor), ns_of(wanted.since, "since")
     which = SignalFilter(symbol=wanted.symbol, confidence_min=max(0.0, wanted.min_score or 0.0), since_ns=since)
 
+    typical = house.lookups.registry.typical_strengths
+
     def work(snapshot: Snapshot) -> Signals:
-        found = newest_signals(snapshot, which, cursor, wanted.limit)
+        found = newest_signals(snapshot, which, typical, cursor, wanted.limit)
         following: str | UnsetType = UNSET if found.next is None else str(found.next)
-        return Signals([signal_of(row) for row in found.rows], found.total, following)
+        return Signals([signal_of(row, typical) for row in found.rows], found.total, following)
 
     return await house.reader.one(work, at)
 

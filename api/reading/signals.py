@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from api.reading.wording import instant
-from projections.read_models.signals import SignalRow, score_of
+from projections.read_models.signals import SignalRow, Typical, score_of
 
 SIDES = {"buy": "buy", "sell": "sell"}
 
@@ -19,19 +19,21 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     symbol: str
     time: str | None
-    score: Annotated[float, Meta(description="-1 to 1: the side, times s / (1 + s) of the signal's strength s")]
+    score: Annotated[
+        float, Meta(description="-1 to 1: the side, times s / (1 + s) of the strength over its strategy's typical one")
+    ]
     side: Literal["buy", "sell", "neutral"]
     pattern: Annotated[str, Meta(description="the strategy")]
     meta: dict[str, Any]
 
 
-def signal_of(row: SignalRow) -> Signal:
+def signal_of(row: SignalRow, typical: Typical) -> Signal:
     """The words of a signal."""
     return Signal(
         id=f"{row.session}-{row.ordinal}",
         symbol=row.symbol,
         time=instant(row.ts_event_ns),
-        score=score_of(row),
+        score=score_of(row, typical),
         side=SIDES.get(row.side, "neutral"),  # type: ignore[arg-type]
         pattern=row.strategy,
         meta={

@@ -38,6 +38,7 @@ class KindItem(msgspec.Struct, frozen=True):
     direction: str
     category: str
     tags: tuple[str, ...]
+    typical_strength: Annotated[float, Meta(description="strength of a signal that scores a half")]
     parameters: dict[str, KindParameter]
 
 
@@ -97,6 +98,7 @@ def _kind(one: Strategy) -> KindItem:
         direction=one.direction,
         category=one.category,
         tags=one.tags,
+        typical_strength=one.typical_strength,
         parameters={parameter.name: _parameter(parameter) for parameter in one.parameters()},
     )
 

@@ -24,6 +24,7 @@ from events.facts import Fact
 from events.facts.configuration import ConfigurationChanged
 from events.facts.house import SystemModeSet
 from events.tape import Message, Tail, Tape
+from projections.read_models.signals import Typical
 
 log = structlog.get_logger(__name__)
 
@@ -87,12 +88,12 @@ class Listener:
 class Broadcast:
     """Turns facts of life cycles and of the configuration into messages for all WebSocket clients of this process."""
 
-    def __init__(self, tape: Tape, clients_max: int, queue_max: int) -> None:
+    def __init__(self, tape: Tape, typical: Typical, clients_max: int, queue_max: int) -> None:
         self._tape = tape
         self._clients_max = clients_max
         self._queue_max = queue_max
         self._listeners: set[Listener] = set()
-        self._signals = SignalWording(tape)
+        self._signals = SignalWording(tape, typical)
         self._sessions = SessionWording(tape)
         self._following: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None

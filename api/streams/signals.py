@@ -13,7 +13,7 @@ from events import frames, subjects
 from events.facts import SessionSpec
 from events.rows import SectionKind
 from events.tape import Message, Tape
-from projections.read_models.signals import row_of
+from projections.read_models.signals import Typical, row_of
 
 SPECS_MAX = 256  # sessions whose instruments and strategies are kept
 SIGNALS_MAX = 200  # of one decision
@@ -24,8 +24,9 @@ log = structlog.get_logger(__name__)
 class SignalWording:
     """Words signals; what a session trades is read from the tape once."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, typical: Typical) -> None:
         self._tape = tape
+        self._typical = typical
         self._specs: OrderedDict[str, SessionSpec] = OrderedDict()
 
     async def of(self, message: Message) -> list[Signal]:
@@ -46,7 +47,7 @@ class SignalWording:
                 strategy = lanes[int(row["lane"])].strategy.strategy
                 symbol = symbols.get(int(row["instrument"]), str(row["instrument"]))
                 place = (section.ordinal + at, message.sequence, at)
-                worded.append(signal_of(row_of(row, name, strategy, symbol, place)))
+                worded.append(signal_of(row_of(row, name, strategy, symbol, place), self._typical))
         return worded
 
     async def _spec(self, session: str) -> SessionSpec:

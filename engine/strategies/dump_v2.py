@@ -11,7 +11,8 @@ position is left when the velocity has turned (above `exit_ratio` of its lowest 
 
 Sources: as `pump_v2`; the mirrored thresholds are its own, they were not fitted to dumps.
 
-Bars and sources without quantities: as `pump_v2`. Signal strength: the velocity, a ratio below 0.
+Bars and sources without quantities: as `pump_v2`. Signal strength: the velocity, a ratio below 0. Typical is 0.032
+without its sign, the median of the signals in five recorded pumps and what followed them.
 """
 
 from __future__ import annotations
@@ -152,5 +153,6 @@ STRATEGY = Strategy(
     direction="short",
     category="momentum",
     tags=("dump", "velocity"),
+    typical_strength=0.032,
     unseen=crowd_unseen,
 )

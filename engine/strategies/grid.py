@@ -16,7 +16,7 @@ exits do the rest. Tags: `2 x (level + 2^31)`, plus 1 for a sell order.
 
 Sources: the grid rule as exchanges offer it to retail users ("spot grid"); the bound on inventory after M.
 Avellaneda, S. Stoikov, "High-frequency trading in a limit order book", Quantitative Finance 8 (2008). Signal
-strength: the level's distance from the centre, levels.
+strength: the level's distance from the centre, levels; typical is 3, the middle one of the 5 of a side by default.
 """
 
 from __future__ import annotations
@@ -227,4 +227,5 @@ STRATEGY = Strategy(
     direction="both",
     category="market making",
     tags=("grid", "limit orders"),
+    typical_strength=3.0,
 )

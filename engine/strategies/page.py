@@ -19,12 +19,18 @@ parameter within its bounds; what it does not set is at its default. Sizes, prot
 trailing stop) and the directions allowed are the session's. Windows in rows count trades, or bars where the source has
 bars or the session names a timeframe ([the loop](decision-loop.md#bars-of-a-timeframe)); windows in seconds are of
 event time. A file of the same shape in the folder `strategies_folder` of the settings is found beside them.
+
+A signal has a strength, the strategy's own measure in its own unit. Its score, from -1 to 1, is what strategies are
+compared by: the side, times s / (1 + s), where s is the strength without its sign over the strategy's
+`typical_strength` (1 where its file names none). A signal of typical strength scores a half, one of three times that
+three quarters. A change of `typical_strength` changes no decision, and no code hash.
 """
 
 
 def strategies_page(strategies: Mapping[str, Strategy]) -> str:
     """The whole page."""
-    parts = [INTRODUCTION, "| id | name | direction | category | tags | sees |", "|---|---|---|---|---|---|"]
+    parts = [INTRODUCTION, "| id | name | direction | category | tags | sees | typical strength |"]
+    parts.append("|---|---|---|---|---|---|---|")
     parts += [_summary(strategy) for strategy in strategies.values()]
     for strategy in strategies.values():
         parts += [f"\n## {strategy.id}\n", f"{strategy.name}. {strategy.description.rstrip('.')}.\n", _idea(strategy)]
@@ -36,7 +42,8 @@ def strategies_page(strategies: Mapping[str, Strategy]) -> str:
 def _summary(strategy: Strategy) -> str:
     sees = ", ".join(kind.name.lower() for kind in MarketKind if strategy.kinds >> kind & 1)
     tags = ", ".join(strategy.tags)
-    cells = (f"[`{strategy.id}`](#{strategy.id})", strategy.name, strategy.direction, strategy.category, tags, sees)
+    link, typical = f"[`{strategy.id}`](#{strategy.id})", _number(strategy.typical_strength)
+    cells = (link, strategy.name, strategy.direction, strategy.category, tags, sees, typical)
     return f"| {' | '.join(cells)} |"
 
 

@@ -26,7 +26,8 @@ recorded pumps; `benchmarks/pump_detection.py` prints how far each may move.
 
 Bars hold no instants and no seconds: there give `fast_window_s` 0, `arrivals_min` 1 and windows of several bars; a
 timeframe, or recorded bars, that give fewer than `arrivals_min` in the surge window are refused. A source without
-quantities has no surge and gives no signal. Signal strength: the velocity, a ratio.
+quantities has no surge and gives no signal. Signal strength: the velocity, a ratio. Typical is 0.035, the median of the
+signals in the five recorded pumps.
 """
 
 from __future__ import annotations
@@ -167,5 +168,6 @@ STRATEGY = Strategy(
     direction="long",
     category="momentum",
     tags=("pump", "velocity"),
+    typical_strength=0.035,
     unseen=crowd_unseen,
 )

@@ -29,6 +29,7 @@ class Registry(Mapping[str, Strategy]):
 
     def __init__(self, strategies: Mapping[str, Strategy]) -> None:
         self._strategies = dict(sorted(strategies.items()))
+        self.typical_strengths = {name: one.typical_strength for name, one in self._strategies.items()}
 
     def __getitem__(self, strategy: str) -> Strategy:
         """One strategy.

@@ -50,10 +50,12 @@ class Strategy:
 
     `params` is a frozen msgspec struct of float, int and bool fields, each with a default; `state` the dtype of the
     kernel's own record, zeroed at the start; `kinds` the market kinds its kernel is called on (bit k for kind k);
-    `unseen` tells which bars cannot show what it looks for.
+    `unseen` tells which bars cannot show what it looks for. `typical_strength` is a strength as its signals have it,
+    in the unit of their strengths: one that scores a half. It words signals and takes no part in a decision.
 
     Raises:
-        InvalidInput: an id that is no lower-case word, a parameter of another type or without a default.
+        InvalidInput: an id that is no lower-case word, a parameter of another type or without a default, a typical
+            strength that is not above 0.
     """
 
     id: str
@@ -67,12 +69,18 @@ class Strategy:
     tags: tuple[str, ...] = ()
     kinds: int = TRADES
     unseen: Unseen | None = None
+    typical_strength: float = 1.0
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
             raise InvalidInput(f"Strategy id {self.id!r} is not a word of a-z, 0-9 and _.", field="id")
         if self.state.names is None:
             raise InvalidInput(f"State of strategy {self.id} is not a structured dtype.", field="state")
+        if not 0.0 < self.typical_strength < math.inf:
+            raise InvalidInput(
+                f"typical_strength of strategy {self.id} is {self.typical_strength}; it must be above 0 and finite.",
+                field="typical_strength",
+            )
         self.parameters()
 
     def parameters(self) -> tuple[Parameter, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from events.errors import Unknown
@@ -72,7 +74,7 @@ class SignalFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Which signals of live and paper sessions."""
 
     symbol: str | None = None
-    confidence_min: float = 0.0  # share of one: see `score_of`
+    confidence_min: float = 0.0  # the score without its sign: see `score_of`
     since_ns: int | None = None  # event time, inclusive
 
 
@@ -96,24 +98,40 @@ def row_of(one: Rows, session: str, strategy: str, symbol: str, place: tuple[int
     )
 
 
-def score_of(row: SignalRow) -> float:
-    """From -1 (sell) over 0 (no side) to 1 (buy): the side, times s / (1 + s) of the signal's strength s.
+# The strength that scores a half, by strategy, in the unit of the strategy's strengths; of one not named it is 1.
+Typical = Mapping[str, float]
 
-    What a strength of 1 is stands in its strategy's documentation: a score of one half.
-    """
+
+def score_of(row: SignalRow, typical: Typical) -> float:
+    """From -1 (sell) over 0 (no side) to 1 (buy): the side, times s / (1 + s); s: strength over the typical one."""
     sign = {"buy": 1.0, "sell": -1.0}.get(row.side, 0.0)
-    strength = abs(row.strength)
-    return sign * strength / (1.0 + strength)
+    ratio = abs(row.strength) / typical.get(row.strategy, 1.0)
+    return sign * (ratio / (1.0 + ratio))
 
 
-def newest_signals(snapshot: Snapshot, wanted: SignalFilter, cursor: Cursor | None, limit: int) -> Walked[SignalRow]:
+def _scoring(where: Where, least: float, typical: Typical) -> None:
+    """Only signals whose score without its sign is `least` or more: `score_of` in SQL, rounded alike."""
+    cases = " ".join("WHEN ? THEN CAST(? AS DOUBLE)" for _ in typical)
+    unit = f"CASE lanes.strategy {cases} ELSE 1.0::DOUBLE END" if typical else "1.0::DOUBLE"
+    ratio = f"(abs(signals.strength) / {unit})"
+    values = [value for pair in typical.items() for value in pair]
+    where.add(
+        "side <> 0 AND EXISTS (FROM lanes WHERE lanes.session = signals.session AND lanes.lane = signals.lane"
+        f" AND {ratio} / (1.0::DOUBLE + {ratio}) >= ?)",
+        *values,
+        *values,
+        least,
+    )
+
+
+def newest_signals(
+    snapshot: Snapshot, wanted: SignalFilter, typical: Typical, cursor: Cursor | None, limit: int
+) -> Walked[SignalRow]:
     """Signals of live and paper sessions, the newest on the tape first."""
     where = Where(snapshot.made("signals"))
     Scope(symbol=wanted.symbol, from_ns=wanted.since_ns).narrow(snapshot, where, "signals")
-    if wanted.confidence_min >= 1.0:
-        where.add("false")  # a finite strength is below it
-    elif wanted.confidence_min > 0.0:
-        where.add("side <> 0 AND abs(strength) >= ?", wanted.confidence_min / (1.0 - wanted.confidence_min))
+    if wanted.confidence_min > 0.0:
+        _scoring(where, wanted.confidence_min, typical)
     return _LISTING.walk(snapshot, where, cursor, limit)
 
 

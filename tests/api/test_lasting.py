@@ -34,7 +34,7 @@ MODE = SystemModeSet(mode="paper", user="ann", command=1)
 async def test_a_fact_that_cannot_be_worded_is_left_out() -> None:
     """A signal of a lane that its session has not is named in the log, and what comes behind it is told as ever."""
     script = Script()
-    broadcast = Broadcast(script.tape, clients_max=1, queue_max=8)
+    broadcast = Broadcast(script.tape, {}, clients_max=1, queue_max=8)
     await broadcast.start()
     listener = broadcast.join()
     with capture_logs() as logs:

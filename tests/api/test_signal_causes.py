@@ -119,7 +119,7 @@ async def test_a_signal_over_bars_of_one_symbol_names_the_bar_it_was_said_in(
 
 async def test_sockets_and_routes_word_a_signal_alike(made: World) -> None:
     """What a socket is sent of a signal is what its route says, field by field."""
-    wording, told = SignalWording(made.tape), []
+    wording, told = SignalWording(made.tape, made.house.lookups.registry.typical_strengths), []
     async for message in made.tape.read(1, subjects=("tape.session.*.decision", "tape.research.*.decision")):
         told += await wording.of(message)
     assert len(told) > 3

@@ -52,7 +52,9 @@ async def lists(made: World) -> None:
     )
     for one in found:
         assert {"buy": one["score"] > 0, "sell": one["score"] < 0, "neutral": one["score"] == 0}[one["side"]]
-        assert -1 <= one["score"] <= 1
+        ratio = abs(one["meta"]["strength"]) / made.house.lookups.registry.typical_strengths[one["pattern"]]
+        assert abs(one["score"]) == ratio / (1 + ratio)
+    assert max(abs(one["score"]) for one in found) > 0.02
     for query, field in (
         ("limit=0", "limit"),
         ("limit=501", "limit"),
@@ -99,7 +101,8 @@ async def filters(made: World) -> None:
     since = sorted(one["time"] for one in whole)[len(whole) // 2]
     for query, keeps in (
         ("symbol=BTC_USDT", lambda one: one["symbol"] == "BTC_USDT"),
-        (f"minScore={score}", lambda one: abs(one["score"]) >= score - 1e-12),
+        (f"minScore={score}", lambda one: abs(one["score"]) >= score),
+        ("minScore=0.05", lambda one: abs(one["score"]) >= 0.05),
         (f"since={since}", lambda one: one["time"] >= since),
         ("minScore=1", lambda one: False),
         ("symbol=NO_SUCH", lambda one: False),
