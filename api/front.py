@@ -21,6 +21,7 @@ from api.masking import masked_path, masked_query
 from api.reading.hot import HotAnswer
 from api.requests import request_id
 from api.sockets import HANDLERS as SOCKET_HANDLERS
+from api.unread import Incoming
 from events.errors import OperatingError, TapedeckError, TooLarge, Unknown
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
 _REQUEST = b"x-request-id"
 _NO_STORE = (b"cache-control", b"no-store")
 EXPOSED = ("Tape-Sequence", "Tape-Epoch", "Tape-Instrument", "Retry-After", "Idempotency-Key", "X-Request-Id")
+_CLOSE = (b"connection", b"close")
 _EXPOSE = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _BOUND = "tapedeck_bound"
 SOCKETS = frozenset(path for handler in SOCKET_HANDLERS for path in handler.paths)
@@ -56,9 +58,12 @@ def extend(scope: Scope, seconds: float | None) -> None:
 class Watched:
     """`send` of one request: adds the headers of every answer and keeps what the log says of it."""
 
-    def __init__(self, send: Send, extra: tuple[tuple[bytes, bytes], ...]) -> None:
+    def __init__(
+        self, send: Send, extra: tuple[tuple[bytes, bytes], ...] = (), incoming: Incoming | None = None
+    ) -> None:
         self._send = send
         self._extra = extra
+        self._incoming = incoming
         self.bound: asyncio.Timeout | None = None  # of what takes as long as an answer may
         self.status = 0
         self.streams = False  # an answer that goes on for as long as the client listens
@@ -84,6 +89,8 @@ class Watched:
             if _NO_STORE[0] not in names:
                 headers.append(_NO_STORE)
             headers.extend(header for header in self._extra if header[0] not in names)
+            if self._incoming is not None and not await self._incoming.drained():
+                headers.append(_CLOSE)
             message["headers"] = headers
         await self._send(message)
 
@@ -107,7 +114,8 @@ class Front:
                 bare = Bare(send, receive)
                 scope["method"], receive, send = "GET", bare.receive, bare.send
             extra = (*self._shared_with(headers.get("origin")), (_REQUEST, request_id(scope).encode()))
-            await self._http(scope, receive, Watched(send, extra), (method, headers))
+            incoming = Incoming(receive, headers)
+            await self._http(scope, incoming, Watched(send, extra, incoming), (method, headers))
         else:
             await self._websocket(scope, receive, send)
 
@@ -216,7 +224,7 @@ class Front:
     # --- sockets and the log --------------------------------------------------------------------------------------
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began, watched = self._house.clock.monotonic_ns(), Watched(send, ())
+        began, watched = self._house.clock.monotonic_ns(), Watched(send)
         try:
             headers = Headers.from_scope(scope)
             caller = find_caller(scope, headers, self._house)

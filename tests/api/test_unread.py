@@ -1,0 +1,30 @@
+"""A request that is refused before its body was read leaves a connection that is of use, or says that it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+
+from tests.api.served import served
+from tests.api.worlds import world
+
+TIMES = 60
+
+
+async def test_the_next_request_on_a_connection_is_answered(tmp_path: Path) -> None:
+    """Over one connection: 415, 413, 401 and 404 of large bodies, each followed by a read that gets its answer."""
+    async with world(tmp_path) as made, served(made) as port:
+        limits = httpx.Limits(max_connections=1)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits) as client:
+            for number in range(TIMES):
+                size, kind, path, status = (
+                    (300_000, "text/plain", "/api/config/import", 415),
+                    (1_100_000, "application/json", "/api/config/import", 413),
+                    (300_000, "application/json", "/api/config/import", 401),
+                    (300_000, "application/json", "/api/nowhere", 404),
+                    (9_000_000, "application/json", "/api/config/import", 413),
+                )[number % 5]
+                answer = await client.post(path, content=b" " * size, headers={"Content-Type": kind})
+                assert answer.status_code == status, answer.text
+                assert (await client.get("/api/auth/status")).status_code == 200
