@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest_asyncio
 
 from engine import catalogue
 from engine.catalogue import InstrumentForm
+from events.clock import from_iso
 from events.errors import ReadModelUnavailable
 from tests.api.recordings import LiveSource
 from tests.api.worlds import World, world
@@ -61,6 +63,7 @@ async def test_the_portfolio_adds_up_between_two_marks(made: World) -> None:
     assert again == found, "another venue lists the symbol: the price is still that of the session's instrument"
     (row,) = (await made.get("/mcp/get_holdings")).json()["holdings"]
     assert (row["last_price"], row["currency"]) == (160.0, "USDT")
+    await until_marked(desk, LATER_NS)
     await marked(made, desk.session, found)
     await desk.close()
 
@@ -149,9 +152,23 @@ async def test_days_keep_their_value_when_a_session_stops(made: World) -> None:
 
 
 async def on_day(day: int, *given: tuple[Desk, float]) -> None:
-    """Trades of some days later."""
+    """Trades of some days later, once their sessions were marked at them."""
+    at_ns = START_NS + day * DAY_NS + 7_200 * 1_000_000_000
     for desk, price in given:
-        await desk.give([price] * 3, START_NS + day * DAY_NS + 7_200 * 1_000_000_000)
+        await desk.give([price] * 3, at_ns)
+    for desk, _ in given:
+        await until_marked(desk, at_ns)
+
+
+async def until_marked(desk: Desk, at_ns: int) -> None:
+    """Wait until a session's newest mark is of this event time or later."""
+    async with asyncio.timeout(30):
+        while True:
+            await desk.made.caught_up()
+            (row,) = (await desk.made.get(f"/api/sessions/{desk.session}/equity?limit=1&order=newest")).json()["rows"]
+            if from_iso(row["time"]) >= at_ns:
+                return
+            await asyncio.sleep(0.02)
 
 
 async def history(made: World, query: str = "") -> list[float]:
