@@ -14,7 +14,7 @@ from api.reading.reader import Moment, answered
 from api.services.components import Registry
 from api.services.figures import METRICS, exposition, samples
 
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
+TEXT = "text/plain; version=0.0.4"  # with the charset that every text is answered with
 
 
 class MetricSample(msgspec.Struct, frozen=True):

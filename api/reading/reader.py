@@ -126,7 +126,7 @@ class Reader:
         return self._store.visible if moment.sequence is None else moment.sequence, self.epoch
 
     async def check_session(self, session: str) -> None:
-        """Whether a session is known; one that was started just now is waited for.
+        """Whether a session is known; one that stands on the tape already, and is not shown yet, is waited for.
 
         Raises:
             InvalidInput: no id of a session at all.
@@ -137,7 +137,11 @@ class Reader:
         try:
             await self.run(lambda snapshot: number_of(snapshot, session), moment)
         except Unknown:
-            await self.wait_until((await self._tape.info()).last)
+            facts = [subjects.session_fact(session, research=research) for research in (False, True)]
+            found = [message.sequence for fact in facts if (message := await self._tape.last(fact)) is not None]
+            if not found:
+                raise Unknown(f"There is no session {session[:64]!r}.", field="session") from None
+            await self.wait_until(max(found))
             await self.run(lambda snapshot: number_of(snapshot, session), moment)
 
     # --- queries --------------------------------------------------------------------------------------------------

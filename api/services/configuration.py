@@ -18,7 +18,7 @@ from api.services.acting import Done, act
 from engine.aggregates.configuration import TEMPLATE_NAME_MAX, TEMPLATES_MAX, check_removable, check_template
 from engine.configuration.changes import DOCUMENT_BYTES_MAX, SECTIONS, Values, check_whole, flat, nested, read
 from engine.configuration.sections import DEFAULTS, Configuration
-from engine.configuration.templates import BUILT_IN, CREATED_NS
+from engine.configuration.templates import BUILT_IN
 from events.errors import InvalidInput, Unknown
 from events.facts.configuration import ChangeConfiguration, Origin, RemoveTemplate, SaveTemplate
 from projections.duckdb.reads import Answer
@@ -143,21 +143,23 @@ def section_of(name: str) -> str:
 # --- templates ----------------------------------------------------------------------------------------------------
 
 
-def _built_in() -> list[TemplateRow]:
-    return [TemplateRow(one.id, one.name, one.description, one.values, NOBODY, CREATED_NS) for one in BUILT_IN]
+def _built_in(house: House) -> list[TemplateRow]:
+    """Those that are there as long as the house is."""
+    since_ns = house.lookups.created_ns
+    return [TemplateRow(one.id, one.name, one.description, one.values, NOBODY, since_ns) for one in BUILT_IN]
 
 
 async def templates(house: House, at: Moment, page: Page) -> Answer[Listed[TemplateRow]]:
     """Those that are there from the start, then those that were saved, oldest first."""
     found = await house.reader.run(lambda snapshot: kept.templates(snapshot, Page(limit=TEMPLATES_MAX)), at)
-    rows = [*_built_in(), *found.value.rows]
+    rows = [*_built_in(house), *found.value.rows]
     part = listed(rows[page.offset : page.offset + page.limit], len(rows), page)
     return Answer(part, found.sequence, found.epoch)
 
 
 async def template(house: House, name: str, at: Moment) -> Answer[TemplateRow]:
     """One by id. Raises Unknown."""
-    built_in = next((one for one in _built_in() if one.template == name), None)
+    built_in = next((one for one in _built_in(house) if one.template == name), None)
     return await house.reader.run(lambda snapshot: built_in or kept.template(snapshot, name), at)
 
 

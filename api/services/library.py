@@ -37,10 +37,12 @@ class Lookups:
         self._forms: dict[str, list[InstrumentForm]] = {}  # of simulated sources, once they were looked for
         self._folded = 0  # sequence of the last message folded
         self._changed = asyncio.Event()
+        self.created_ns = 0  # when the tape was made
         self.tail: Tail | None = None
 
     async def start(self, tape: Tape) -> None:
         """Fold what is there, then follow."""
+        self.created_ns = (await tape.info()).created_ns
         async for message in tape.read(1, subjects=FOLDED):
             await self._note(message)
         self.tail = await tape.tail(self._folded + 1, self._note, subjects=FOLDED)

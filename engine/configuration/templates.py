@@ -6,8 +6,6 @@ from typing import Any
 
 import msgspec
 
-CREATED_NS = 1_736_510_400_000_000_000  # 2025-01-10T12:00:00Z
-
 
 class BuiltIn(msgspec.Struct, frozen=True):
     """A template: sections with the keys it sets."""

@@ -22,6 +22,8 @@ STEP_ROWS_MAX = 131_072
 
 Progress = Callable[[int, int], None]  # inputs so far, inputs in all
 
+WAY_ON = "verify it with the release that was installed when it began, or fork it to run its rows under this code"
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """What a verification found. `equal` is null under another code: nothing can be said then."""
@@ -61,10 +63,11 @@ async def verify(
         raise Conflict(message, code="NOT_VERIFIABLE", field="session")
     decider = make_decider(spec)
     if decider.code_hash != spec.code_hash:
-        detail = f"other code: the session ran under {spec.code_hash}, here is {decider.code_hash}"
+        detail = f"other code: the session ran under {spec.code_hash}, here is {decider.code_hash}; {WAY_ON}"
         return Verdict(session, None, "", ended.decision_hash, 0, 0, detail=detail)
     if history.changes:
-        detail = f"other code: the session went on under {history.changes[-1].code_hash} after it was changed"
+        went_on = history.changes[-1].code_hash
+        detail = f"other code: the session went on under {went_on} after it was changed; a fork runs its rows under one"
         return Verdict(session, None, "", ended.decision_hash, 0, 0, detail=detail)
     ledger = Ledger(history.held)
     try:

@@ -36,6 +36,17 @@ async def test_what_is_not_there_is_named_as_the_request_has_it(
     assert (answer.status_code, answer.json()["field"]) == (404, field), answer.text
 
 
+async def test_an_unknown_session_is_said_at_once(seeded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands nowhere on the tape is not waited for, and of a sequence nothing was asked."""
+
+    async def waited(*_: object) -> int:
+        raise AssertionError("there is nothing to wait for")
+
+    monkeypatch.setattr(seeded.house.runner, "wait_until", waited)
+    answer = await seeded.post("/sessions/stop", {"session_id": "nosuch"})
+    assert (answer.status_code, answer.json()["message"]) == (404, "There is no session 'nosuch'."), answer.text
+
+
 async def test_a_header_is_named_as_it_is_sent(seeded: World) -> None:
     """Not as the code calls it."""
     headers = seeded.bearer("trader", csrf=True) | {"Idempotency-Key": "k" * 200}

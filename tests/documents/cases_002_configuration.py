@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from events.clock import iso
 from tests.api.worlds import World
 from tests.documents.shapes import inventory, misfits
 
@@ -87,6 +88,8 @@ async def lists_templates(made: World) -> None:
     answer = await made.get(f"{PATH}/templates")
     assert misfits(answer.json(), ENTRIES["s2.config.templates"]["response_shape"]) == []
     assert [one["id"] for one in answer.json()["data"]["templates"]][:2] == ["quick-test", "production"]
+    made_at = iso((await made.tape.info()).created_ns)[:19]
+    assert {one["createdAt"][:19] for one in answer.json()["data"]["templates"][:2]} == {made_at}
     page = (await made.get(f"{PATH}/templates?limit=1&offset=1")).json()
     assert [one["id"] for one in page["data"]["templates"]] == ["production"]
     assert page["pagination"]["total"] >= 2

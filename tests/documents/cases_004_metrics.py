@@ -24,7 +24,7 @@ async def text(made: World) -> str:
     """The exposition."""
     answer = await made.get("/api/metrics")
     assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return answer.text
 
 

@@ -144,6 +144,7 @@ async def test_a_suspended_session_goes_on_under_other_code(house: MemoryHouse) 
     assert prices[-1] > 1.05 * prices[0], "decided by the other code"
     verdict = await verify(house.tape, house.reader, house.decider, spec.session)
     assert (verdict.equal, verdict.detail[:10]) == (None, "other code")
+    assert "verify it with the release that was installed when it began, or fork it" in verdict.detail
 
 
 async def test_a_session_without_a_snapshot_cannot_go_on(house: MemoryHouse) -> None:
