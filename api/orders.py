@@ -15,7 +15,7 @@ from api.house import House
 from api.reading.asking import TEXT_MAX, SessionId
 from api.services.acting import Done, act, check_command
 from api.services.denials import denial_message
-from api.services.symbols import registered
+from api.services.symbols import traded
 from api.session_control import Key, done
 from api.session_rows import OrderNumber
 from api.sessions import CommandBody
@@ -86,7 +86,7 @@ async def submit_order(
     """Submit an order to a running session: its number where it was placed, the code where it was denied."""
     check(data)
     await check_command(house, user_of(request), session)
-    user, order = user_of(request).user, msgspec.structs.replace(data, symbol=await registered(house, data.symbol))
+    user, order = user_of(request).user, msgspec.structs.replace(data, symbol=await traded(house, session, data.symbol))
     how = await act(
         house,
         user,

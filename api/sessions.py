@@ -16,7 +16,7 @@ from api.reading.asking import TEXT_MAX, SessionId
 from api.reading.reader import Moment
 from api.services.acting import Start, act, check_command, start
 from api.services.suspended import found_code
-from api.services.symbols import registered
+from api.services.symbols import traded
 from api.session_bodies import SESSION, SessionBody, SessionPage
 from api.session_control import Key, done
 from engine.sessions.plan import NAME_MAX, SessionWish, StrategyWish
@@ -188,7 +188,7 @@ async def halt_lane(
 ) -> Response[CommandBody]:
     """No new entries of a strategy on a symbol, or go on. Its entries and quotes are cancelled, no other orders."""
     await check_command(house, user_of(request), session)
-    user, symbol = user_of(request).user, await registered(house, data.symbol)
+    user, symbol = user_of(request).user, await traded(house, session, data.symbol)
     how = await act(
         house,
         user,

@@ -18,7 +18,7 @@ from api.reading.asking import TEXT_MAX, Symbol, ns_of
 from api.reading.reader import Moment
 from api.reading.wording import instant
 from api.services.acting import act, check_command, key_of_part
-from api.services.symbols import registered
+from api.services.symbols import registered, traded
 from api.session_control import Key, done
 from events.errors import Conflict, Unknown
 from events.facts import ChooseSession, SubmitOrder
@@ -89,12 +89,13 @@ async def submit(
     data: JSONBody[ExecutionAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[Submitted]:
     """Submit an order by hand to a running paper session; the newest of yours that trades the symbol unless named."""
-    symbol = await registered(house, data.symbol)
+    symbol = (await registered(house, data.symbol)).symbol
     order = OrderAsked(symbol, data.side, data.quantity, data.type, data.price, data.stop_price, data.time_in_force)
     check(order)
     user = user_of(request).user
-    session = data.session_id or await _chosen(house, user, symbol, key)
+    session = data.session_id or await _chosen(house, user, data.symbol, key)
     await check_command(house, user_of(request), session, "session_id")
+    await traded(house, session, data.symbol)
     if key is None:
         await _check_takes(house, session, symbol)
     how = await act(
@@ -170,19 +171,25 @@ async def list_executions(
     return await house.reader.one(work, at)
 
 
-async def _chosen(house: House, user: str, symbol: str, key: str | None) -> str:
+async def _chosen(house: House, user: str, text: str, key: str | None) -> str:
     """The user's newest running paper session of a symbol; under the same key the same, however late.
 
     Raises Conflict: there is none; or as `act`.
     """
     if key is None:  # nobody can repeat it: what is refused need not be remembered
-        return await _newest(house, user, symbol)
-    part = key_of_part(key, "session")
-    return (await act(house, user, part, lambda made: ChooseSession(key=made, user=user, symbol=symbol))).session
+        return await _newest(house, user, text)
+    part, (symbol, number) = key_of_part(key, "session"), await registered(house, text)
+    how = await act(
+        house,
+        user,
+        part,
+        lambda made: ChooseSession(key=made, user=user, symbol=symbol, instrument=number or 0),
+    )
+    return how.session
 
 
 async def _newest(house: House, user: str, symbol: str) -> str:
-    """The user's newest running paper session of a symbol. Raises Conflict."""
+    """The user's newest running paper session of SYMBOL or SYMBOL@VENUE. Raises Conflict."""
     wanted = SessionFilter(user=user, modes=("paper",), states=("running",), symbol=symbol)
     moment = await house.reader.moment(None, str((await house.tape.info()).last))
     found = await house.reader.run(

@@ -21,7 +21,7 @@ from api.session_control import Key, done
 from events.errors import InvalidInput, Unknown
 from events.facts.catalogue import InstrumentChanges
 from projections.duckdb.store import Snapshot
-from projections.read_models.answers import Page, symbol_of
+from projections.read_models.answers import Page, named
 from projections.read_models.instruments import InstrumentFilter, InstrumentRow, instruments
 
 TRADER = {"role": "trader"}
@@ -96,7 +96,8 @@ async def list_instruments(
     """Instruments in the order in which they were registered."""
 
     def listed(snapshot: Snapshot) -> list[InstrumentItem]:
-        wanted = InstrumentFilter(symbol=symbol and symbol_of(snapshot, symbol), venue=exchange)
+        one = None if symbol is None else named(snapshot, symbol)
+        wanted = InstrumentFilter(symbol=one and one.symbol, number=one and one.number, venue=exchange)
         return [_item(row) for row in instruments(snapshot, wanted, page).rows]
 
     return await house.reader.one(listed, at)

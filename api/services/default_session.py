@@ -17,12 +17,12 @@ from api.house import House
 from api.reading.reader import Moment
 from api.services import configuration
 from engine.sessions import history
+from engine.sessions.offers import Offer, offer_of
 from engine.sessions.plan import Library, SessionWish, StrategyWish, plan
 from engine.sessions.source_bars import check_bars
 from events.errors import Conflict, InvalidInput, Unknown
 from events.facts import SessionLimits, SessionMode, SessionSpec, StrategySetting
 from events.facts.house import Mode
-from events.symbols import spelled
 from projections.read_models.answers import Page
 from projections.read_models.sessions import SessionFilter, sessions
 
@@ -120,25 +120,27 @@ def _configured(library: Library, mode: Mode, limits: SessionLimits) -> SessionW
         whole = [one for one in library.shelf.recordings.values() if one.completed is not None]
         if not whole:
             raise Conflict("There is no complete recording to run a backtest over.", hint="Import one, or collect.")
-        strategies = _strategies(library, mode, whole[-1].opened.symbols)
+        strategies = _strategies(library, mode, offer_of(whole[-1]))
         return SessionWish(mode=mode, strategies=strategies, recording=whole[-1].id, limits=limits)
     if not library.sources.symbols:
         raise Conflict("No source is configured or running.", hint="Configure one under `sources`.")
-    source, symbols = next(iter(library.sources.symbols.items()))
-    strategies = _strategies(library, mode, symbols)
+    source = next(iter(library.sources.symbols))
+    strategies = _strategies(library, mode, library.sources.offer(source))
     limits = limits if strategies else SessionLimits()  # what collects is held to none
     return SessionWish(mode=mode, strategies=strategies, source=source, limits=limits)
 
 
-def _strategies(library: Library, mode: Mode, symbols: tuple[str, ...]) -> tuple[StrategyWish, ...]:
+def _strategies(library: Library, mode: Mode, offer: Offer) -> tuple[StrategyWish, ...]:
     """Active configured strategies that trade some of these symbols, the first of each kind."""
     if cast(SessionMode, mode) == "collect":
         return ()
     active = [one for one in library.configured.values() if one.active]
-    here = [one for one in active if not one.form.symbols or _named(one.form.symbols, symbols) & set(symbols)]
+    here = [
+        one for one in active if not one.form.symbols or _named(one.form.symbols, offer, library) & {*offer.symbols}
+    ]
     by_kind = {one.form.kind: one.id for one in reversed(here)}
     return tuple(StrategyWish(strategy=name) for name in by_kind.values()) or (StrategyWish(strategy=DEFAULT_STRATEGY),)
 
 
-def _named(own: tuple[str, ...], symbols: tuple[str, ...]) -> set[str]:
-    return {spelled(one, symbols) for one in own}
+def _named(own: tuple[str, ...], offer: Offer, library: Library) -> set[str]:
+    return {offer.plain(one, library.catalogue) for one in own}

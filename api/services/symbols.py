@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from api.house import House
+from api.reading.reader import Moment
 from api.services.market_sources import newest_recordings
 from engine.feeds.asset_types import asset_type_of
 from events.errors import InvalidInput, Unknown
 from events.symbols import SHOWN_CHARACTERS, SHOWN_MAX, closest, letters_of, spelled
 from projections.duckdb.store import Snapshot
-from projections.read_models.answers import Page
+from projections.read_models.answers import Named, Page
 from projections.read_models.instruments import InstrumentFilter, InstrumentRow, every, instruments
+from projections.read_models.sessions import spec
 
 # the catalogue's words -> the contract's
 ASSET_TYPES = {"crypto": "crypto", "perpetual": "crypto", "forex": "forex", "index": "indices", "cfd": "indices"}
@@ -57,11 +59,37 @@ def meant(snapshot: Snapshot, text: str) -> list[InstrumentRow]:
     return mine
 
 
-async def registered(house: House, text: str) -> str:
-    """A symbol of a command as it is registered now. Raises InvalidInput: it may be several."""
+async def registered(house: House, text: str) -> Named:
+    """SYMBOL or SYMBOL@VENUE of a command as it is registered now.
+
+    Raises:
+        InvalidInput: it may be several symbols. Unknown: the venue has none.
+    """
     await house.lookups.current(house.tape)
     catalogue = house.lookups.catalogue
-    return spelled(text, [one.symbol for one in catalogue.instruments if one.number not in catalogue.removed])
+    known = [one.symbol for one in catalogue.instruments if one.number not in catalogue.removed]
+    symbol, parted, venue = spelled(text, known).partition("@")
+    if not parted:
+        return Named(symbol)
+    found = catalogue.at(symbol, venue)
+    if found is None:
+        venues = ", ".join(one.venue for one in catalogue.instruments if one.symbol == symbol) or "none"
+        raise Unknown(f"There is no {text[:SHOWN_CHARACTERS]!r}. Venues that have it: {venues}.", field="symbol")
+    return Named(symbol, found.number)
+
+
+async def traded(house: House, session: str, text: str) -> str:
+    """The symbol of a command to a session; that it trades the instrument is checked where a venue is named.
+
+    Raises:
+        InvalidInput, Unknown: see `registered`; or its instrument is another venue's.
+    """
+    one = await registered(house, text)
+    if one.number is not None:
+        terms = (await house.reader.run(lambda snapshot: spec(snapshot, session), Moment())).value.instruments
+        if one.number not in [each.number for each in terms]:
+            raise Unknown(f"Session {session} does not trade {text[:SHOWN_CHARACTERS]}.", field="symbol")
+    return one.symbol
 
 
 def _is_recorded(snapshot: Snapshot, row: InstrumentRow) -> bool:

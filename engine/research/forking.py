@@ -126,7 +126,7 @@ def _strategies(parent: SessionSpec, wish: ForkWish, library: Library) -> tuple[
             if given:
                 raise InvalidInput(f"Beside strategies, {name} stands in each of them.", field=name)
         wishes = configured_wishes(wish.strategies, "backtest", library)
-        return settings_of(wishes, tuple(one.symbol for one in parent.instruments), library)
+        return settings_of(wishes, parent.instruments, library)
     if not wish.params and wish.timeframe is None:
         return parent.strategies
     field = "params" if wish.params else "timeframe"

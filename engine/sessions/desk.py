@@ -218,9 +218,10 @@ class Desk:
     def _choose(self, command: ChooseSession, sequence: int) -> Outcome:
         for name in reversed(self.running):
             session = self.sessions[name]
-            symbols = {terms.symbol for terms in session.spec.instruments}
+            numbers = {terms.number for terms in session.spec.instruments if terms.symbol == command.symbol}
+            trades = command.instrument in numbers if command.instrument else bool(numbers)
             mine = session.spec.user == command.user and session.spec.mode == "paper" and not session.spec.research
-            if mine and session.state is SessionState.RUNNING and command.symbol in symbols:
+            if mine and session.state is SessionState.RUNNING and trades:
                 return Outcome(accepted(command, sequence, name, changed=False))
         message = f"No running paper session of yours trades {command.symbol[:64]!r}."
         why = ("NO_RUNNING_SESSION", message, None)

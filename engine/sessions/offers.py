@@ -10,7 +10,7 @@ import msgspec
 from engine.catalogue import Catalogue
 from engine.recordings.shelf import Recording
 from events.errors import InvalidInput
-from events.facts import InstrumentRegistered
+from events.facts import InstrumentRegistered, InstrumentTerms
 from events.symbols import CLOSENESS, spelled
 
 
@@ -21,6 +21,15 @@ class Offer(NamedTuple):
     symbols: tuple[str, ...]
     numbers: Mapping[str, int]  # of their instruments, where they are known
     recorded: bool = False
+
+    def plain(self, text: str, catalogue: Catalogue, field: str = "symbols") -> str:
+        """The symbol that it has of SYMBOL or SYMBOL@VENUE; where it has none of that venue, the text.
+
+        Raises:
+            InvalidInput: one may be several of its own.
+        """
+        found = spelled(text, self.symbols, field)
+        return found.partition("@")[0] if _has(found, self, catalogue) else found
 
     def spelled(self, wanted: tuple[str, ...], far: int = len(CLOSENESS)) -> tuple[str, ...]:
         """Symbols as it has them, see `spelled`. Raises InvalidInput: one may be several of its own."""
@@ -58,6 +67,11 @@ def offer_of(recording: Recording) -> Offer:
     for symbol, number in zip(opened.symbols, opened.instruments, strict=True):
         numbers.setdefault(symbol, number)
     return Offer(f"Recording {recording.id}", opened.symbols, numbers, recorded=True)
+
+
+def offer_of_terms(name: str, instruments: tuple[InstrumentTerms, ...]) -> Offer:
+    """What a session has."""
+    return Offer(name, tuple(one.symbol for one in instruments), {one.symbol: one.number for one in instruments})
 
 
 def chosen(wanted: tuple[str, ...], offer: Offer, catalogue: Catalogue) -> tuple[InstrumentRegistered, ...]:

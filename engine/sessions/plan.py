@@ -14,7 +14,7 @@ from engine.catalogue import Catalogue, terms
 from engine.recordings.shelf import Recording, Shelf
 from engine.sessions.allocations import check_cap, shares_of
 from engine.sessions.limits import check_limits
-from engine.sessions.offers import Sources, chosen, offer_of
+from engine.sessions.offers import Offer, Sources, chosen, offer_of, offer_of_terms
 from engine.strategies.strategy import TRADES
 from events.errors import Conflict, InvalidInput, NotAvailable, Unknown
 from events.facts import (
@@ -27,7 +27,6 @@ from events.facts import (
     StrategySetting,
 )
 from events.facts.timeframes import TIMEFRAME_NS, Timeframe
-from events.symbols import spelled
 
 SYMBOLS_MAX = 256
 STRATEGIES_MAX = 16
@@ -104,10 +103,9 @@ def plan(wish: SessionWish, session: str, user: str, library: Library) -> Sessio
     source = recording.opened.source if recording else _source(wish, library)
     offer = offer_of(recording) if recording else library.sources.offer(source)
     instruments = tuple(terms(one) for one in chosen(wish.symbols, offer, library.catalogue))
-    symbols = tuple(one.symbol for one in instruments)
     if wish.mode != "collect":
         check_currency(instruments)
-    strategies = settings_of(wish.strategies, symbols, library)
+    strategies = settings_of(wish.strategies, instruments, library)
     grid = tuple(_grid_row(row, at, strategies, library) for at, row in enumerate(wish.grid))
     if wish.mode == "live":  # behind all that would be refused of a paper session too
         raise NotAvailable(
@@ -224,9 +222,9 @@ def _source(wish: SessionWish, library: Library) -> str:
 
 
 def settings_of(
-    wishes: tuple[StrategyWish, ...], symbols: tuple[str, ...], library: Library
+    wishes: tuple[StrategyWish, ...], instruments: tuple[InstrumentTerms, ...], library: Library
 ) -> tuple[StrategySetting, ...]:
-    """The strategies of a session on these symbols, with all their parameters.
+    """The strategies of a session on these instruments, with all their parameters.
 
     Raises:
         InvalidInput, Unknown: with the field at fault.
@@ -236,14 +234,15 @@ def settings_of(
     if len({one.strategy for one in wishes}) < len(wishes):
         why = "Two are of one kind; a session runs each kind once." if any(one.configured for one in wishes) else ""
         raise InvalidInput(f"A strategy is named twice. {why}".strip(), field="strategies")
-    if len(wishes) * len(symbols) > LANES_MAX:
-        message = f"{len(wishes)} strategies on {len(symbols)} symbols are more than {LANES_MAX} lanes."
+    if len(wishes) * len(instruments) > LANES_MAX:
+        message = f"{len(wishes)} strategies on {len(instruments)} symbols are more than {LANES_MAX} lanes."
         raise InvalidInput(message, field="symbols")
     shares = shares_of(tuple(one.allocation_ratio for one in wishes))
-    return tuple(_setting(one, at, shares[at], symbols, library) for at, one in enumerate(wishes))
+    offer = offer_of_terms("The session", instruments)
+    return tuple(_setting(one, at, shares[at], offer, library) for at, one in enumerate(wishes))
 
 
-def _setting(one: StrategyWish, at: int, share: float, symbols: tuple[str, ...], library: Library) -> StrategySetting:
+def _setting(one: StrategyWish, at: int, share: float, offer: Offer, library: Library) -> StrategySetting:
     params = resolved(one.strategy, one.params, (f"strategies[{at}].strategy", f"strategies[{at}].params"), library)
     timeframe = one.timeframe or ""
     check_timeframe(one.strategy, params, timeframe, f"strategies[{at}].timeframe", library)
@@ -251,7 +250,7 @@ def _setting(one: StrategyWish, at: int, share: float, symbols: tuple[str, ...],
         strategy=one.strategy,
         params=params,
         allocation_ratio=share,
-        symbols=_own_symbols(one, at, symbols),
+        symbols=_own_symbols(one, at, offer, library.catalogue),
         direction=one.direction,
         configured=one.configured,
         timeframe=timeframe,
@@ -300,13 +299,13 @@ def never_signals(strategy: str, length: str, why: str, field: str) -> InvalidIn
     )
 
 
-def _own_symbols(one: StrategyWish, at: int, symbols: tuple[str, ...]) -> tuple[str, ...]:
+def _own_symbols(one: StrategyWish, at: int, offer: Offer, catalogue: Catalogue) -> tuple[str, ...]:
     """Where a strategy trades. A configured one leaves out what the session has not."""
     field = f"strategies[{at}].symbols"
-    named = tuple(dict.fromkeys(spelled(symbol, symbols, field) for symbol in one.symbols))
-    mine = tuple(symbol for symbol in named if symbol in symbols)
+    named = tuple(dict.fromkeys(offer.plain(symbol, catalogue, field) for symbol in one.symbols))
+    mine = tuple(symbol for symbol in named if symbol in offer.symbols)
     if len(mine) < len(named) and not (one.configured and mine):
-        missing = ", ".join(symbol for symbol in named if symbol not in symbols)
+        missing = ", ".join(symbol for symbol in named if symbol not in offer.symbols)
         name = one.configured or one.strategy
         raise InvalidInput(f"{name} names {missing}, which the session has not.", field=field)
     return mine

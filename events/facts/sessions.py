@@ -29,6 +29,7 @@ class ChooseSession(Command, frozen=True, tag="ChooseSession"):
     aggregate: ClassVar[str] = "desk"
 
     symbol: str
+    instrument: int = 0  # its number, where a venue is named; 0: of whichever
 
 
 class ChooseSessions(Command, frozen=True, tag="ChooseSessions"):

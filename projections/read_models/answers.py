@@ -128,12 +128,12 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Raises:
             Unknown: no such session as of the snapshot. InvalidInput: the symbol may be several.
         """
-        symbol = None if self.symbol is None else symbol_of(snapshot, self.symbol)
+        symbol, number = (None, None) if self.symbol is None else named(snapshot, self.symbol)
         if self.session is not None:
             where.add(f"{table}.session = ?", number_of(snapshot, self.session))
         elif not self.include_research:
             where.add(f"{table}.session IN (SELECT number FROM sessions WHERE NOT research)")
-        for column, value in (("symbol", symbol), ("strategy", self.strategy)):
+        for column, value in (("symbol", symbol), ("instrument", number), ("strategy", self.strategy)):
             if value is not None:
                 where.add(
                     f"EXISTS (FROM lanes WHERE lanes.session = {table}.session AND lanes.lane = {table}.lane"
@@ -162,17 +162,38 @@ def number_of(snapshot: Snapshot, session: str) -> int:
     return int(row[0])
 
 
-def symbol_of(snapshot: Snapshot, text: str) -> str:
-    """A symbol as it is, or once was, registered as of the snapshot, however it is written; else as it is.
+class Named(NamedTuple):
+    """An instrument by its symbol, and its number where a venue is named; None: of whichever venue."""
+
+    symbol: str
+    number: int | None = None
+
+
+NO_NUMBER = 0  # of a venue that has no such symbol: nothing has it
+
+
+def named(snapshot: Snapshot, text: str) -> Named:
+    """What SYMBOL or SYMBOL@VENUE is, or once was, registered as of the snapshot, however it is written; else as it is.
 
     Raises:
         InvalidInput: it may be several.
     """
     known = snapshot.rows(
-        f"SELECT DISTINCT symbol FROM instruments WHERE sequence_from <= {snapshot.sequence} AND {LETTERS} = ?",
+        "SELECT DISTINCT symbol, venue, number FROM instruments"
+        f" WHERE sequence_from <= {snapshot.sequence} AND {LETTERS} = ?",
         [letters_of(text.partition("@")[0])],
     )
-    return spelled(text, [name for (name,) in known])
+    symbol, parted, venue = spelled(text, [name for name, *_ in known]).partition("@")
+    numbers = {(name, at): number for name, at, number in known}
+    return Named(symbol, numbers.get((symbol, venue), NO_NUMBER) if parted else None)
+
+
+def trading(snapshot: Snapshot, text: str, where: Where) -> None:
+    """Add the condition that a session `s` has SYMBOL or SYMBOL@VENUE. Raises InvalidInput: it may be several."""
+    symbol, number = named(snapshot, text)
+    where.add("contains(s.symbols, ?)", msgspec.json.encode(symbol).decode())
+    if number is not None:
+        where.add("EXISTS (FROM lanes WHERE lanes.session = s.number AND lanes.instrument = ?)", number)
 
 
 def bounded(rows: int, what: str) -> None:

@@ -117,6 +117,7 @@ class InstrumentFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Which instruments; all that are not removed where nothing is named."""
 
     symbol: str | None = None
+    number: int | None = None
     venue: str | None = None
     asset_type: str | None = None
     state: str | None = "registered"

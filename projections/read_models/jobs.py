@@ -16,7 +16,7 @@ from events.facts.jobs import JobClaimed, JobCompleted, JobFailed, JobProgressed
 from projections.batch import Event, TapeGap
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Table, Writer
-from projections.read_models.answers import Listed, Page, Where, listed, symbol_of
+from projections.read_models.answers import Listed, Page, Where, listed, named
 from projections.read_models.versions import Versions
 
 JOBS = Table(
@@ -230,6 +230,13 @@ _LIFE = tuple(name for name in JobLife.__struct_fields__ if name not in SOUGHT)
 _COLUMNS = ", ".join((*(f"jobs.{name}" for name in _HEAD), *(f"job_states.{name}" for name in _LIFE), "sequence_from"))
 
 
+# of an instrument: its result is of a recording that has it
+_REPLAYED = (
+    "EXISTS (FROM recordings r WHERE r.recording = json_extract_string(nullif(result, ''), '$.recording')"
+    " AND json_contains(r.instruments, ?::VARCHAR::JSON))"
+)
+
+
 def _from(snapshot: Snapshot, where: object) -> str:
     """Jobs as of the snapshot, each with its state. The conditions reach both tables before they are joined."""
     return f"FROM jobs JOIN job_states USING (job) WHERE {snapshot.current('job_states')} AND {where}"
@@ -242,9 +249,11 @@ def jobs(snapshot: Snapshot, filter: JobFilter | None = None, page: Page | None 
     for column, words in (("kind", filter.kinds), ("state", filter.states)):
         if words:
             where.add(f"{column} IN (SELECT unnest(?))", list(words))
+    symbol, number = (None, None) if filter.symbol is None else named(snapshot, filter.symbol)
     for condition, value in (
         ("username = ?", filter.user),
-        ("symbol = ?", None if filter.symbol is None else symbol_of(snapshot, filter.symbol)),
+        ("symbol = ?", symbol),
+        (_REPLAYED, number),
         ("sharpe_ratio >= ?", filter.sharpe_min),
     ):
         if value is not None:

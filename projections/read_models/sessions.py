@@ -22,7 +22,7 @@ from events.facts import (
 )
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Table, Writer
-from projections.read_models.answers import Listed, Page, Where, listed, number_of, symbol_of
+from projections.read_models.answers import Listed, Page, Where, listed, number_of, trading
 from projections.read_models.lanes import LANES, lane_rows
 from projections.read_models.versions import Versions
 
@@ -357,7 +357,7 @@ def _where(snapshot: Snapshot, filter: SessionFilter) -> Where:
     if filter.own:
         where.add("s.parent = '' AND coalesce(json_array_length(s.spec->'grid'), 0) = 0")
     if filter.symbol is not None:
-        where.add("contains(s.symbols, ?)", _json(symbol_of(snapshot, filter.symbol)))
+        trading(snapshot, filter.symbol, where)
     return where
 
 

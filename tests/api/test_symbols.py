@@ -1,4 +1,4 @@
-"""Every route that takes a symbol finds it as others write it."""
+"""Every route that takes a symbol finds it as others write it, and by its venue."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KNOWN = "BTC_USDT"
 SPELLINGS = ("BTCUSDT", "BTC/USDT", "BTC-USDT", "btc_usdt")
+OF_VENUE = (f"{KNOWN}@SIM", "btcusdt@SIM")
+ELSEWHERE = f"{KNOWN}@X"  # registered, and nothing is recorded of it
 TWICE = ("AMB_USDT", "AMB/USDT")  # registered both
 RECORDING = "rec_" + "a" * 16
 
@@ -63,7 +65,7 @@ ROWS: dict[str, Filters | Commands | Nothing] = {
     "GET /api/market/data query symbol": Filters({"timeframe": "1m"}, '"close"'),
     "GET /api/executions query symbol": Filters(),
     "GET /api/signals query symbol": Filters(),
-    "GET /api/instruments query symbol": Filters(),
+    "GET /api/instruments query symbol": Filters({"exchange": "SIM"}),
     "GET /api/sessions query symbol": Filters(),
     "GET /api/sessions/{session}/orders query symbol": Filters(),
     "GET /api/sessions/{session}/signals query symbol": Filters(),
@@ -150,7 +152,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         source = LiveSource(made.tape)
         await source.open()
         await made.caught_up()
-        for symbol in TWICE:
+        for symbol in (*TWICE, KNOWN):
             told = {"symbol": symbol, "exchange": "X"}
             assert (await made.client.post("/api/instruments", json=told, headers=made.bearer())).status_code == 200
         both = {"symbols": [KNOWN, "ETH_USDT"], "strategy_config": {"strategies": ["ema_cross"]}}
@@ -185,9 +187,10 @@ async def test_a_read_finds_what_it_finds_by_the_registered_symbol(house: House,
     expected = await house.ask(name, KNOWN)
     assert expected.status_code == 200, expected.text
     assert getattr(ROWS[name], "has", "") in expected.text
-    for text in SPELLINGS:
+    for text in (*SPELLINGS, *OF_VENUE):
         assert rows_in(await house.ask(name, text)) == rows_in(expected), text
-    assert rows_in(await house.ask(name, "NOSUCH_USDT")) != rows_in(expected)
+    for text in ("NOSUCH_USDT", ELSEWHERE, f"{KNOWN}@NOWHERE"):
+        assert rows_in(await house.ask(name, text)) != rows_in(expected), text
     await refused(house, name)
     if name != "GET /api/market/data query symbol":  # there it would have no candles
         answer = await house.ask(name, TWICE[0].lower())
@@ -200,7 +203,10 @@ def rows_in(answer: httpx.Response) -> Any:
     return body["data"] if isinstance(body, dict) and "meta" in body else body
 
 
-@pytest.mark.parametrize(("name", "text"), [*zip(COMMANDS, cycle(SPELLINGS), strict=False)])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [*zip(COMMANDS, cycle(SPELLINGS), strict=False), *zip(COMMANDS, cycle(OF_VENUE), strict=False)],
+)
 async def test_a_command_has_the_registered_symbol(house: House, name: str, text: str) -> None:
     """However the symbol is written, the tape has it as it is registered; what may be two is refused by its field."""
     last = await house.made.last()
@@ -219,17 +225,18 @@ async def test_a_command_has_the_registered_symbol(house: House, name: str, text
 async def refused(house: House, name: str) -> None:
     """A symbol that may be two is an error of its field; so is one that nobody knows, but where rows are looked for."""
     looks_for_rows = isinstance(ROWS[name], Filters) or name.startswith("POST /api/signals/filter")
-    for text in ("AMBUSDT",) if looks_for_rows else ("AMBUSDT", "NOSUCH_USDT"):
+    for text in ("AMBUSDT",) if looks_for_rows else ("AMBUSDT", "NOSUCH_USDT", ELSEWHERE):
         answer = await house.ask(name, text)
         assert 400 <= answer.status_code < 500, answer.text
-        fields = {"strategy"} if name.endswith("/halt body symbol") and text != "AMBUSDT" else {"symbol", "symbols"}
+        fields = {"strategy"} if name.endswith("/halt body symbol") and text == "NOSUCH_USDT" else {"symbol", "symbols"}
         assert {one.rsplit(".", 1)[-1] for one in fields_at_fault(answer)} & fields, answer.text
 
 
-async def test_a_configured_strategy_trades_the_symbol_that_is_meant(house: House) -> None:
+@pytest.mark.parametrize("text", ["btc/usdt", "btc/usdt@SIM"])
+async def test_a_configured_strategy_trades_the_symbol_that_is_meant(house: House, text: str) -> None:
     """Its symbols are found in those of the session."""
     made = house.made
-    form = {"name": "Glued", "type": "ema_cross", "params": {"symbols": ["btc/usdt"]}}
+    form = {"name": f"Glued {text}", "type": "ema_cross", "params": {"symbols": [text]}}
     told = await made.client.post("/api/strategies/", json=form, headers=made.bearer())
     assert told.status_code in (200, 201), told.text
     body = {"mode": "backtest", "recording": RECORDING, "strategies": [{"strategy": told.json()["id"]}]}
