@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from api.reading.wording import instant
 from api.services.backtests import account_of
 from api.services.job_results import asked_of, result_of, unreadable
+from api.services.nothing_traded import reasons_of
 from engine.jobs.backtest import BacktestBody, BacktestResult
 from events.errors import Undecodable
 from projections.read_models.jobs import JobRow
@@ -18,6 +19,18 @@ SUCCESS, FAILED = "success", "failed"
 STATUSES = {"completed": SUCCESS, "failed": FAILED, "stopped": FAILED}
 
 Figure = Annotated[float | None, Meta(description="null where it is not defined; `reasons` says why")]
+
+
+Currency = Annotated[str | UnsetType, Meta(description="of all money here: the symbol's quote currency")]
+FeesPaid = Annotated[float | UnsetType, Meta(description="of all trades, open ones included, in `currency`")]
+Denials = Annotated[dict[str, int] | UnsetType, Meta(description="orders that were denied, by code")]
+
+
+class FeeRatios(msgspec.Struct, frozen=True):
+    """What each fill pays, as a share of its notional: the instrument's, as it was when this was asked for."""
+
+    maker: float
+    taker: float
 
 
 class Performance(msgspec.Struct, frozen=True):
@@ -37,7 +50,7 @@ class WholePerformance(Performance, frozen=True):
 
 
 class Trading(msgspec.Struct, frozen=True):
-    """Of the trades that ended. Money in quote currency, after fees."""
+    """Of the trades that ended. Money in `currency`, after fees."""
 
     total_trades: int | None
     winning_trades: int | None
@@ -68,6 +81,9 @@ class BacktestItem(msgspec.Struct, frozen=True, kw_only=True):
     reasons: dict[str, str] | UnsetType = UNSET
     data_start: Annotated[str | UnsetType | None, Meta(description="time of the first row that was read")] = UNSET
     data_end: str | UnsetType | None = UNSET
+    currency: Currency = UNSET
+    fees_paid: FeesPaid = UNSET
+    denials: Denials = UNSET
     error: str | UnsetType = UNSET
 
 
@@ -101,7 +117,10 @@ class BacktestWhole(msgspec.Struct, frozen=True, kw_only=True):
     data_end: str | UnsetType | None = UNSET
     session: Annotated[str | UnsetType, Meta(description="its session: everything it decided")] = UNSET
     decision_hash: str | UnsetType = UNSET
-    denials: Annotated[dict[str, int] | UnsetType, Meta(description="orders that were denied, by code")] = UNSET
+    currency: Currency = UNSET
+    fees_paid: FeesPaid = UNSET
+    fees: Annotated[FeeRatios | UnsetType, Meta(description="absent where its instruments have unlike fees")] = UNSET
+    denials: Denials = UNSET
     error: str | UnsetType = UNSET
 
 
@@ -143,6 +162,8 @@ def _item(row: JobRow) -> BacktestItem:
         performance=Performance(*_values(result, PERFORMANCE)),
         trading=Trading(*_values(result, TRADING)),
         reasons=_reasons(result, (*PERFORMANCE, *TRADING)),
+        denials=result.denials,
+        **_money(result),
     )
 
 
@@ -172,7 +193,20 @@ def whole(row: JobRow) -> BacktestWhole:
         session=result.session,
         decision_hash=result.decision_hash,
         denials=result.denials,
+        fees=_fees(result),
+        **_money(result),
     )
+
+
+def _money(result: BacktestResult) -> dict[str, Any]:
+    paid = _values(result, ("fees_paid",))[0]
+    return {"currency": result.currency or UNSET, "fees_paid": UNSET if paid is None else paid}
+
+
+def _fees(result: BacktestResult) -> FeeRatios | UnsetType:
+    if result.maker_fee_ratio is None or result.taker_fee_ratio is None:
+        return UNSET
+    return FeeRatios(result.maker_fee_ratio, result.taker_fee_ratio)
 
 
 def _params(body: BacktestBody) -> dict[str, Any]:
@@ -212,8 +246,4 @@ def _values(result: BacktestResult, names: tuple[str, ...]) -> list[Any]:
 
 
 def _reasons(result: BacktestResult, names: tuple[str, ...]) -> dict[str, str]:
-    return {
-        CONTRACT_NAMES.get(one.name, one.name): one.reason
-        for one in result.measurements.metrics
-        if one.name in names and one.value is None
-    }
+    return {CONTRACT_NAMES.get(name, name): reason for name, reason in reasons_of(result).items() if name in names}

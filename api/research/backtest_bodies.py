@@ -11,6 +11,7 @@ from api.errors import camel
 from api.reading.wording import instant, instant_of
 from api.services.finished import Details, details_of
 from api.services.job_results import asked_of, result_of, unreadable
+from api.services.nothing_traded import reasons_of
 from api.services.results import Figures
 from engine.jobs.backtest import BacktestBody, BacktestResult
 from engine.research.metrics.equity import drawdowns_of
@@ -232,7 +233,7 @@ def _told(row: JobRow) -> dict[str, Any]:
         "timeframe": details.timeframe,
         "config": _config(details, result.units),
         "metrics": metrics_of(result.measurements),
-        "reasons": {camel(one.name): one.reason for one in result.measurements.metrics if one.value is None},
+        "reasons": {camel(name): reason for name, reason in reasons_of(result).items()},
         "monte_carlo": _simulated(simulated) if simulated else UNSET,
         "completed_at": instant(row.ended_ns) or "",
         "session": result.session,

@@ -8,7 +8,7 @@ from api.house import House
 from api.reading.reader import Moment
 from api.services.acting import Done, act
 from engine.aggregates.instruments import ASSET_TYPES, changed, check_details, check_place, exists
-from engine.feeds.asset_types import asset_type_of
+from engine.feeds.asset_types import asset_type_of, usual_fee_ratio
 from engine.feeds.symbols import pair_of
 from events.errors import InvalidInput, Unknown
 from events.facts.catalogue import (
@@ -131,7 +131,10 @@ def _read_from(symbol: str, given: str | None) -> InstrumentDetails:
     if not asset_type:
         raise InvalidInput(f"{symbol} does not say what it is; name its type: {', '.join(ASSET_TYPES)}.", field="type")
     pair = pair_of(symbol, asset_type)
-    return InstrumentDetails(asset_type=asset_type, base=pair.base, quote=pair.quote)
+    fee = usual_fee_ratio(asset_type, pair.base)
+    return InstrumentDetails(
+        asset_type=asset_type, base=pair.base, quote=pair.quote, maker_fee_ratio=fee, taker_fee_ratio=fee
+    )
 
 
 def _details(row: InstrumentRow) -> InstrumentDetails:

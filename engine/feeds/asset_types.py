@@ -17,6 +17,11 @@ INDICES = frozenset((
     "HSI", "HK50", "AUS200", "ES35", "IBEX35", "IT40", "CHINA50", "NIFTY50",
 ))  # fmt: skip
 
+# Fees of an instrument of which nobody said them, shares of the notional of a side. Crypto: what spot exchanges take of
+# a small account. Elsewhere the spread is most of what dealing costs; a broker's commission is some 3 of 100,000.
+CRYPTO_FEE_RATIO = 0.001
+OTHER_FEE_RATIO = 0.00003
+
 _PERPETUAL = re.compile(r".*[_-](PERP|SWAP)")
 _SHARE = re.compile(r"[A-Z]{1,5}([.-][A-Z]{1,2})?")
 
@@ -36,3 +41,9 @@ def asset_type_of(symbol: str) -> str:
     if pair_of(text).quote:
         return "crypto"
     return "equity" if _SHARE.fullmatch(text) else ""
+
+
+def usual_fee_ratio(asset_type: str, base: str) -> float:
+    """The fee, maker and taker alike, of an instrument that is registered without one; futures of coins have a base."""
+    coins = asset_type in ("crypto", "perpetual") or (asset_type == "future" and base)
+    return CRYPTO_FEE_RATIO if coins else OTHER_FEE_RATIO

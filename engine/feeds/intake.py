@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.catalogue import SYMBOL, SYMBOL_RULE, VENUE, VENUE_RULE, InstrumentForm
 from engine.feeds import zones
+from engine.feeds.asset_types import usual_fee_ratio
 from engine.feeds.containers import SourceFile
 from engine.feeds.errors import BadMapping, FeedLimit
 from engine.feeds.mapping import Mapping
@@ -61,12 +62,15 @@ class Intake:
             raise FeedLimit(f"{self.source.name} has over {INSTRUMENTS_MAX} instruments.", field="file")
         asset = self.mapping.asset_type or asset_type
         pair = pair_of(symbol, asset)
+        fee = usual_fee_ratio(asset, pair.base)
         form = InstrumentForm(
             symbol=symbol,
             venue=venue,
             asset_type=asset,
             base=pair.base,
             quote=self.mapping.quote or quote or pair.quote,
+            maker_fee_ratio=fee,
+            taker_fee_ratio=fee,
         )
         number = self._numbers[symbol, venue] = len(self.forms)
         self.forms.append(form)

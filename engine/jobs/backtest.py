@@ -11,6 +11,7 @@ import numpy as np
 from engine.jobs.kind import Kind
 from engine.jobs.montecarlo import drawn_from, simulated
 from engine.jobs.work import Work
+from engine.loop.spec import costs_of
 from engine.recordings.choosing import chosen, number_of
 from engine.recordings.last_bars import Bars, last_bars
 from engine.recordings.shelf import Recording
@@ -64,6 +65,9 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
     measurements: Measurements
     monte_carlo: MonteCarlo | None = None
     denials: dict[str, int] = {}  # how many of each code
+    currency: str = ""  # of all money here; empty in results of older releases, which did not keep it
+    maker_fee_ratio: float | None = None  # that fills paid, share of the notional; None: unlike, or not kept
+    taker_fee_ratio: float | None = None
     units: Units | None = None  # in force, where it was asked for in pips
 
 
@@ -163,7 +167,18 @@ def result_of(history: History, found: Stretch, wish: MonteCarloWish | None = No
         measurements=came_to.measurements,
         monte_carlo=monte_carlo(came_to, wish) if wish else None,
         denials=denials_of(history),
+        currency=spec.instruments[0].quote,
+        maker_fee_ratio=_fee_ratio(spec, "maker_fee_ratio"),
+        taker_fee_ratio=_fee_ratio(spec, "taker_fee_ratio"),
     )
+
+
+def _fee_ratio(spec: SessionSpec, name: str) -> float | None:
+    """The fee that all instruments of a session have; None where they differ."""
+    if not costs_of(spec.limits).instrument_fees:
+        return 0.0
+    found = {getattr(one, name) for one in spec.instruments}
+    return found.pop() if len(found) == 1 else None
 
 
 def denials_of(history: History) -> dict[str, int]:

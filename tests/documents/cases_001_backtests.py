@@ -159,6 +159,9 @@ async def gives_one(made: World) -> None:
         assert body[key] == other[key]
     session = (await made.get(f"/api/sessions/{body['session']}")).json()["session"]
     assert session["decision_hash"] == body["decision_hash"]
+    assert body["currency"] == "USDT"
+    assert body["fees"] == {"maker": 0.001, "taker": 0.001}
+    assert body["fees_paid"] > 0
     await tells_its_params(made)
     missing = await made.get("/api/backtests/nosuch")
     assert (missing.status_code, missing.json()["detail"][:18]) == (404, "Backtest not found")
