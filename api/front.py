@@ -41,7 +41,15 @@ _HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 _REQUEST = b"x-request-id"
 _NO_STORE = (b"cache-control", b"no-store")
-EXPOSED = ("Tape-Sequence", "Tape-Epoch", "Tape-Instrument", "Retry-After", "Idempotency-Key", "X-Request-Id")
+EXPOSED = (
+    "Tape-Sequence",
+    "Tape-Epoch",
+    "Tape-Instrument",
+    "Candle-Source",
+    "Retry-After",
+    "Idempotency-Key",
+    "X-Request-Id",
+)
 _CLOSE = (b"connection", b"close")
 _EXPOSE = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _BOUND = "tapedeck_bound"

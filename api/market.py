@@ -22,6 +22,8 @@ from projections.market_store import NS_MAX, Interval, Span
 
 CANDLES = 1_000  # where no start is given: the newest
 
+OF_QUOTES = {"Candle-Source": "quotes"}
+
 AssetType = Literal["crypto", "forex", "indices", "stocks", "all"]
 
 
@@ -74,11 +76,12 @@ async def candles(
     the primary one, else of the newest. `source` names one alone. `BTCUSDT`, `BTC/USDT` and `btc-usdt` are taken for
     `BTC_USDT` where nothing has that very symbol. Where several venues have it, they are of the one with the most
     candles in the range, else with the newest one, else the first by name: `Tape-Instrument` says which. A range within
-    what is recorded in which nothing traded has none.
+    what is recorded in which nothing traded has none. Of what has quotes alone they are of the middle of bids and asks,
+    without volume: then `Candle-Source` is `quotes`.
     """
     found = await find_candles(house, at, Wanted(symbol, Interval(timeframe), span, source))
     answer = answered(_worded(found.rows), found.sequence, house.reader.epoch)
-    answer.headers[INSTRUMENT] = found.instrument
+    answer.headers |= {INSTRUMENT: found.instrument, **(OF_QUOTES if found.quoted else {})}
     return answer
 
 

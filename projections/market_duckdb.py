@@ -257,6 +257,16 @@ class DuckMarketStore:
         whole = msgspec.structs.replace(query, span=whole_intervals(query.span, interval.ns))
         return await self._answer(lambda ask: queries.candles(ask, whole, interval), query.as_of)
 
+    async def mids(self, query: MarketQuery, interval: Interval) -> Answer:
+        """Computed from the quotes of the span."""
+        check_span(query.span, self.limits)
+        whole = msgspec.structs.replace(query, span=whole_intervals(query.span, interval.ns))
+        return await self._answer(lambda ask: queries.mids(ask, whole, interval), query.as_of)
+
+    async def mid_prices(self, source: str, as_of: int | None = None) -> Answer:
+        """Computed from all quotes of the source."""
+        return await self._answer(lambda ask: queries.mid_prices(ask, source, as_of), as_of)
+
     async def prices(self, source: str, as_of: int | None = None) -> Answer:
         """The newest price of each instrument."""
         return await self._answer(lambda ask: queries.prices(ask, source, as_of), as_of)

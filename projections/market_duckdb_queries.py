@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from events.errors import InvalidInput
-from events.rows import Rows, SectionKind
+from events.rows import MarketKind, Rows, SectionKind
 from projections.market_store import (
     BAR_ROW,
     CANDLE_ROW,
@@ -91,6 +91,19 @@ _OF_BARS = (
     "max(ts_event_ns) ts_last_ns, arg_min(open, ts_event_ns) open, max(high) high, min(low) low, "
     "arg_max(close, ts_event_ns) AS close, sum(volume) volume, sum(close * volume) turnover, "
     'sum(trades)::BIGINT trades, min("sequence") first_sequence, max("sequence") last_sequence'
+)
+
+
+def _middle(of: str) -> str:
+    """The middle of what holds of the bids and of the asks."""
+    bid, ask = (f"{of} FILTER (kind = {int(kind)})" for kind in (MarketKind.BID, MarketKind.ASK))
+    return f"({bid} + {ask}) / 2"
+
+
+_OF_QUOTES = (
+    f"max(ts_event_ns) ts_last_ns, {_middle(f'arg_min(price, {_PLACE})')} open, {_middle('max(price)')} high, "
+    f"{_middle('min(price)')} low, {_middle(f'arg_max(price, {_PLACE})')} AS close, 0.0::DOUBLE volume, "
+    '0.0::DOUBLE turnover, 0::BIGINT trades, min("sequence") first_sequence, max("sequence") last_sequence'
 )
 
 
@@ -224,6 +237,30 @@ def _once(where: Where) -> str:
 
 def _start_of_bar() -> str:
     return "ts_event_ns // interval_ns"
+
+
+def mids(ask: Ask, query: MarketQuery, interval: Interval) -> Rows:
+    """Candles of the middle of bids and asks: CANDLE_ROW[n], oldest first."""
+    return _looking_back(ask, query, interval, "quotes", _of_quotes)
+
+
+def _of_quotes(ask: Ask, query: MarketQuery, interval: Interval) -> Rows:
+    where = _owned(query).add("price > 0")
+    sql = (
+        f"SELECT {_start(interval.ns)} ts_open_ns, {_OF_QUOTES}, {query.instrument} instrument FROM quotes "
+        f"WHERE {where} GROUP BY 1 HAVING open IS NOT NULL {_cut(query.span, 'ts_open_ns')}"
+    )
+    return _forward(ask(sql, where.values, CANDLE_ROW), query.span)
+
+
+def mid_prices(ask: Ask, source: str, as_of: int | None) -> Rows:
+    """The middle of each instrument's newest bid and newest ask: PRICE_ROW[n] by instrument."""
+    where = Where("source", source).within(0, NS_MAX, as_of).add("price > 0")
+    sql = (
+        f"SELECT max(ts_event_ns) ts_event_ns, {_middle(f'arg_max(price, {_PLACE})')} price, instrument FROM quotes "
+        f"WHERE {where} GROUP BY instrument HAVING price IS NOT NULL ORDER BY instrument"
+    )
+    return ask(sql, where.values, PRICE_ROW)
 
 
 def prices(ask: Ask, source: str, as_of: int | None) -> Rows:

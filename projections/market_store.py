@@ -285,6 +285,19 @@ class MarketStore(Protocol):
         """
         ...
 
+    async def mids(self, query: MarketQuery, interval: Interval) -> Answer:
+        """Candles of the middle of the best bid and ask: CANDLE_ROW[n], without volume, turnover and trades.
+
+        Each price is the middle of the bid's and the ask's own (the highest bid and the highest ask, and so on), so
+        that a candle depends on its own interval alone. One with quotes of one side only is left out. Raises as
+        `candles`.
+        """
+        ...
+
+    async def mid_prices(self, source: str, as_of: int | None = None) -> Answer:
+        """The middle of each instrument's newest bid and ask: PRICE_ROW[n] by instrument, with the later one's time."""
+        ...
+
     async def prices(self, source: str, as_of: int | None = None) -> Answer:
         """The newest price of each instrument, of a trade or of a bar's close: PRICE_ROW[n] by instrument."""
         ...

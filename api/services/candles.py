@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ CANDLES_MAX = 10_000  # of one answer
 SOURCES_MAX = 256  # asked for the candles of one answer
 COVERAGES_MAX = 32  # sources of which an error says what they have
 RowsOf = Callable[[MarketQuery], Awaitable[Answer]]  # of a market store: its ticks or its bars
+CandlesOf = Callable[[MarketQuery, Interval], Awaitable[Answer]]
 BARS_LOOKED_AT = 100  # newest ones, to say of which length they are
 
 
@@ -41,12 +42,14 @@ class Candles(NamedTuple):
     rows: Rows
     sequence: int
     instrument: str
+    quoted: bool = False  # of the middle of bids and asks
 
 
 class _Sought(NamedTuple):
     instrument: InstrumentRow
     sources: list[Reach]
     as_of: int | None
+    candles: CandlesOf
 
 
 class _Had(NamedTuple):
@@ -65,12 +68,14 @@ class _Coverage(NamedTuple):
     first_ns: int | None = None
     last_ns: int = 0
     shortest: Interval | None = None  # where its bars are longer than the interval
+    quoted: bool = False  # it has quotes alone
 
 
 async def find_candles(house: House, at: Moment, wanted: Wanted) -> Candles:
     """The candles of the venue that has most of them in the range, of several that has the newest, then by its name.
 
-    None where the range lies within what is recorded, and nothing traded in it.
+    Where none has any, those of the middle of bids and asks, of sources that have quotes alone. Nothing where the range
+    lies within what is recorded, and nothing traded in it.
 
     Raises:
         Unknown: no such symbol or source; or `NO_DATA`: the range lies outside, with what there is.
@@ -79,14 +84,34 @@ async def find_candles(house: House, at: Moment, wanted: Wanted) -> Candles:
     """
     there = (await house.reader.run(lambda snapshot: _recorded(snapshot, wanted.symbol), at)).value
     as_of = await house.reader.market_as_of(at)
-    sought = [_Sought(one, sources, as_of) for one, sources in _asked(there, wanted.source)]
-    had = [await _had(house, one, wanted) for one in sought]
-    if not any(one.pieces for one in had):
-        return await _nothing(house, had, wanted)
+    sought = [_Sought(one, sources, as_of, house.market.candles) for one, sources in _asked(there, wanted.source)]
+    had = [await _had(one, wanted) for one in sought]
+    found = await _best(house, had, wanted)
+    if found is not None:
+        return found
+    covers = [await _covered(house, one, wanted.interval) for one in had]
+    quoted = [await _had(one, wanted) for one in _quoted(house, had, covers)]
+    found = await _best(house, quoted, wanted)
+    return await _nothing(house, had, covers, wanted) if found is None else found._replace(quoted=True)
+
+
+async def _best(house: House, had: list[_Had], wanted: Wanted) -> Candles | None:
+    """Candles of the instrument that has most of them; None where none has any. Raises InvalidInput: too many."""
     found = [(one.sought.instrument, await _joined(house, one, wanted)) for one in had if one.pieces]
+    if not found:
+        return None
     instrument, rows = min(found, key=_rank)
     _check_count(rows, wanted.interval)
     return Candles(rows, min(one.sequence for one in had), _name(instrument))
+
+
+def _quoted(house: House, had: list[_Had], covers: list[list[_Coverage]]) -> Iterator[_Sought]:
+    """The instruments with those of their sources that have quotes alone."""
+    for one, of in zip(had, covers, strict=True):
+        names = {cover.source for cover in of if cover.quoted}
+        sources = [reach for reach in one.sought.sources if reach.source in names]
+        if sources:
+            yield one.sought._replace(sources=sources, candles=house.market.mids)
 
 
 def _rank(found: tuple[InstrumentRow, Rows]) -> tuple[int, int, str]:
@@ -122,9 +147,9 @@ def _asked(
     return found
 
 
-async def _had(house: House, sought: _Sought, wanted: Wanted) -> _Had:
+async def _had(sought: _Sought, wanted: Wanted) -> _Had:
     too_long: set[str] = set()
-    return _Had(sought, *await _pieces(house, sought, wanted, too_long), too_long)
+    return _Had(sought, *await _pieces(sought, wanted, too_long), too_long)
 
 
 async def _joined(house: House, had: _Had, wanted: Wanted) -> Rows:
@@ -136,7 +161,7 @@ async def _joined(house: House, had: _Had, wanted: Wanted) -> Rows:
     return rows[-limit:] if wanted.span.newest else rows[:limit]
 
 
-async def _pieces(house: House, sought: _Sought, wanted: Wanted, too_long: set[str]) -> tuple[list[Piece], int]:
+async def _pieces(sought: _Sought, wanted: Wanted, too_long: set[str]) -> tuple[list[Piece], int]:
     """What each source that reaches into the range has, in the order of sources, until there are enough candles.
 
     And the sequence up to which all are complete. Raises InvalidInput.
@@ -153,7 +178,7 @@ async def _pieces(house: House, sought: _Sought, wanted: Wanted, too_long: set[s
                 field="start",
                 hint="Ask for a shorter range, or name a source.",
             )
-        answer = await _of_source(house, sought, reach.source, wanted)
+        answer = await _of_source(sought, reach.source, wanted)
         if answer is None:
             too_long.add(reach.source)
             continue
@@ -177,11 +202,11 @@ def _touches(reach: Reach, starts: np.ndarray, span: Span, length_ns: int) -> bo
     return reach.first_ns < int(starts[span.limit - 1]) + length_ns
 
 
-async def _of_source(house: House, sought: _Sought, source: str, wanted: Wanted) -> Answer | None:
+async def _of_source(sought: _Sought, source: str, wanted: Wanted) -> Answer | None:
     """Its candles; None where its bars are longer than the interval."""
     query = MarketQuery(source=source, instrument=sought.instrument.number, span=wanted.span, as_of=sought.as_of)
     try:
-        return await house.market.candles(query, wanted.interval)
+        return await sought.candles(query, wanted.interval)
     except InvalidInput as error:
         if error.field != "interval":
             raise
@@ -192,7 +217,7 @@ async def _exact(house: House, sought: _Sought, reach: Reach) -> Reach:
     """The source with the times of its first and newest row, asked for where its recordings do not say."""
     if (reach.first_ns, reach.last_ns) != (0, NS_MAX):
         return reach
-    for rows_of in (house.market.ticks, house.market.bars):
+    for rows_of in (house.market.ticks, house.market.bars, house.market.quotes):
         first = await _end(rows_of, sought, reach.source, newest=False)
         last = await _end(rows_of, sought, reach.source, newest=True)
         if first is not None and last is not None:
@@ -212,12 +237,11 @@ def _check_count(rows: Rows, interval: Interval) -> None:
 # --- what there is instead ----------------------------------------------------------------------------------------
 
 
-async def _nothing(house: House, had: list[_Had], wanted: Wanted) -> Candles:
+async def _nothing(house: House, had: list[_Had], covers: list[list[_Coverage]], wanted: Wanted) -> Candles:
     """No candles, of a range within what there is. Else raises the error that says what there is instead."""
     interval, symbol, span = wanted.interval, had[0].sought.instrument.symbol, wanted.span
-    asked = [(one, reach.source) for one in had for reach in one.sought.sources]
-    covers = [(one, await _covered(house, one, source, interval)) for one, source in asked[:COVERAGES_MAX]]
-    there = [(one, cover) for one, cover in covers if cover.first_ns is not None]
+    every = [(one, cover) for one, of in zip(had, covers, strict=True) for cover in of]
+    there = [(one, cover) for one, cover in every if cover.first_ns is not None]
     first_ns = min((cover.first_ns or 0 for _, cover in there), default=NS_MAX)
     last_ns = max((cover.last_ns for _, cover in there), default=0)
     if there and first_ns < span.until_ns and span.first_ns <= last_ns:
@@ -225,10 +249,12 @@ async def _nothing(house: House, had: list[_Had], wanted: Wanted) -> Candles:
         if sequence == NS_MAX:  # no source reaches into the range
             sequence = had[0].sought.as_of or await house.market.visible(candles=True)
         return Candles(np.empty(0, CANDLE_ROW), sequence, _name(there[0][0].sought.instrument))
-    longer = [f"source {cover.source} from {cover.shortest.value} on" for _, cover in covers if cover.shortest]
+    longer = [f"source {cover.source} from {cover.shortest.value} on" for _, cover in every if cover.shortest]
     if there:
-        more = f"; and {len(asked) - COVERAGES_MAX} more sources" if len(asked) > COVERAGES_MAX else ""
-        listed = "; ".join(_range(cover, interval) for _, cover in there) + more
+        more = sum(len(one.sought.sources) for one in had) - len(every)
+        listed = "; ".join(_range(cover, interval) for _, cover in there) + (
+            f"; and {more} more sources" if more else ""
+        )
         text = f"No candle of {interval.value} of {symbol} starts in this range. There are: {listed}."
         raise Unknown(text, code="NO_DATA", field="start")
     if longer:
@@ -242,18 +268,24 @@ def _range(cover: _Coverage, interval: Interval) -> str:
     return f"source {cover.source} from {first} to {last}"
 
 
-async def _covered(house: House, had: _Had, source: str, interval: Interval) -> _Coverage:
+async def _covered(house: House, had: _Had, interval: Interval) -> list[_Coverage]:
+    """What the first of an instrument's sources have."""
+    return [await _coverage(house, had, one.source, interval) for one in had.sought.sources[:COVERAGES_MAX]]
+
+
+async def _coverage(house: House, had: _Had, source: str, interval: Interval) -> _Coverage:
     """From where to where a source has rows for candles, else the shortest interval that its bars make."""
     if source in had.too_long:
         return await _length(house, had.sought, source)
-    for rows_of in (house.market.ticks, house.market.bars):
+    market = house.market
+    for rows_of in (market.ticks, market.bars, market.quotes):
         first, last = [await _end(rows_of, had.sought, source, newest=newest) for newest in (False, True)]
         if first is not None and last is not None:
-            if rows_of == house.market.bars:
+            if rows_of == market.bars:
                 length = await _length(house, had.sought, source)
                 if length.shortest and length.shortest.ns > interval.ns:
                     return length
-            return _Coverage(source, first, last)
+            return _Coverage(source, first, last, quoted=rows_of == market.quotes)
     return _Coverage(source)
 
 

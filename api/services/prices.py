@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated, NamedTuple
 
 import msgspec
+import numpy as np
 import structlog
 from msgspec import Meta
 
@@ -21,6 +22,8 @@ from projections.read_models.instruments import InstrumentRow, every
 log = structlog.get_logger(__name__)
 
 DAY_NS = 86_400 * NS_PER_SECOND
+UNTRADED = "Nothing of it was traded yet."
+OF_QUOTES = f"The middle of the newest bid and ask. {UNTRADED}"
 SOURCES_TRIED = 4  # of one instrument, until one has a price
 WITHOUT_PRICES_SECONDS = 5.0  # how long an answer is kept in which prices are missing that may come
 BEHIND_EVENTS_MAX = 1_000  # a market store further behind the tape's newest market message: prices are soon old
@@ -29,7 +32,8 @@ BEHIND_EVENTS_MAX = 1_000  # a market store further behind the tape's newest mar
 class SymbolPrice(msgspec.Struct, frozen=True):
     """One symbol. Prices and volume in quote currency; the 24 hours end with the newest trade of its source.
 
-    All are 0 where nothing was traded yet, and null where that is not known; `reason` says why.
+    All are 0 where nothing was traded yet, but for the price where there are quotes: the middle of the newest bid and
+    ask. They are null where that is not known; `reason` says why.
     """
 
     symbol: str
@@ -41,8 +45,8 @@ class SymbolPrice(msgspec.Struct, frozen=True):
     low24h: float | None
     exchange: str
     timestamp: Annotated[str, Meta(description="when the prices were fetched")]
-    price_time: Annotated[str | None, Meta(description="of the newest trade; null: there is no price")]
-    reason: Annotated[str | None, Meta(description="why there is no price")] = None
+    price_time: Annotated[str | None, Meta(description="of the newest trade or quote; null: there is no price")]
+    reason: Annotated[str | None, Meta(description="why there is no price, or none of a trade")] = None
 
 
 Registered = list[tuple[InstrumentRow, list[str]]]
@@ -70,6 +74,7 @@ class _Figures(NamedTuple):
     high: float = 0.0
     low: float = 0.0
     turnover: float = 0.0
+    quoted: bool = False  # the price is of quotes
 
 
 class Prices:
@@ -127,6 +132,9 @@ class Prices:
             for rank in range(SOURCES_TRIED):
                 for source, numbers in _without(answer.value, figures, rank).items():
                     sequence = min(sequence, await self._of_source(source, numbers, as_of, figures))
+            for rank in range(SOURCES_TRIED):
+                for source, numbers in _without(answer.value, figures, rank).items():
+                    sequence = min(sequence, await self._of_quotes(source, numbers, as_of, figures))
         except (OperatingError, InvalidInput) as error:
             if isinstance(error, InvalidInput) and moment.sequence is not None:
                 raise  # a moment that cannot be asked is the caller's
@@ -155,9 +163,16 @@ class Prices:
             if day is None:
                 figures[number] = _Figures(price, ts_ns, price, price, price)
             else:
-                of_day = (float(day[name]) for name in ("open", "high", "low", "turnover"))
-                figures[number] = _Figures(price, ts_ns, *of_day)
+                first, high, low, turnover = (float(day[name]) for name in ("open", "high", "low", "turnover"))
+                figures[number] = _Figures(price, ts_ns, first, high, low, turnover)
         return min(prices.sequence, stats.sequence)
+
+    async def _of_quotes(self, source: str, numbers: set[int], as_of: int | None, figures: dict[int, _Figures]) -> int:
+        """As `_of_source`, of those of which quotes alone are there."""
+        prices = await self._market.mid_prices(source, as_of)
+        for row in prices.rows[np.isin(prices.rows["instrument"], list(numbers))]:
+            figures[int(row["instrument"])] = _Figures(float(row["price"]), int(row["ts_event_ns"]), quoted=True)
+        return prices.sequence
 
 
 def _registered(snapshot: Snapshot) -> Registered:
@@ -193,5 +208,5 @@ def _worded(row: InstrumentRow, figures: _Figures | None, fetched: str, why: str
         exchange=row.venue,
         timestamp=fetched,
         price_time=instant(known.ts_ns),
-        reason=None if figures else "Nothing of it was traded yet.",
+        reason=OF_QUOTES if known.quoted else None if figures else UNTRADED,
     )

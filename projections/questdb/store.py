@@ -31,7 +31,7 @@ from projections.market_store import (
     whole_intervals,
     whole_minutes,
 )
-from projections.questdb import candles, reads
+from projections.questdb import candles, mid_candles, reads
 from projections.questdb.access import Access, Console, quoted
 from projections.questdb.ingest import Ingest
 from projections.questdb.tables import (
@@ -224,6 +224,16 @@ class QuestDbMarketStore:
         return await self._answer(
             lambda: candles.candles(self._console, self.limits, whole, interval), query.as_of, candles=True
         )
+
+    async def mids(self, query: MarketQuery, interval: Interval) -> Answer:
+        """From quotes."""
+        check_span(query.span, self.limits)
+        whole = msgspec.structs.replace(query, span=whole_intervals(query.span, interval.ns))
+        return await self._answer(lambda: mid_candles.candles(self._console, self.limits, whole, interval), query.as_of)
+
+    async def mid_prices(self, source: str, as_of: int | None = None) -> Answer:
+        """From quotes."""
+        return await self._answer(lambda: mid_candles.prices(self._console, source, as_of), as_of)
 
     async def prices(self, source: str, as_of: int | None = None) -> Answer:
         """From the views, or from bars."""

@@ -114,6 +114,33 @@ async def test_a_weekend_within_what_is_recorded_is_empty(made: World) -> None:
         assert "2023-10-02T00:00:00Z" in outside.json()["error_message"]
 
 
+async def test_what_has_quotes_alone_has_candles_of_their_middle(made: World) -> None:
+    """Without volume, and said so; a weekend is empty, and outside there is an error."""
+    path = f"/api/market/data?symbol={QUOTES}&timeframe=1h"
+    answer = await made.get(path)
+    assert answer.status_code == 200, answer.text
+    assert (answer.headers["Tape-Instrument"], answer.headers["Candle-Source"]) == (QUOTES, "quotes")
+    candles = answer.json()
+    assert len(candles) == WEEKS * 5 * 24
+    first = {name: candles[0][name] for name in ("open", "high", "low", "close", "volume")}
+    assert first == pytest.approx({"open": 1.0501, "high": 1.0501, "low": 1.0501, "close": 1.0501, "volume": 0.0})
+    weekend = await made.get(f"{path}&start=2023-10-07&end=2023-10-09")
+    assert (weekend.status_code, weekend.json()) == (200, [])
+    assert (await made.get(f"{path}&start=2024-10-07&end=2024-10-09")).json()["error_code"] == "NO_DATA"
+    assert "Candle-Source" not in (await made.get(f"{CANDLES}&timeframe=1h")).headers
+
+
+async def test_what_has_quotes_alone_has_a_price(made: World) -> None:
+    """The middle of the newest bid and ask, and the reason says so."""
+    found = (await made.get("/api/exchange/symbols")).json()["data"]["symbols"]
+    prices = {one["exchange"]: one for one in found}
+    of_quotes, of_bars = prices["FXCM"], prices["MT5"]
+    assert of_quotes["price"] == pytest.approx(1.0501)
+    assert of_quotes["price_time"].startswith("2023-10-20T23:45")
+    assert "middle of the newest bid and ask" in of_quotes["reason"]
+    assert (of_bars["reason"], of_bars["price"]) == (None, hourly_bars()["close"][-1])
+
+
 @pytest.mark.parametrize(("symbol", "taken"), [(SYMBOL, OF_BARS), (BARS, OF_BARS), (QUOTES, OF_QUOTES)])
 async def test_a_replay_is_of_the_venue_that_holds_the_bars(made: World, symbol: str, taken: str) -> None:
     """The document's own body, with the symbol of the lists; a venue that is named is the one."""

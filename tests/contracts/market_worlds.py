@@ -160,6 +160,24 @@ def counted(ticks: Rows) -> Rows:
     return ticks[(ticks["price"] > 0) & (ticks["flags"] & MarketFlag.OFF_BOOK == 0)]
 
 
+def mids_of(rows: Rows, instrument: int, length_ns: int) -> Rows:
+    """Candles of the middle of bids and asks of placed market rows: CANDLE_ROW[n]."""
+    rows = rows[(rows["instrument"] == instrument) & (rows["price"] > 0)]
+    rows = rows[np.isin(rows["kind"], (MarketKind.BID, MarketKind.ASK))]
+    found = []
+    for start in np.unique(rows["ts_event_ns"] // length_ns * length_ns):
+        mine = rows[rows["ts_event_ns"] // length_ns * length_ns == start]
+        sides = [mine["price"][mine["kind"] == kind] for kind in (MarketKind.BID, MarketKind.ASK)]
+        if all(len(side) for side in sides):
+            row = np.zeros(1, CANDLE_ROW)
+            row["ts_open_ns"], row["ts_last_ns"], row["instrument"] = start, mine["ts_event_ns"].max(), instrument
+            row["open"], row["close"] = (sum(side[at] for side in sides) / 2 for at in (0, -1))
+            row["high"], row["low"] = (sum(of(side) for side in sides) / 2 for of in (np.max, np.min))
+            row["first_sequence"], row["last_sequence"] = mine["sequence"].min(), mine["sequence"].max()
+            found.append(row)
+    return np.concatenate([np.empty(0, CANDLE_ROW), *found])
+
+
 def candles_of(ticks: Rows, instrument: int, length_ns: int) -> Rows:
     """Candles of trades in their order: CANDLE_ROW[n], oldest first."""
     groups: defaultdict[int, list[np.void]] = defaultdict(list)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from events.errors import InvalidInput, ReadModelUnavailable
-from events.rows import SectionKind
+from events.rows import MarketKind, SectionKind
 from projections.market_store import (
     BAR_ROW,
+    TICK_ROW,
     Interval,
     MarketQuery,
     SessionQuery,
@@ -28,6 +29,7 @@ from tests.contracts.market_worlds import (
     candles_of,
     decision_rows,
     market_rows,
+    mids_of,
     placed,
     prices_of,
     stats_of,
@@ -120,6 +122,34 @@ async def test_prices_are_the_newest_trades(world: World) -> None:
     assert_same(found[:-1], prices_of(ticks_of(frames)))
     bar = bar_rows(22, 10, Interval.H1.ns, instrument=7)[-1]
     assert tuple(found[-1])[:3] == (bar["ts_event_ns"] + Interval.H1.ns, bar["close"], 7)
+
+
+async def test_candles_of_quotes_are_the_middle_of_both_sides(world: World) -> None:
+    """Of each interval with bids and asks, as they stood as of any sequence; without volume."""
+    frames = world.framed(market_rows(31, 900))
+    await world.put(frames)
+    for interval, as_of in ((Interval.M5, None), (Interval.H1, None), (Interval.M5, frames[9].sequence)):
+        query = MarketQuery(world.source, 1, EVERYTHING, as_of)
+        wanted = mids_of(placed(frames, TICK_ROW, as_of), 1, interval.ns)
+        assert len(wanted) > 2
+        assert_same((await world.store.mids(query, interval)).rows, wanted)
+    newest = MarketQuery(world.source, 1, Span(limit=2))
+    wanted = mids_of(placed(frames, TICK_ROW), 1, Interval.M5.ns)
+    assert_same((await world.store.mids(newest, Interval.M5)).rows, wanted[-2:])
+    assert not len((await world.store.mids(MarketQuery(world.source, 99), Interval.M5)).rows)
+
+
+async def test_mid_prices_are_of_the_newest_quotes(world: World) -> None:
+    """Each instrument has the middle of its newest bid and newest ask."""
+    frames = world.framed(market_rows(32, 300))
+    await world.put(frames)
+    rows = placed(frames, TICK_ROW)
+    for price in (await world.store.mid_prices(world.source)).rows:
+        mine = rows[(rows["instrument"] == price["instrument"]) & (rows["price"] > 0)]
+        bid, ask = (mine[mine["kind"] == kind][-1] for kind in (MarketKind.BID, MarketKind.ASK))
+        assert price["price"] == (bid["price"] + ask["price"]) / 2
+        assert price["ts_event_ns"] == max(bid["ts_event_ns"], ask["ts_event_ns"])
+    assert (await world.store.mid_prices(world.source)).rows["instrument"].tolist() == [1, 2, 3]
 
 
 async def test_stats_are_of_whole_minutes(world: World) -> None:
