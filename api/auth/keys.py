@@ -12,7 +12,7 @@ from api.auth.encryption import Sealed
 from api.auth.key_rights import Venues, check_rights
 from events import codec
 from events.clock import Clock
-from events.errors import Conflict, FenceLost, LimitReached, ReadModelUnavailable, Unknown
+from events.errors import Conflict, FenceLost, LimitReached, NotAvailable, ReadModelUnavailable, Unknown
 from events.facts.keys import ApiKeyRemoved, ApiKeyStored
 from events.facts.users import UserCreated, UserRemoved
 from events.tape import Message, Tail, Tape
@@ -153,12 +153,17 @@ class ApiKeys:
 
         Raises:
             LimitReached: `KEYS_MAX`.
-            Conflict: `KEY_USED`, see `_again`.
+            Conflict: `KEY_USED`, see `_again`; `KEY_STORED`: the user has it already.
             InvalidInput, VenueUnavailable: see `check_rights`.
         """
+        compared: set[str] = set()  # data keys of those that may be the same and are not
 
         def wanted() -> bool:
-            return (user, request) not in self._requests and len(self.of(user)) < KEYS_MAX
+            fresh = (user, request) not in self._requests and len(self.of(user)) < KEYS_MAX
+            return fresh and compared.issuperset(one.data_key for one in self._alike(user, wish))
+
+        if (user, request) not in self._requests:
+            compared |= await self._unlike(user, wish)
 
         if wanted():
             fact = await self._sealing(
@@ -180,9 +185,40 @@ class ApiKeys:
             if await self._append(fact, wanted):
                 return fact.id
             await asyncio.to_thread(self.sealed.destroy, fact.data_key)
+            if (user, request) not in self._requests:
+                await self._unlike(user, wish)  # another request stored it meanwhile
         if (user, request) in self._requests:
             return await self._again(user, self._requests[user, request], wish)
         raise LimitReached(f"{user} has {KEYS_MAX} keys already (KEYS_MAX).")
+
+    def _alike(self, user: str, wish: KeyWish) -> list[ApiKeyStored]:
+        """Those of a user that look the same: of one provider and environment, with the same hint."""
+        looks = (wish.provider_id.lower(), wish.environment.lower(), hint(wish.secrets.api_key))
+        return [
+            one for one in self.of(user) if (one.provider_id.lower(), one.environment.lower(), one.key_hint) == looks
+        ]
+
+    async def _unlike(self, user: str, wish: KeyWish, but: str = "") -> set[str]:
+        """Data keys of those that look the same and are not, found by decrypting them: nothing is kept to compare by.
+
+        Raises:
+            Conflict: `KEY_STORED`, one is the same.
+        """
+        found = set()
+        for one in self._alike(user, wish):
+            try:
+                held = await self.secrets_of(user, one.id)
+            except (Unknown, NotAvailable):  # removed meanwhile, or its data key is lost: nobody can say what it was
+                held = None
+            if held is not None and one.id != but and held.api_key == wish.secrets.api_key:
+                raise Conflict(
+                    f"This key of {wish.provider_id} ({wish.environment}) is stored already; nothing was stored.",
+                    code="KEY_STORED",
+                    field="api_key",
+                    hint=f"It is {one.id}: change that one.",
+                )
+            found.add(one.data_key)
+        return found
 
     async def _again(self, user: str, ident: str, wish: KeyWish) -> str:
         """The id that a request had. Raises Conflict: the same idempotency key came with another key to store."""
@@ -201,9 +237,9 @@ class ApiKeys:
         if changes.api_key is not None or changes.api_secret is not None:
             whole = changes.api_key is not None and changes.api_secret is not None
             now = Secrets("", "") if whole else await self.secrets_of(user, ident)
-            fact = await self._sealing(
-                fact, Secrets(changes.api_key or now.api_key, changes.api_secret or now.api_secret)
-            )
+            secrets = Secrets(changes.api_key or now.api_key, changes.api_secret or now.api_secret)
+            await self._unlike(user, KeyWish(held.provider_id, held.environment, secrets), but=ident)
+            fact = await self._sealing(fact, secrets)
         if fact == held:
             return
         done = await self._append(fact, lambda: self._keys.get(ident) == held)

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from api.access import user_of
 from api.auth.keys import KeyChanges, KeyWish, Secrets
+from api.auth.providers import ENVIRONMENTS, LIVE, PROVIDERS, known
 from api.house import House
 from api.reading.asking import TEXT_MAX
 from api.reading.wording import instant_of
@@ -22,14 +23,6 @@ from events.misfits import LOOKS
 
 VIEWER, TRADER = {"role": "viewer"}, {"role": "trader"}
 SECRET_MAX = 8_192
-PROVIDERS = {
-    "binance": "Binance",
-    "bybit": "Bybit",
-    "mexc": "MEXC",
-    "okx": "OKX",
-    "kucoin": "KuCoin",
-    "gateio": "Gate.io",
-}
 
 ApiKeyId = Annotated[str, PathParameter(description="id of a key", max_length=TEXT_MAX)]
 Word = Annotated[
@@ -62,10 +55,10 @@ class ApiKeyItem(msgspec.Struct, frozen=True):
 class NewApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A key to store."""
 
-    provider_id: Annotated[Word, Meta(description="the exchange, such as binance")]
+    provider_id: Annotated[Word, Meta(description=f"of {', '.join(PROVIDERS)}")]
     api_key: Secret
     api_secret: Secret
-    environment: Annotated[Word, Meta(description="such as testnet or live")] = "live"
+    environment: Annotated[Word, Meta(description=f"of {', '.join(ENVIRONMENTS)}")] = LIVE
     label: Label | None = None
 
     def __repr__(self) -> str:
@@ -106,10 +99,13 @@ async def list_keys(request: Request[Any, Any, Any], house: NamedDependency[Hous
 async def store(
     data: JSONBody[NewApiKey], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[StoredKey]:
-    """Store a key, encrypted. What can withdraw should not be given to anybody, this program included."""
+    """Store a key, encrypted; one that is there already is a 409 with its id. What can withdraw should not be given to
+    anybody, this program included.
+    """
     if key is not None:
         check_key(key, IDEMPOTENCY_KEY)
-    wish = KeyWish(data.provider_id, data.environment, Secrets(data.api_key, data.api_secret), data.label)
+    provider, environment = known(data.provider_id, data.environment)
+    wish = KeyWish(provider, environment, Secrets(data.api_key, data.api_secret), data.label)
     ident = await house.keys.store(user_of(request).user, key or "", wish)
     return Response(StoredKey(ident, "API key stored successfully"))
 

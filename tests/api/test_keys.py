@@ -13,7 +13,9 @@ import pytest
 from api.auth.encryption import KEY_BYTES, MASTER_KEY, Sealed, master_key
 from api.auth.key_rights import Rights, Venues
 from api.auth.keys import ApiKeys, KeyChanges, KeyWish, Secrets, hint
+from api.auth.providers import PROVIDERS
 from api.auth.tokens import secret_file
+from engine.feeds.formats.ohlcv import VENUES
 from events import codec
 from events.clock import SystemClock
 from events.errors import Conflict, InvalidInput, LimitReached, NotAvailable, Unknown, VenueUnavailable
@@ -22,6 +24,11 @@ from events.memory_tape import MemoryTape
 
 MASTER = b"m" * KEY_BYTES
 WISH = KeyWish("binance", "testnet", Secrets("the key that is kept", "the secret that is kept"))
+
+
+def wish(api_key: str) -> KeyWish:
+    """Another key to store."""
+    return KeyWish("binance", "testnet", Secrets(api_key, "the secret that is kept"))
 
 
 def keys_of(vault: MemoryTape, folder: Path, master: bytes = MASTER, venues: Venues | None = None) -> ApiKeys:
@@ -39,7 +46,7 @@ async def test_a_new_start_reads_what_was_stored_and_nothing_that_was_destroyed(
     vault = MemoryTape(clock=SystemClock())
     keys = keys_of(vault, tmp_path)
     await keys.start()
-    kept, gone = await keys.store("ann", "", WISH), await keys.store("ann", "", WISH)
+    kept, gone = await keys.store("ann", "", WISH), await keys.store("ann", "", wish("another key"))
     await keys.change("ann", kept, KeyChanges(label="mine"))
     before = keys.find("ann", gone)
     wrapped = (tmp_path / before.data_key).read_bytes()
@@ -101,6 +108,36 @@ async def test_a_request_stores_one_key_however_often_it_comes_and_never_again_o
         await each.close()
 
 
+async def test_a_key_is_stored_once_a_provider_and_environment(tmp_path: Path) -> None:
+    """The same again is told its id and changes nothing, five at once too; what only looks alike is kept."""
+    vault = MemoryTape(clock=SystemClock())
+    one, other = keys_of(vault, tmp_path), keys_of(vault, tmp_path)
+    for each in (one, other):
+        await each.start()
+    results = await asyncio.gather(
+        *(each.store("ann", "", WISH) for each in (one, other, one, other, one)), return_exceptions=True
+    )
+    told = [result for result in results if isinstance(result, Conflict)]
+    assert [conflict.code for conflict in told] == ["KEY_STORED"] * 4
+    (held,) = one.of("ann")
+    assert all(held.id in conflict.hint and WISH.secrets.api_key not in str(conflict) for conflict in told)
+    alike = await one.store("ann", "", wish("the key that is here kept"))  # the same hint
+    assert one.find("ann", alike).key_hint == held.key_hint
+    await one.store("bob", "", WISH)
+    await one.store("ann", "", msgspec.structs.replace(WISH, environment="live"))
+    await one.store("ann", "", msgspec.structs.replace(WISH, provider_id="okx"))
+    assert len(names(tmp_path)) == len(one.of("ann")) + len(one.of("bob")) == 5
+    with pytest.raises(Conflict, match="stored already"):
+        await one.change("ann", alike, KeyChanges(api_key=WISH.secrets.api_key))
+    await one.change("ann", held.id, KeyChanges(api_key=WISH.secrets.api_key))  # its own again
+    await one.remove("ann", held.id)
+    await one.change("ann", alike, KeyChanges(api_key=WISH.secrets.api_key))
+    with pytest.raises(Conflict, match="stored already"):
+        await one.store("ann", "", WISH)
+    for each in (one, other):
+        await each.close()
+
+
 async def test_the_bound_of_keys_holds_for_those_stored_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +145,9 @@ async def test_the_bound_of_keys_holds_for_those_stored_at_once(
     monkeypatch.setattr("api.auth.keys.KEYS_MAX", 2)
     keys = keys_of(MemoryTape(clock=SystemClock()), tmp_path)
     await keys.start()
-    results = await asyncio.gather(*(keys.store("ann", "", WISH) for _ in range(3)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(keys.store("ann", "", wish(f"key {at}")) for at in range(3)), return_exceptions=True
+    )
     assert sum(isinstance(result, LimitReached) for result in results) == 1
     assert len(keys.of("ann")) == 2 == len(names(tmp_path))
     await keys.close()
@@ -224,3 +263,8 @@ async def test_a_key_that_can_withdraw_is_refused_for_live_use(tmp_path: Path, m
         await store(provider, environment, "rich key")
     assert len(keys.of("ann")) == 3
     await keys.close()
+
+
+def test_keys_are_of_the_venues_that_imports_know() -> None:
+    """Whatever trades still and can be imported by its name is a provider."""
+    assert {venue.lower() for venue in VENUES} - {"ftx"} <= set(PROVIDERS)

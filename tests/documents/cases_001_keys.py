@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from tests.documents.shapes import inventory, misfits
 
 ENTRIES = inventory("s1.")
 KEY, SECRET = "abcdEFGHijklMNOP1234", "wxyzSECRETsecretSECRET5678"
+_numbers = count()
 BODY = {"provider_id": "binance", "environment": "testnet", "api_key": KEY, "api_secret": SECRET, "label": "Mine"}
 
 
@@ -29,8 +31,9 @@ async def send(
 
 
 async def store(made: World, name: str = "trader", **changes: Any) -> str:
-    """Store a key; its id."""
-    answer = await send(made, "POST", "/api/keys/", BODY | changes, name)
+    """Store a key of its own, unless told which; its id."""
+    own = {"api_key": f"{KEY[:4]}{next(_numbers):012}{KEY[-4:]}"}
+    answer = await send(made, "POST", "/api/keys/", BODY | own | changes, name)
     assert answer.status_code == 200, answer.text
     assert misfits(answer.json(), ENTRIES["s1.keys.create"]["response_shape"]) == []
     found: str = answer.json()["id"]
@@ -80,18 +83,24 @@ async def stores(made: World) -> None:
         ({"api_secret": None}, "api_secret"),
         ({"api_secret": [SECRET]}, "api_secret"),
         ({"provider_id": "../x"}, "provider_id"),
+        ({"provider_id": "nope"}, "provider_id"),
+        ({"environment": "moon"}, "environment"),
         ({"environment": ""}, "environment"),
         ({"label": "x" * 201}, "label"),
         ({"surely_unknown": SECRET}, "surely_unknown"),
     ):
         wrong = await send(made, "POST", "/api/keys/", BODY | change)
         assert (wrong.status_code, wrong.json()["field"]) == (400, field), wrong.text
+    assert "binance, binanceus" in (await send(made, "POST", "/api/keys/", BODY | {"provider_id": "nope"})).text
+    assert "live, demo, paper" in (await send(made, "POST", "/api/keys/", BODY | {"environment": "moon"})).text
+    twice = await send(made, "POST", "/api/keys/", BODY | {"provider_id": "Binance", "environment": "TESTNET"})
+    assert (twice.status_code, twice.json()["field"], ident in twice.text) == (409, "api_key", True), twice.text
     assert (await send(made, "POST", "/api/keys/", BODY, "viewer")).status_code == 403
 
 
 async def updates(made: World) -> None:
     """What is left out stays, secrets too; another's key and one that is not there are 404."""
-    ident = await store(made)
+    ident = await store(made, provider_id="okx", api_key=KEY)
     path = f"/api/keys/{ident}"
     answer = await send(made, "PUT", path, {"label": "Other"})
     assert answer.json() == ENTRIES["s1.keys.update"]["response_example"]
