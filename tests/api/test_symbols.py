@@ -232,6 +232,16 @@ async def refused(house: House, name: str) -> None:
         assert {one.rsplit(".", 1)[-1] for one in fields_at_fault(answer)} & fields, answer.text
 
 
+async def test_an_order_under_a_key_goes_to_the_session_of_the_venue(house: House) -> None:
+    """The desk chooses it; another venue's instrument no session trades."""
+    for text, status in ((OF_VENUE[1], 200), (ELSEWHERE, 409)):
+        headers = house.made.bearer("trader", csrf=True) | {"Idempotency-Key": f"order {text}".replace(" ", "-")}
+        body = ORDER | {"symbol": text}
+        answers = [await house.made.client.post("/api/executions", json=body, headers=headers) for _ in range(2)]
+        assert [one.status_code for one in answers] == [status, status], answers[0].text
+        assert len({one.json().get("order", "") for one in answers}) == 1
+
+
 @pytest.mark.parametrize("text", ["btc/usdt", "btc/usdt@SIM"])
 async def test_a_configured_strategy_trades_the_symbol_that_is_meant(house: House, text: str) -> None:
     """Its symbols are found in those of the session."""
