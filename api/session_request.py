@@ -16,6 +16,7 @@ from engine.recordings.shelf import Shelf
 from engine.sessions.plan import NAME_MAX, SessionWish, StrategyWish
 from events.errors import InvalidInput
 from events.facts import SessionLimits, SessionMode
+from events.misfits import LOOKS
 
 ALLOCATIONS = "config.budget.allocations"
 SHARE_SLACK = 1e-9  # of sums of shares that a user meant to be 1
@@ -33,12 +34,18 @@ class StrategyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     params: Annotated[dict[str, Params], Meta(description="strategy id -> parameters")] = {}
 
 
+Part = Annotated[
+    float,
+    Meta(gt=0, le=100, extra={LOOKS: "above 0 and at most 100: a percent of global_cap, or a share of one; no money"}),
+]
+
+
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Caps in quote currency, and how they are shared out."""
 
     global_cap: Annotated[float, Meta(gt=0, le=1e15, description="quote currency in use at once, at most")]
     allocations: Annotated[
-        dict[str, Annotated[float, Meta(gt=0, le=100)]],
+        dict[str, Part],
         Meta(
             description="strategy id -> its part of the cap: shares of one, or percents where any value is above 1; "
             "strategies that are not named share the rest equally"
@@ -67,7 +74,10 @@ class StartConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     ] = None
     acceleration_factor: Annotated[
         Annotated[float, Meta(ge=0, le=1e9)] | None,
-        Meta(description="pace against event time; 0: as fast as possible. Default: 1 in paper, 0 in a backtest"),
+        Meta(
+            description="pace of a recording against event time; 0: as fast as possible. Default: 1 in paper, 0 in a "
+            "backtest. Without a recording 1 alone: a live source has its own"
+        ),
     ] = None
     source: Annotated[str | None, Meta(description="the live source of a paper or collect session")] = None
     initial_cash: Annotated[
@@ -210,6 +220,12 @@ def _check(request: StartRequest, recording: str | None) -> None:
         )
     if request.session_type == "collect" and recording is not None:
         raise InvalidInput("A collect session records a live source, not a recording.", field="config.session_id")
+    if recording is None and request.config.acceleration_factor not in (None, 1):
+        raise InvalidInput(
+            "A live source has its own pace: acceleration_factor needs config.session_id, a recording to replay.",
+            field="config.acceleration_factor",
+            hint="Leave it out, or name a recording; GET /api/data-collection/sessions lists them.",
+        )
     if recording is not None and request.config.source is not None:
         raise InvalidInput("Name a recording or a source, not both.", field="config.source")
 

@@ -57,6 +57,11 @@ class MarketSettings(Section, frozen=True):
     query_seconds_max: Annotated[float, Meta(gt=0, le=300, description="bound of one query, seconds")] = 10.0
 
 
+# Where front ends are served on this machine as their documents, or their development servers, have it. What is served
+# there is the user's own program: it could call without a browser as well. Pages of other machines have other origins.
+FRONT_ENDS = tuple(f"http://{host}:{port}" for port in (3000, 5173, 8000, 8080) for host in ("localhost", "127.0.0.1"))
+
+
 class ApiSettings(Section, frozen=True):
     """The HTTP server."""
 
@@ -64,10 +69,7 @@ class ApiSettings(Section, frozen=True):
         str, Meta(description="address to listen on; anything but loopback asks for a token everywhere")
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="0: a free one")] = 8080
-    cors_origins: Annotated[tuple[str, ...], Meta(description="origins of front ends that may call")] = (
-        "http://localhost:3000",
-        "http://127.0.0.1:3000",
-    )
+    cors_origins: Annotated[tuple[str, ...], Meta(description="origins of front ends that may call")] = FRONT_ENDS
     body_bytes_max: Annotated[int, Meta(ge=1_024, le=104_857_600, description="largest request body")] = 1_048_576
     answer_seconds_max: Annotated[float, Meta(gt=0, le=60, description="how long a command's answer is waited for")] = (
         10.0

@@ -19,7 +19,7 @@ CHOICES_MAX = 40  # that a reason names
 KEYS_MAX = 256  # of one mapping that are tried one by one
 SHOWN_MAX = 40  # characters of a value
 FIELD_MAX = 200  # characters of a field's name
-LOOKS = "looks"  # key of a `Meta(extra=)` beside a pattern: what fits it, as `must be ...` says it
+LOOKS = "looks"  # key of a `Meta(extra=)` beside a pattern or bounds: what fits, as `must be ...` says it
 
 T = TypeVar("T")
 
@@ -205,6 +205,9 @@ def _wrong_type(found: re.Match[str], kinds: list[inspect.Type]) -> tuple[list[s
 
 
 def _bound(found: re.Match[str], kinds: list[inspect.Type]) -> tuple[list[str], str]:
+    """What fits, in the words of the kind where it has some."""
+    if looks := _looks(kinds):
+        return [], f"must be {looks}"
     for one in kinds:
         if isinstance(one, inspect.IntType | inspect.FloatType) and one.ge is not None and one.le is not None:
             return [], f"must be from {_number(one.ge)} to {_number(one.le)}"
@@ -229,8 +232,12 @@ def _choice(found: re.Match[str], kinds: list[inspect.Type]) -> tuple[list[str],
 
 def _pattern(found: re.Match[str], kinds: list[inspect.Type]) -> tuple[list[str], str]:
     """What fits, where the pattern says so; never the pattern."""
-    looks = [one.extra[LOOKS] for one in kinds if isinstance(one, inspect.Metadata) and one.extra]
-    return [], f"must be {looks[0]}" if looks else "is not of the form that it must have"
+    looks = _looks(kinds)
+    return [], f"must be {looks}" if looks else "is not of the form that it must have"
+
+
+def _looks(kinds: list[inspect.Type]) -> str:
+    return next((one.extra[LOOKS] for one in kinds if isinstance(one, inspect.Metadata) and one.extra), "")
 
 
 def _missing(found: re.Match[str], kinds: list[inspect.Type]) -> tuple[list[str], str]:

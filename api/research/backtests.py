@@ -87,7 +87,8 @@ async def results(
     part: NamedDependency[Page],
     symbol: Annotated[str | None, QueryParameter(description="only of this symbol", max_length=TEXT_MAX)] = None,
     min_sharpe: Annotated[
-        float | None, QueryParameter(name="minSharpe", description="only with this Sharpe ratio at least")
+        float | None,
+        QueryParameter(name="minSharpe", description="only with this Sharpe ratio at least", ge=-1e9, le=1e9),
     ] = None,
 ) -> Response[DataPage[Backtests]]:
     """Backtests that are over, newest first, those of other contracts included."""

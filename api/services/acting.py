@@ -55,6 +55,7 @@ class Done(NamedTuple):
     denial: str = ""  # code, where that order was denied
     limit: float = 0.0  # that the denial met
     sessions: tuple[str, ...] = ()  # that were chosen; of a start: that it replaced
+    answered: int = 0  # sequence of the answer; what others did may stand between it and `sequence`
 
 
 def session_id(clock: Clock, prefix: str = "exec") -> str:
@@ -87,7 +88,7 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     with contextlib.suppress(ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
     fate = (accepted.order, accepted.denial, accepted.limit, accepted.sessions)
-    return Done(accepted.session, accepted.changed, last, given, accepted.id, *fate)
+    return Done(accepted.session, accepted.changed, last, given, accepted.id, *fate, answered=sequence)
 
 
 async def note_asked(request: Request[Any, Any, Any]) -> None:

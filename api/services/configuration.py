@@ -104,9 +104,10 @@ async def change(house: House, user: str, key: str | None, changes: Any, origin:
 
 
 async def after(house: House, done: Done) -> Answer[Current]:
-    """The configuration behind a change, read back. Raises ReadModelUnavailable."""
+    """The configuration right behind a change, without what others changed since. Raises ReadModelUnavailable."""
     await house.reader.wait_until(done.sequence)
-    return await current(house, Moment())
+    rows = await changed_by(house, done)
+    return await current(house, Moment(rows[0].changed_at if rows else done.answered or done.sequence))
 
 
 def whole_with(house: House, now: Current, given: Values) -> Configuration:

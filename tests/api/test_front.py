@@ -81,6 +81,19 @@ async def test_front_ends_of_the_settings_may_read_everything(made: World) -> No
     assert own.status_code == 200
 
 
+@pytest.mark.parametrize("port", [3000, 5173, 8000, 8080])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_front_ends_as_they_are_usually_served_may_call_without_a_setting(
+    made: World, host: str, port: int
+) -> None:
+    """Development servers and containers of front ends on this machine; of another machine the same ports may not."""
+    origin = f"http://{host}:{port}"
+    answer = await made.get("/symbols", Origin=origin)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin)
+    for other in (f"http://evil.example:{port}", f"http://{host}.evil.example:{port}"):
+        assert (await made.get("/symbols", Origin=other)).status_code == 403
+
+
 async def test_preflight_names_what_may_be_sent(made: World) -> None:
     """A browser that asks first is told which methods and headers are allowed."""
     headers = {
