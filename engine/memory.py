@@ -2,12 +2,13 @@
 
 A memory is the state of one fold as of a sequence, under the code that folded it. Restored, and with all that lies
 behind it folded, the state is what folding from the first message gives: nothing is known of it but what the tape says.
-One of another epoch or code, beyond the tape's end, or of a message that stands there no more is passed over, and all
-is folded as if there were none.
+One that cannot be read, or of other code, is passed over; one of another epoch, beyond the tape's end, or of a message
+that stands there no more is removed. Without any, all is folded.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 from collections.abc import Callable
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 ROOT = "folds/"
 KEPT = 2  # of one fold
+READING = ("engine.memory", "engine.taking_part", "events.codec", "events.subjects")
 MESSAGES_MIN = 10_000  # folded since the newest one before another is kept: so many more a start reads at most
 
 
@@ -45,12 +47,13 @@ class Fold(NamedTuple):
     code: str  # hash of what folds; see `code_of`
     state: Callable[[], bytes]  # as of the last message folded, as JSON
     restore: Callable[[bytes], None]
+    knows: Callable[[], int] = lambda: 0  # sequence up to which it knows: what it appended itself before that is folded
     again: tuple[str, ...] = ()  # subjects that the state leaves out: they are read from the first message
 
 
 def code_of(*modules: str) -> str:
     """Hash of the text of these modules and of all that says how facts are read."""
-    paths = [Path(str(importlib.import_module(name).__file__)) for name in (*modules, "events.codec")]
+    paths = [Path(str(importlib.import_module(name).__file__)) for name in (*modules, *READING)]
     paths += sorted(Path(str(facts.__file__)).parent.glob("*.py"))
     digest = hashlib.blake2b(digest_size=16)
     for path in paths:
@@ -72,14 +75,38 @@ class Memory:
         self._folded += 1
 
     async def recall(self) -> int:
-        """Restore the newest good one; its sequence, 0 where there is none. Raises OperatingError."""
-        for name in reversed(await self._blobs.names(self._root)):
-            kept = _opened(await self._blobs.get(name))
-            if kept is not None and await self._is_good(kept):
+        """Restore the newest good one; its sequence, 0 where there is none. Raises OperatingError: of the tape."""
+        for name in reversed(await self._names()):
+            kept = await self._get(name)
+            if kept is None:
+                continue
+            if not await self._stands(kept):
+                await self._forget(name)
+            elif kept.code == self.fold.code:
                 await self._restore(kept, name)
                 log.info("memory_recalled", fold=self.fold.name, sequence=kept.sequence)
                 return kept.sequence
         return 0
+
+    async def _names(self) -> list[str]:
+        try:
+            return await self._blobs.names(self._root)
+        except OperatingError as error:
+            log.warning("memories_not_read", fold=self.fold.name, error=str(error), code=error.code)
+            return []
+
+    async def _get(self, name: str) -> Kept | None:
+        try:
+            return _opened(await self._blobs.get(name))
+        except OperatingError as error:
+            log.warning("memory_not_read", name=name, error=str(error), code=error.code)
+            return None
+
+    async def _forget(self, name: str) -> None:
+        """Remove what is of no use to anybody: newest by its name, it would stand before what is kept from now on."""
+        log.warning("memory_removed", name=name, reason="it is of another tape")
+        with contextlib.suppress(OperatingError):
+            await self._blobs.delete(name)
 
     async def _restore(self, kept: Kept, name: str) -> None:
         try:
@@ -88,9 +115,10 @@ class Memory:
             await self._blobs.delete(name)
             raise
 
-    async def _is_good(self, kept: Kept) -> bool:
+    async def _stands(self, kept: Kept) -> bool:
+        """Whether it is of this tape."""
         info = await self._tape.info()
-        if kept.code != self.fold.code or kept.epoch != info.epoch or kept.sequence > info.last:
+        if kept.epoch != info.epoch or kept.sequence > info.last:
             return False
         return await self._mark(kept.sequence) == kept.mark
 
@@ -105,6 +133,10 @@ class Memory:
     def due(self) -> bool:
         """Whether enough was folded since."""
         return self._folded >= MESSAGES_MIN
+
+    def is_as_of(self, sequence: int) -> bool:
+        """Whether the state is that of this sequence, and knows nothing behind it."""
+        return self.fold.knows() <= sequence
 
     def take(self) -> bytes:
         """The state now, to be kept; the next one is due when as much is folded again."""
@@ -128,13 +160,13 @@ class Memory:
             log.exception("memory_not_kept", fold=self.fold.name)
 
     async def _is_news(self, sequence: int) -> bool:
-        """Whether no other process has kept one of nearly as much."""
+        """Whether no other process has kept one of nearly as much; one behind those that are kept would go at once."""
         names = await self._blobs.names(self._root)
-        if not names:
+        newest = await self._get(names[-1]) if names else None
+        if newest is None:
             return True
-        newest = _opened(await self._blobs.get(names[-1]))
-        known = newest is not None and newest.code == self.fold.code
-        return not known or newest is None or sequence - newest.sequence >= MESSAGES_MIN
+        ahead = sequence - newest.sequence
+        return ahead >= (MESSAGES_MIN if newest.code == self.fold.code else 1)
 
     @property
     def _root(self) -> str:

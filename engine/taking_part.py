@@ -114,5 +114,7 @@ class TakingPart:
 
     def _remember(self) -> None:
         memory = self._memory
-        if memory is not None and memory.due and (self._keeping is None or self._keeping.done()):
+        if memory is None or not memory.due or not memory.is_as_of(self.folded):
+            return
+        if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(memory.keep(self.folded, memory.take()))

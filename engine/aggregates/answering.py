@@ -60,7 +60,7 @@ class Answering:
     def _kept(self) -> Fold:
         again = tuple(subject for each in self._all for subject in each.subjects if subject not in each.spared)
         code = code_of(*FOLDING, *(type(each.aggregate).__module__ for each in self._all))
-        return Fold("answers", code, self._known, self._restore, again)
+        return Fold("answers", code, self._known, self._restore, again=again)
 
     def _known(self) -> bytes:
         found = {each.aggregate.name: each.known() for each in self._all}

@@ -122,7 +122,7 @@ class JobRunner:
             self.queue.restore(known.queue)
             self._tools.sessions.restore(known.sessions)
 
-        return Fold("jobs", code_of(__name__, *FOLDING), state, restore)
+        return Fold("jobs", code_of(__name__, *FOLDING), state, restore, lambda: self.queue.last)
 
     def _fold(self, message: Message) -> None:
         body = codec.decode(message.body, message.sequence)

@@ -71,6 +71,7 @@ class Host:
         self._settings = settings
         self.admits: Admits = no_jobs  # another where jobs are done in the same process
         self.desk = Desk(DeskLimits(sessions_max=settings.sessions_max))
+        self._noted = 0  # sequence of what was appended here last, which the desk knew before it was folded
         self._claims = Claims(clock, self._over, settings.rest_seconds)
         self._sign = SignOfLife(keys, clock, f"engine.{engine}", self._now, settings.alive_seconds)
         part = Part(engine, FOLDED, self._fold, self._act, settings.look_seconds)
@@ -108,7 +109,10 @@ class Host:
         def restore(state: bytes) -> None:
             self.desk.restore(msgspec.json.decode(state, type=DeskState))
 
-        return Fold("desk", code_of(__name__, *FOLDING), lambda: msgspec.json.encode(self.desk.known()), restore)
+        def state() -> bytes:
+            return msgspec.json.encode(self.desk.known())
+
+        return Fold("desk", code_of(__name__, *FOLDING), state, restore, lambda: self._noted)
 
     def _fold(self, message: Message) -> None:
         body = codec.decode(message.body, message.sequence)
@@ -152,8 +156,9 @@ class Host:
         last = (await self._tape.append_atomic(appends))[0]
         self.desk.last_answer = last
         self.desk.note_fact(outcome.answer, last)
+        self._noted = last + len(appends) - 1
         if started is not None:
-            self.desk.note_fact(started, last + len(appends) - 1)
+            self.desk.note_fact(started, self._noted)
         log.info("command_answered", sequence=sequence, answer=type(outcome.answer).__name__, at=last)
 
     async def _append_release(self, outcome: Outcome, session: Session, command: Command, sequence: int) -> bool:
@@ -167,6 +172,7 @@ class Host:
             facts.append((await end_of(self._tape, self._clock, session, command), f"{name}:ended"))
         last = await self._append_fenced(session, *facts)
         if last is not None:
+            self._noted = last
             self.desk.note_fact(outcome.answer, last)
             log.info("command_answered", sequence=sequence, answer=type(outcome.answer).__name__, at=last)
         return last is not None

@@ -25,6 +25,7 @@ from engine.memory import Fold, Kept, Memory
 from engine.sessions.host import FOLDED as HOST_FOLDED
 from engine.sessions.host import Host
 from events import codec, subjects
+from events.errors import TapeUnavailable
 from events.facts import CommandAccepted, CommandRefused
 from events.facts.jobs import JobQueued, StopJob
 from events.memory_keys import MemoryBlobs
@@ -170,8 +171,55 @@ async def test_what_is_not_of_this_tape_and_code_is_passed_over(changes: dict[st
     await blobs.put(f"{memory.ROOT}test/{3:020d}", bad)
     assert await made.recall() == 1
     assert restored == [b"[7]"]
+    of_other_code = changes == {"code": "another"} or changes is None
+    assert len(await blobs.names(memory.ROOT)) == 1 + of_other_code, "what is of another tape is removed"
     await blobs.delete(f"{memory.ROOT}test/{1:020d}")
     assert await made.recall() == 0
+
+
+async def test_memories_of_a_longer_tape_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tape that was restored to an earlier place goes on: what was remembered of the lost end bars no new memory."""
+    monkeypatch.setattr(memory, "MESSAGES_MIN", 2)
+    blobs = MemoryBlobs()
+    for length in (9, 4):
+        tape = MemoryTape()
+        for number in range(length):
+            queued = JobQueued(job=f"j{number}", kind="backtest", body=msgspec.Raw(b"{}"), user="ann")
+            await tape.append(codec.to_append(queued, subjects.job(f"j{number}"), f"m{number}"))
+        made = Memory(tape, blobs, Fold("test", "code", lambda: b"[7]", lambda state: None))
+        assert await made.recall() == 0
+        for sequence in range(1, length + 1):
+            await made.keep(sequence, made.take())
+    assert await made.recall() == 3
+
+
+async def test_a_memory_that_cannot_be_read_keeps_nobody_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one before is taken; where none can be read, all is folded."""
+    monkeypatch.setattr(memory, "MESSAGES_MIN", 1)
+    tape, blobs = MemoryTape(), MemoryBlobs()
+    made = Memory(tape, blobs, Fold("test", "code", lambda: b"[7]", lambda state: None))
+    for number in (1, 2):
+        queued = JobQueued(job=f"j{number}", kind="backtest", body=msgspec.Raw(b"{}"), user="ann")
+        await tape.append(codec.to_append(queued, subjects.job(f"j{number}"), f"m{number}"))
+        await made.keep(number, made.take())
+    get, lost = blobs.get, {f"{memory.ROOT}test/{2:020d}"}
+
+    async def damaged(name: str) -> bytes | None:
+        if name in lost:
+            raise TapeUnavailable(f"Blob {name} cannot be read.")
+        return await get(name)
+
+    monkeypatch.setattr(blobs, "get", damaged)
+    assert await made.recall() == 1
+    lost.add(f"{memory.ROOT}test/{1:020d}")
+    assert await made.recall() == 0
+
+
+async def test_a_state_that_is_ahead_of_what_was_folded_is_not_kept_yet() -> None:
+    """What a process appended itself it knows before it has folded it: until then its state is of no one sequence."""
+    made = Memory(MemoryTape(), MemoryBlobs(), Fold("test", "code", lambda: b"[7]", lambda state: None, lambda: 5))
+    assert not made.is_as_of(4)
+    assert made.is_as_of(5)
 
 
 async def test_a_memory_that_cannot_be_restored_is_forgotten() -> None:
