@@ -8,7 +8,7 @@ with the slash, which asks for no role. `"forbidden": 401` is the status where a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -48,6 +48,12 @@ class Caller(msgspec.Struct, frozen=True):
 
 def find_caller(scope: Scope, headers: Headers, house: House) -> Caller:
     """Who sent this request; remembered for the guard."""
+    caller = _caller(scope, headers, house)
+    scope["state"][_CALLER] = caller
+    return caller
+
+
+def _caller(scope: Scope, headers: Headers, house: House) -> Caller:
     client = scope.get("client")
     address = client[0] if client else "unknown"
     identity, bad = None, None
@@ -56,9 +62,7 @@ def find_caller(scope: Scope, headers: Headers, house: House) -> Caller:
         identity = house.tokens.check(text, "access", house.users) if text is not None else None
     except Unauthenticated as error:
         bad = error
-    caller = Caller(address, identity, bad)
-    scope["state"][_CALLER] = caller
-    return caller
+    return Caller(address, identity, bad)
 
 
 def caller_of(connection: Connection) -> Caller:
@@ -129,6 +133,22 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         check_same_origin(connection.headers)
     if identity is not None and handler.opt.get("csrf"):
         house.tokens.check_csrf(identity, connection.headers.get("x-csrf-token"))
+
+
+def still_the_same(connection: Connection, house: House) -> Callable[[], None]:
+    """A look, for as long as an answer goes on, at whether who asked for it would be let in as before: tokens expire,
+    users are removed, and get another password or role.
+
+    Raises (the look): Unauthenticated, Forbidden.
+    """
+    role, before = role_for(connection.route_handler.opt, connection.scope, house), caller_of(connection).identity
+
+    def look() -> None:
+        now = check_access(_caller(connection.scope, connection.headers, house), role, house)
+        if (now and (now.user, now.role)) != (before and (before.user, before.role)):
+            raise Forbidden("Who listens is another by now, or nobody: log in again.")
+
+    return look
 
 
 def user_of(connection: Connection) -> Identity:

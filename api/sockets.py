@@ -21,13 +21,13 @@ from api.services.components import Registry, worst
 from api.services.jobs import owner_of
 from api.streams.broadcast import Listener, Seen
 from api.streams.job_messages import CHANNELS
+from api.streams.response import GUARD_SECONDS
 from events.clock import iso
 from events.errors import LimitReached, TapedeckError, TooMany
 
 MESSAGE_BYTES_MAX = 16_384
 SEND_SECONDS_MAX = 10.0
 JOB_ID_MAX = 128
-GUARD_SECONDS = 5.0  # how often it is looked whether a client may still listen
 
 # close codes: RFC 6455's, and 4000 + HTTP status for ours
 POLICY, TOO_BIG, FAILED, TRY_LATER = 1008, 1009, 1011, 1013

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import HeaderParameter, QueryParameter
 from msgspec import Meta
 
-from api.access import caller_of
+from api.access import caller_of, still_the_same
 from api.auth.users import Role
 from api.front import extend
 from api.house import House
@@ -134,7 +134,7 @@ async def stream(
     house.hub.check_room()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Tape-Epoch": found.epoch}
     events = house.hub.events(wanted, after, lambda: extend(request.scope, STALLED_SECONDS_MAX))
-    return EventStream(events, headers)
+    return EventStream(events, headers, still_the_same(request, house))
 
 
 async def provide_filter(

@@ -12,7 +12,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
-from api.access import name_of, user_of
+from api.access import name_of, still_the_same, user_of
 from api.house import House
 from api.platform.backtest_items import STATUSES, BacktestItem, BacktestWhole, item, whole
 from api.platform.task_events import sse
@@ -125,7 +125,7 @@ async def stream_backtest(
     before = house.jobs.sequence
     how = await run(house, asked, name_of(request), None)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Tape-Epoch": house.reader.epoch}
-    return EventStream(_watch(house, how.id, before), headers)
+    return EventStream(_watch(house, how.id, before), headers, still_the_same(request, house))
 
 
 def _params(text: str | None) -> dict[str, Any]:

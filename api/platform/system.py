@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from api.access import user_of
+from api.access import still_the_same, user_of
 from api.auth.users import Role
 from api.house import House
 from api.platform.task_events import task_events
@@ -77,7 +77,7 @@ async def stream_task_events(
     """
     house.jobs.check_room()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Tape-Epoch": house.reader.epoch}
-    return EventStream(task_events(house, user_of(request)), headers)
+    return EventStream(task_events(house, user_of(request)), headers, still_the_same(request, house))
 
 
 HANDLERS = [system_resources, resources_only, task_queue_now, stream_task_events]

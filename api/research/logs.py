@@ -10,6 +10,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import PathParameter, QueryParameter
 
+from api.access import still_the_same
 from api.house import House
 from api.log_files import NAME_CHARACTERS_MAX, LogFile, LogLine, Wish
 from api.platform.system import Token
@@ -99,11 +100,11 @@ async def lines_of_file(
 
 
 @get("/api/v1/logs/stream", media_type="text/event-stream")
-async def stream(house: NamedDependency[House], token: Token = None) -> EventStream:
+async def stream(request: Request[Any, Any, Any], house: NamedDependency[House], token: Token = None) -> EventStream:
     """Server-sent events `log`: every line that this machine's processes write from now on."""
     house.logs.check_room()
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Tape-Epoch": house.reader.epoch}
-    return EventStream(_events(house), headers)
+    return EventStream(_events(house), headers, still_the_same(request, house))
 
 
 async def _events(house: House) -> AsyncGenerator[bytes, None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -11,7 +11,12 @@ from litestar.response import Response
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Send
 
+from events.errors import TapedeckError
+
+Look = Callable[[], None]
+
 MEDIA_TYPE = "text/event-stream"
+GUARD_SECONDS = 5.0  # between two looks at whether the client may still listen
 STALLED_SECONDS_MAX = 30.0  # how long a client may take nothing of what is sent to it
 
 
@@ -20,20 +25,23 @@ class StreamedAnswer(ASGIResponse):
 
     _should_set_content_length = False
 
-    def __init__(self, events: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], headers: dict[str, str], look: Look) -> None:
         super().__init__(headers=headers, media_type=MEDIA_TYPE)
         self._events = events
+        self._look = look
 
     async def send_body(self, send: Send, receive: Receive) -> None:
-        """Until the generator ends or the client is gone; however it ends, the generator is closed."""
+        """Until the generator ends, the client is gone or may not listen; however it ends, the generator is closed."""
         sending = asyncio.create_task(self._send(send))
         leaving = asyncio.create_task(_gone(receive))
+        guarding = asyncio.create_task(_shut_out(self._look))
+        tasks = (sending, leaving, guarding)
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sending, leaving):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         if not sending.cancelled() and not leaving.done():
             with suppress(TimeoutError):  # it took nothing: the connection is closed
                 sending.result()
@@ -46,18 +54,29 @@ class StreamedAnswer(ASGIResponse):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def _shut_out(look: Look) -> None:
+    """Look now and then whether the client may still listen."""
+    while True:
+        await asyncio.sleep(GUARD_SECONDS)
+        try:
+            look()
+        except TapedeckError:
+            return
+
+
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 class EventStream(Response[bytes]):
-    """What a handler returns."""
+    """What a handler returns. `look` raises when the client may not listen any more (`api.access.still_the_same`)."""
 
-    def __init__(self, events: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], headers: dict[str, str], look: Look) -> None:
         super().__init__(b"", headers=headers, media_type=MEDIA_TYPE)
         self._events = events
+        self._look = look
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
         """The stream."""
-        return StreamedAnswer(self._events, self.headers)
+        return StreamedAnswer(self._events, self.headers, self._look)

@@ -61,8 +61,10 @@ async def until(made: World, name: str, *states: str) -> dict[str, Any]:
     """Wait until a job is in one of these states; its body."""
     async with asyncio.timeout(30):
         while True:
-            found: dict[str, Any] = (await made.get(f"/api/jobs/{name}", "admin")).json()
-            if found["job"]["state"] in states:
+            answer = await made.get(f"/api/jobs/{name}", "admin")
+            assert answer.status_code in (200, 404), answer.text  # 404 until the read model shows it
+            if answer.status_code == 200 and answer.json()["job"]["state"] in states:
+                found: dict[str, Any] = answer.json()
                 return found
             await asyncio.sleep(0.02)
 

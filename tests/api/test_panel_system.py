@@ -18,6 +18,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAPER: dict[str, Any] = {"mode": "paper", "source": LIVE, "strategies": [{"strategy": "breakout"}]}
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine, a stop waits until its sessions are over."""
+    monkeypatch.setattr("api.services.trading.ENDED_SECONDS_MAX", 20.0)
+
+
 async def started(made: World, body: dict[str, Any], name: str = "trader") -> str:
     """A session that runs."""
     answer = await made.post("/api/sessions", body, name)
@@ -52,6 +58,7 @@ async def test_what_is_left_is_named(running: World, monkeypatch: pytest.MonkeyP
     What trades is taken first."""
     collects = await started(running, {"mode": "collect", "source": LIVE})
     trades = await started(running, PAPER)
+    monkeypatch.setattr("api.services.trading.ENDED_SECONDS_MAX", 1.0)
     every = Desk._chosen
     monkeypatch.setattr(Desk, "_chosen", lambda desk, command: every(desk, command)[:1])
     first = (await running.post("/api/system/stop", {})).json()

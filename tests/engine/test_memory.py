@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from engine import memory
 from engine.aggregates.answering import Answering
@@ -123,18 +122,23 @@ async def test_a_start_reads_what_lies_behind_the_memory(tmp_path: Path, monkeyp
     assert max(sum(name.startswith(f"{memory.ROOT}{fold}/") for name in kept) for fold in ("jobs", "desk")) <= 2
     before = [message async for message in house.tape.read(1, subjects=RUNNER_FOLDED)]
     monkeypatch.setattr(memory, "MESSAGES_MIN", 10**9)
-    with capture_logs() as logs:
-        async with house.worker("w2") as worker:
-            assert worker.runner.queue.state("j1") is JobState.COMPLETED
-            again = await house.answer(await house.submit("j2", BacktestBody(wish=wish("x")), key="key-j2"))
-            assert isinstance(again, CommandAccepted)
-            assert not again.changed, "the first answer, under its key"
-            stop = await house.answer(await house.ask(StopJob(key="late", user="ann", job="j1")))
-            assert isinstance(stop, CommandAccepted), "one that is over is known"
-            for name in ("j3", "j5"):
-                await house.stop(name)
-                await house.until_state(name, JobState.STOPPED)
-    recalled = {one["fold"]: one["sequence"] for one in logs if one["event"] == "memory_recalled"}
+    recalled, restore = {}, Memory._restore
+
+    async def noted(one: Memory, kept: Kept, name: str) -> None:
+        recalled[one.fold.name] = kept.sequence
+        await restore(one, kept, name)
+
+    monkeypatch.setattr(Memory, "_restore", noted)
+    async with house.worker("w2") as worker:
+        assert worker.runner.queue.state("j1") is JobState.COMPLETED
+        again = await house.answer(await house.submit("j2", BacktestBody(wish=wish("x")), key="key-j2"))
+        assert isinstance(again, CommandAccepted)
+        assert not again.changed, "the first answer, under its key"
+        stop = await house.answer(await house.ask(StopJob(key="late", user="ann", job="j1")))
+        assert isinstance(stop, CommandAccepted), "one that is over is known"
+        for name in ("j3", "j5"):
+            await house.stop(name)
+            await house.until_state(name, JobState.STOPPED)
     assert set(recalled) == {"jobs", "desk", "answers"}
     behind = [message for message in before if message.sequence > recalled["jobs"]]
     assert len(behind) < len(before) / 2
