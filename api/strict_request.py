@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import msgspec
@@ -49,15 +48,15 @@ def read_body(body: bytes, kind: Any) -> Any:
     """A body as its type. Typed clients write null for what they leave out: so it is read where it fits nothing else.
 
     Raises:
-        msgspec.ValidationError: of the body as it was sent.
+        msgspec.ValidationError: what is wrong beside such nulls.
     """
     try:
         return msgspec.json.decode(body, type=kind, strict=True)
     except msgspec.ValidationError:
-        if b"null" in body and (plain := _plain(body)) is not None:
-            with contextlib.suppress(msgspec.ValidationError):
-                return msgspec.convert(without_nulls(plain, kind), kind, strict=True)
-        raise
+        plain = _plain(body) if b"null" in body else None
+        if plain is None:
+            raise
+    return msgspec.convert(without_nulls(plain, kind), kind, strict=True)
 
 
 def without_nulls(value: Any, kind: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any
 
 from litestar.response import Response
@@ -43,14 +43,16 @@ class StreamedAnswer(ASGIResponse):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if not sending.cancelled() and not leaving.done():
-            with suppress(TimeoutError):  # it took nothing: the connection is closed
-                sending.result()
+            sending.result()
 
     async def _send(self, send: Send) -> None:
         async with aclosing(self._events) as events:
             async for chunk in events:
-                async with asyncio.timeout(STALLED_SECONDS_MAX):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                try:
+                    async with asyncio.timeout(STALLED_SECONDS_MAX):
+                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                except TimeoutError:
+                    return  # it takes nothing: the connection is closed
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

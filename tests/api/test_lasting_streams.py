@@ -18,7 +18,7 @@ from tests.api.served import EventStream, served
 from tests.api.worlds import World, password_hash, world
 from tests.fixtures.waiting import until
 
-ANSWER_SECONDS = 2.0  # twice that is the bound
+ANSWER_SECONDS = 1.0  # twice that is the bound
 BACKTEST = {
     "strategy": "ema_cross",
     "symbol": "BTC_USDT",

@@ -69,6 +69,10 @@ async def test_null_of_a_field_inside_and_of_one_that_is_needed(made: World) -> 
     body = EXAMPLES["POST /sessions/start"]
     nulls = {**body, "config": {**body["config"], "stop_loss_percent": None, "max_position_size": None}}
     headers = made.bearer("admin", csrf=True)
-    for sent, field in ((nulls, "symbols"), (nulls | {"session_type": None}, "session_type")):
+    for sent, field in (
+        (nulls, "symbols"),
+        (nulls | {"session_type": None}, "session_type"),
+        (nulls | {"config": None, "symbols": [7]}, "symbols[0]"),
+    ):
         answer = await made.client.post("/sessions/start", json=sent, headers=headers)
         assert (answer.status_code, answer.json()["field"]) == (400, field), "this house has no source: that is told"

@@ -206,7 +206,8 @@ async def test_a_monitor_is_told_the_status_once_on_connecting(tmp_path: Path, m
             await greeted(first)  # nothing between
             assert (await first.receive())["type"] == "system_status"
         await until(lambda: made.house.broadcast.clients == 0)
-        await asyncio.sleep(0.4)  # nobody is there: the looks end
+        watching = made.house.broadcast._watching
+        await until(lambda: watching is None or watching.done())  # nobody is there: the looks end
         monkeypatch.setattr("api.sockets.seen", slow)
         async with connected(made.app) as other:
             await greeted(other)  # and the look that it began waits
