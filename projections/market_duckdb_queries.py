@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -12,6 +12,7 @@ from events.rows import MarketKind, Rows, SectionKind
 from projections.market_store import (
     BAR_ROW,
     CANDLE_ROW,
+    COUNT_ROW,
     COUNTS_NOT,
     DECISION_ROWS,
     NS_MAX,
@@ -237,6 +238,23 @@ def _once(where: Where) -> str:
 
 def _start_of_bar() -> str:
     return "ts_event_ns // interval_ns"
+
+
+def counts(ask: Ask, instruments: Sequence[int], interval: Interval, as_of: int | None, *, quoted: bool) -> Rows:
+    """Intervals that have rows: COUNT_ROW[n] by instrument."""
+    mine = [f"instrument IN ({', '.join(str(int(one)) for one in instruments)})"]
+    mine += [] if as_of is None else [f'"sequence" <= {int(as_of)}']
+    tables = (
+        (("quotes", "price > 0"),) if quoted else (("ticks", _COUNTS), ("bars", f"{interval.ns} % interval_ns = 0"))
+    )
+    starts = " UNION ".join(
+        f"SELECT {_start(interval.ns)} start, instrument FROM {table} WHERE {' AND '.join([*mine, counted])}"
+        for table, counted in tables
+    )
+    sql = (
+        f"SELECT max(start), count(DISTINCT start), instrument FROM ({starts}) GROUP BY instrument ORDER BY instrument"
+    )
+    return ask(sql, [], COUNT_ROW)
 
 
 def mids(ask: Ask, query: MarketQuery, interval: Interval) -> Rows:

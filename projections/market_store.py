@@ -68,6 +68,15 @@ PRICE_ROW = np.dtype(
     ]
 )
 
+COUNT_ROW = np.dtype(
+    [
+        ("newest_ns", "<i8"),  # start of the newest interval that has any row
+        ("candles", "<i8"),  # intervals that have any row
+        ("instrument", "<i4"),
+        ("pad", "<i4"),
+    ]
+)
+
 COUNTS_NOT = int(MarketFlag.OFF_BOOK)  # trades with this flag, or without a price above 0, make no candle and no price
 
 
@@ -282,6 +291,15 @@ class MarketStore(Protocol):
 
         Raises:
             InvalidInput: no bars of a dividing interval, or more than `as_of_rows_max` rows to compute from.
+        """
+        ...
+
+    async def counts(
+        self, instruments: Sequence[int], interval: Interval, as_of: int | None = None, *, quoted: bool = False
+    ) -> Answer:
+        """How many intervals have trades, or bars of a length that divides them, of all sources: COUNT_ROW[n].
+
+        With `quoted`: have bids or asks. By instrument; one that has none has no row.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from api.house import House
 from api.reading.reader import Moment
 from api.reading.wording import instant_of
+from api.services.candle_venues import ranked
 from api.services.joined_candles import Piece, join
 from api.services.market_sources import Reach, newest_recordings, reaches_of
 from api.services.symbols import meant
@@ -72,7 +73,7 @@ class _Coverage(NamedTuple):
 
 
 async def find_candles(house: House, at: Moment, wanted: Wanted) -> Candles:
-    """The candles of the venue that has most of them in the range, of several that has the newest, then by its name.
+    """The candles of one venue, whatever the range: see `ranked`. Where it has none in the range, of the next that has.
 
     Where none has any, those of the middle of bids and asks, of sources that have quotes alone. Nothing where the range
     lies within what is recorded, and nothing traded in it.
@@ -85,24 +86,29 @@ async def find_candles(house: House, at: Moment, wanted: Wanted) -> Candles:
     there = (await house.reader.run(lambda snapshot: _recorded(snapshot, wanted.symbol), at)).value
     as_of = await house.reader.market_as_of(at)
     sought = [_Sought(one, sources, as_of, house.market.candles) for one, sources in _asked(there, wanted.source)]
-    had = [await _had(one, wanted) for one in sought]
-    found = await _best(house, had, wanted)
+    had, found = await _first(house, sought, wanted)
     if found is not None:
         return found
     covers = [await _covered(house, one, wanted.interval) for one in had]
-    quoted = [await _had(one, wanted) for one in _quoted(house, had, covers)]
-    found = await _best(house, quoted, wanted)
-    return await _nothing(house, had, covers, wanted) if found is None else found._replace(quoted=True)
+    _, found = await _first(house, list(_quoted(house, had, covers)), wanted, quoted=True)
+    return await _nothing(house, had, covers, wanted) if found is None else found
 
 
-async def _best(house: House, had: list[_Had], wanted: Wanted) -> Candles | None:
-    """Candles of the instrument that has most of them; None where none has any. Raises InvalidInput: too many."""
-    found = [(one.sought.instrument, await _joined(house, one, wanted)) for one in had if one.pieces]
-    if not found:
-        return None
-    instrument, rows = min(found, key=_rank)
-    _check_count(rows, wanted.interval)
-    return Candles(rows, min(one.sequence for one in had), _name(instrument))
+async def _first(
+    house: House, sought: Sequence[_Sought], wanted: Wanted, *, quoted: bool = False
+) -> tuple[list[_Had], Candles | None]:
+    """What the venues have in their order, up to the first that has any, and its candles. Raises InvalidInput."""
+    of = {one.instrument.number: one for one in sought}
+    as_of = sought[0].as_of if sought else None
+    had = []
+    for number in await ranked(house.market, list(of), wanted.interval, as_of, quoted=quoted):
+        had.append(await _had(of[number], wanted))
+        if had[-1].pieces:
+            rows = await _joined(house, had[-1], wanted)
+            _check_count(rows, wanted.interval)
+            sequence = min(one.sequence for one in had)
+            return had, Candles(rows, sequence, _name(of[number].instrument), quoted)
+    return had, None
 
 
 def _quoted(house: House, had: list[_Had], covers: list[list[_Coverage]]) -> Iterator[_Sought]:
@@ -112,11 +118,6 @@ def _quoted(house: House, had: list[_Had], covers: list[list[_Coverage]]) -> Ite
         sources = [reach for reach in one.sought.sources if reach.source in names]
         if sources:
             yield one.sought._replace(sources=sources, candles=house.market.mids)
-
-
-def _rank(found: tuple[InstrumentRow, Rows]) -> tuple[int, int, str]:
-    instrument, rows = found
-    return -len(rows), -int(rows["ts_last_ns"][-1]), instrument.venue
 
 
 def _name(instrument: InstrumentRow) -> str:
@@ -249,16 +250,17 @@ async def _nothing(house: House, had: list[_Had], covers: list[list[_Coverage]],
         if sequence == NS_MAX:  # no source reaches into the range
             sequence = had[0].sought.as_of or await house.market.visible(candles=True)
         return Candles(np.empty(0, CANDLE_ROW), sequence, _name(there[0][0].sought.instrument))
-    longer = [f"source {cover.source} from {cover.shortest.value} on" for _, cover in every if cover.shortest]
+    longer = "; ".join(f"source {cover.source} from {cover.shortest.value} on" for _, cover in every if cover.shortest)
     if there:
         more = sum(len(one.sought.sources) for one in had) - len(every)
         listed = "; ".join(_range(cover, interval) for _, cover in there) + (
             f"; and {more} more sources" if more else ""
         )
         text = f"No candle of {interval.value} of {symbol} starts in this range. There are: {listed}."
+        text += f" Other bars are longer: {longer}." if longer else ""
         raise Unknown(text, code="NO_DATA", field="start")
     if longer:
-        text = f"{symbol} has no candles of {interval.value}; its bars are longer: {'; '.join(longer)}."
+        text = f"{symbol} has no candles of {interval.value}; its bars are longer: {longer}."
         raise InvalidInput(text, code="TIMEFRAME_TOO_SHORT", field="timeframe")
     raise Unknown(f"There are no candles of {interval.value} of {symbol} yet.", code="NO_DATA", field="timeframe")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from events.errors import InvalidInput
 from events.rows import MarketKind, Rows
 from projections.market_store import CANDLE_ROW, PRICE_ROW, Interval, Limits, MarketQuery
 from projections.questdb.access import Console, quoted
-from projections.questdb.reads import cut, forward, no_later, owned
+from projections.questdb.reads import counted, cut, forward, no_later, of_instruments, owned
 from projections.questdb.tables import CANDLE_SELECT
 
 SIDES = {"bid": int(MarketKind.BID), "ask": int(MarketKind.ASK)}
@@ -47,6 +49,14 @@ def candles(console: Console, limits: Limits, query: MarketQuery, interval: Inte
     )
     sql = f"SELECT {CANDLE_SELECT} FROM ({middle}) WHERE open IS NOT NULL {cut(query.span)}"
     return forward(console.rows(sql, CANDLE_ROW), query.span)
+
+
+def counts(console: Console, instruments: Sequence[int], interval: Interval, as_of: int | None) -> Rows:
+    """How many intervals instruments have quotes in: COUNT_ROW[n] by instrument."""
+    where = " AND ".join([of_instruments(instruments), _PRICED, *no_later(as_of)])
+    return counted(
+        console, [f"SELECT ts::long / {interval.ns} * {interval.ns} start, instrument FROM quotes WHERE {where}"]
+    )
 
 
 def prices(console: Console, source: str, as_of: int | None) -> Rows:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from events.rows import Rows
-from projections.market_store import NS_MAX, MarketQuery, SessionQuery, Span
+from projections.market_store import COUNT_ROW, NS_MAX, MarketQuery, SessionQuery, Span
 from projections.questdb.access import Console, packed, quoted
 from projections.questdb.tables import Table, bucket_of
 
@@ -39,6 +39,21 @@ def owned(query: MarketQuery) -> list[str]:
 def no_later(as_of: int | None, column: str = '"sequence"') -> list[str]:
     """The condition that only rows up to a sequence count."""
     return [] if as_of is None else [f"{column} <= {int(as_of)}"]
+
+
+def of_instruments(numbers: Sequence[int]) -> str:
+    """The condition that rows are of one of these."""
+    return f"instrument IN ({', '.join(quoted(str(int(number))) for number in numbers)})"
+
+
+def counted(console: Console, starts: Sequence[str]) -> Rows:
+    """Different values of `start` that these queries for (start, instrument) give: COUNT_ROW[n] by instrument."""
+    rows = console.rows(
+        "SELECT max(start) newest_ns, count_distinct(start) candles, instrument::int instrument, 0 pad "
+        f"FROM ({' UNION ALL '.join(starts)})",
+        COUNT_ROW,
+    )
+    return np.sort(rows, order="instrument")
 
 
 def cut(span: Span) -> str:

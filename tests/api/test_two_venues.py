@@ -160,11 +160,23 @@ async def test_a_backtest_is_of_the_venue_whose_rows_are_decided_on(made: World,
     assert (body["symbol"], body["recording"]) == (SYMBOL, OF_QUOTES if taken == QUOTES else OF_BARS)
 
 
-async def test_of_two_venues_that_have_candles_the_one_with_more_of_the_range_has_it(made: World) -> None:
-    """Then the one whose candles are newer."""
+async def test_candles_of_any_range_are_of_one_venue(made: World) -> None:
+    """A pager by weeks has one market, the one with most of all that is recorded; where it has none, the other's."""
     rows = hourly_bars()
-    await Importer(made.tape, SystemClock()).run(VenueFeed("LATER", rows[120:]), "3" * 32, "two weeks", "file")
+    later = np.concatenate([rows[120:], rows[:48]])
+    later["ts_event_ns"][-48:] += 4 * 7 * DAY_NS
+    await Importer(made.tape, SystemClock()).run(VenueFeed("LATER", later), "3" * 32, "two weeks", "file")
     await made.caught_up()
-    for end, taken in (("", "MT5"), ("&start=2023-10-09&end=2023-10-14", "LATER"), ("&end=2023-10-07", "MT5")):
-        answer = await made.get(f"{CANDLES}&timeframe=1h{end}")
-        assert (answer.status_code, answer.headers["Tape-Instrument"]) == (200, f"{SYMBOL}@{taken}"), end
+    weeks = ("&end=2023-10-07", "&start=2023-10-09&end=2023-10-14", "&start=2023-10-16&end=2023-10-21")
+    for at, taken in (("", "MT5"), *((week, "MT5") for week in weeks), ("&start=2023-10-30", "LATER")):
+        answer = await made.get(f"{CANDLES}&timeframe=1h{at}")
+        assert (answer.status_code, answer.headers["Tape-Instrument"]) == (200, f"{SYMBOL}@{taken}"), at
+        assert len(answer.json()) >= 48
+
+
+async def test_bars_that_are_too_long_are_told_beside_quotes(made: World) -> None:
+    """Minutes are of the quotes; outside of these the error says that there are bars, and from which length on."""
+    outside = await made.get(f"{CANDLES}&timeframe=1m&start=2018-06-06T10:00&end=2018-06-06T11:00")
+    assert (outside.status_code, outside.json()["error_code"]) == (404, "NO_DATA")
+    assert "2023-10-02T00:00:00Z" in outside.json()["error_message"]
+    assert f"Other bars are longer: source import-{'1' * 16} from 1h on" in outside.json()["error_message"]

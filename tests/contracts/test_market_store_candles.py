@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from events.errors import InvalidInput, ReadModelUnavailable
-from events.rows import MarketKind, SectionKind
+from events.rows import MarketKind, Rows, SectionKind
 from projections.market_store import (
     BAR_ROW,
+    CANDLE_ROW,
     TICK_ROW,
     Interval,
     MarketQuery,
@@ -150,6 +151,36 @@ async def test_mid_prices_are_of_the_newest_quotes(world: World) -> None:
         assert price["price"] == (bid["price"] + ask["price"]) / 2
         assert price["ts_event_ns"] == max(bid["ts_event_ns"], ask["ts_event_ns"])
     assert (await world.store.mid_prices(world.source)).rows["instrument"].tolist() == [1, 2, 3]
+
+
+async def test_intervals_with_rows_are_counted(world: World) -> None:
+    """Of trades and bars of all sources, each interval once, or of quotes; as of any sequence."""
+    numbers = (1_001, 1_002, 1_003)
+    trades = world.framed(market_rows(33, 500, numbers[:2]))
+    bars = world.framed(bar_rows(34, 90, Interval.M5.ns, instrument=numbers[0]), frame_rows=11)
+    bars += world.framed(bar_rows(35, 9, Interval.H4.ns, instrument=numbers[0]))  # too long for these
+    world.source += "-b"
+    again = world.framed(market_rows(36, 60, numbers[:1], seconds=9 * 3600))
+    await world.put([*trades, *bars, *again])
+    frames = [*trades, *again]
+    for interval, as_of in ((Interval.M5, None), (Interval.H1, None), (Interval.M15, bars[3].sequence)):
+        ticks, of_bars = ticks_of(frames, as_of), placed(bars, BAR_ROW, as_of)
+        of_bars = of_bars[of_bars["interval_ns"] <= interval.ns]
+        quotes = placed(frames, TICK_ROW, as_of)
+        quotes = quotes[np.isin(quotes["kind"], (MarketKind.BID, MarketKind.ASK)) & (quotes["price"] > 0)]
+        for quoted in (False, True):
+            wanted = []
+            for number in numbers[:2]:
+                times = [quotes] if quoted else [of_bars, candles_of(ticks, number, interval.ns)]
+                starts = {ns // interval.ns for rows in times for ns in _times(rows[rows["instrument"] == number])}
+                wanted.append((max(starts) * interval.ns, len(starts), number, 0))
+            found = await world.store.counts(numbers, interval, as_of, quoted=quoted)
+            assert found.rows.tolist() == wanted
+
+
+def _times(rows: Rows) -> list[int]:
+    times: list[int] = rows["ts_open_ns" if rows.dtype == CANDLE_ROW else "ts_event_ns"].tolist()
+    return times
 
 
 async def test_stats_are_of_whole_minutes(world: World) -> None:

@@ -1,0 +1,73 @@
+"""Two venues of one symbol that are recorded live: a chart that asks again and again has one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from api.services.candle_venues import ranked
+from events.rows import MARKET_DTYPE, MarketKind, Rows
+from projections.market_duckdb import DuckMarketStore
+from projections.market_store import Interval, MarketFrame
+from tests.api.recordings import LiveSource
+from tests.api.worlds import World, world
+
+MINUTE_NS = Interval.M1.ns
+START_NS = 28_333_333 * MINUTE_NS
+FIRST, SECOND = 1, 2
+
+
+def trades(minutes: range, number: int, second: int = 0) -> Rows:
+    """One trade a minute."""
+    rows = np.zeros(len(minutes), MARKET_DTYPE)
+    rows["ts_event_ns"] = rows["ts_received_ns"] = START_NS + np.array(minutes) * MINUTE_NS + second * 1_000_000_000
+    rows["instrument"], rows["kind"], rows["price"], rows["quantity"] = number, MarketKind.TRADE, 100.0 * number, 1.0
+    return rows
+
+
+async def polled(made: World) -> set[str]:
+    """Whose candles the newest, and those since the newest minute, are."""
+    await made.caught_up()
+    path = "/api/market/data?symbol=BTC_USDT&timeframe=1m"
+    return {(await made.get(f"{path}{since}")).headers["Tape-Instrument"] for since in ("", "&start=2023-11-14")}
+
+
+async def test_a_chart_that_polls_is_of_one_venue(tmp_path: Path) -> None:
+    """Whoever traded last and has begun the newest candle, from the first one on."""
+    async with world(tmp_path) as made:
+        of = {}
+        for number, venue in ((FIRST, "zeta"), (SECOND, "alpha")):
+            of[number] = LiveSource(made.tape, ("BTC_USDT",), name=venue, venue=venue)
+            await of[number].open()
+            await of[number].give(trades(range(1), number, second=number))
+        seen = set()
+        for minute in range(1, 5):
+            order = (FIRST, SECOND) if minute % 2 else (SECOND, FIRST)
+            for at, number in enumerate(order):
+                await of[number].give(trades(range(minute, minute + 1), number, second=10 * at))
+                seen |= await polled(made)
+        assert seen == {"BTC_USDT@zeta"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        (range(5, 10), range(10), [SECOND, FIRST]),
+        (range(10), range(5, 11), [FIRST, SECOND]),
+        (range(9), range(10), [FIRST, SECOND]),  # the newest candle is open
+        (range(2, 40), range(41), [FIRST, SECOND]),  # a few missed
+        (range(0), range(1), [SECOND, FIRST]),
+    ],
+)
+async def test_most_of_all_that_is_recorded_is_first(
+    tmp_path: Path, first: range, second: range, wanted: list[int]
+) -> None:
+    """Near counts are equal, and then the venue that was registered first is."""
+    store = DuckMarketStore(tmp_path / "market.duckdb")
+    store.create()
+    frames = [MarketFrame("s", at, trades(one, at)) for at, one in ((FIRST, first), (SECOND, second))]
+    store.write_market(frames)
+    assert await ranked(store, [SECOND, FIRST], Interval.M1, None) == wanted
+    await store.close()
