@@ -2,7 +2,8 @@
 
 A session over a recording is somewhere in it: it and its holdings are worth what its newest mark says. One that tails a
 source is worth its cash and its holdings at the source's newest prices, where the market store knows newer ones than
-the mark; else what its newest mark says as well.
+the mark; else what its newest mark says as well. Of several instruments a mark tells no price: right behind one, before
+the store has read as far, the source's prices are taken all the same where they are not older than the last fill.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 
+from api.services.prices import BEHIND_EVENTS_MAX
 from engine.loop.bars import ROWS_PER_BAR, expand_bars
 from events.errors import InvalidInput, ReadModelUnavailable
 from events.rows import BAR_DTYPE, Rows
 from projections.market_store import COUNTS_NOT, PRICE_ROW, Answer, MarketQuery, MarketStore, Span
-from projections.read_models.portfolio import DAY_NS, Account, Lot
+from projections.read_models.portfolio import DAY_NS, Account, Lot, Mark
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +27,7 @@ INSTRUMENTS_MAX = 64  # looked up one by one in one answer
 BEFORE_FILL_NS = 7 * DAY_NS  # a bar in which something was filled opened no longer before
 ROWS_LOOKED = 16  # the newest of an instrument, of which one counts
 PATH = np.dtype([("sequence", "<i8"), ("index", "<i8"), ("ts_event_ns", "<i8"), ("price", "<f8")])
+OLDER = "The session trades several instruments, and no price of this one as new as its newest mark is known."
 DIGITS = 14  # of a price that is worked out of a mark: what is behind is rounding
 
 
@@ -61,21 +64,26 @@ class Pricing:
         if account.session.recording is not None:
             return Valued(mark.equity, await self._marked(account))
         newest = await self._tailed(account)
-        if newest is None:
-            return Valued(mark.equity, await self._marked(account))
-        held = sum(lot.held.quantity * price.value for lot, price in zip(account.lots, newest, strict=True))
-        return Valued(mark.cash + held, newest)
+        known = [price for price in newest if price is not None]
+        if len(known) < len(newest):
+            marked = await self._marked(account)
+            return Valued(mark.equity, [new or old for new, old in zip(newest, marked, strict=True)])
+        held = sum(lot.held.quantity * price.value for lot, price in zip(account.lots, known, strict=True))
+        return Valued(mark.cash + held, known)
 
-    async def _tailed(self, account: Account) -> list[Price] | None:
-        """The source's newest prices; None where the store does not know them all, or the mark is newer."""
-        source = account.session.source
+    async def _tailed(self, account: Account) -> list[Price | None]:
+        """The source's newest price of each lot; None where the store does not know it, or the mark's is newer."""
+        source, lots = account.session.source, account.lots
         if source not in self._newest:
             self._newest[source] = await self._ask(source)
         answer = self._newest[source]
         known = {int(row["instrument"]): Price(float(row["price"]), int(row["ts_event_ns"])) for row in answer.rows}
-        if answer.sequence < account.mark.sequence or any(lot.instrument not in known for lot in account.lots):
-            return None
-        return [known[lot.instrument] for lot in account.lots]
+        behind = account.mark.sequence - answer.sequence
+        if behind <= 0:
+            return [known.get(lot.instrument) for lot in lots]
+        if not known or behind > BEHIND_EVENTS_MAX or len({lot.instrument for lot in lots}) == 1:
+            return [None] * len(lots)
+        return [_since_fill(account.mark, lot, known.get(lot.instrument)) for lot in lots]
 
     async def _ask(self, source: str) -> Answer:
         nothing = Answer(np.zeros(0, PRICE_ROW), 0)
@@ -110,7 +118,7 @@ class Pricing:
             if lot.instrument not in paths and len(path := await self._path(account, lot)):
                 paths[lot.instrument] = path
         found = at_mark(account, paths)
-        why = self._away or "The session trades several instruments, and no newer price of this one is known."
+        why = self._away or OLDER
         return [found.get(lot.instrument) or Price(lot.held.last_price, lot.held.last_ns, why) for lot in lots]
 
     async def _path(self, account: Account, lot: Lot) -> Rows:
@@ -130,6 +138,13 @@ class Pricing:
         except (ReadModelUnavailable, InvalidInput) as error:
             self._note(row.source, error)
             return nothing
+
+
+def _since_fill(mark: Mark, lot: Lot, known: Price | None) -> Price | None:
+    """The price that is known of a lot, or of its last fill where that is newer and the mark's very own moment."""
+    if known is not None and known.ts_event_ns >= lot.held.last_ns:
+        return known
+    return Price(lot.held.last_price, lot.held.last_ns) if lot.held.last_ns >= mark.ts_event_ns else None
 
 
 def at_mark(account: Account, paths: dict[int, Rows]) -> dict[int, Price]:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from api.services import portfolio_prices
 from engine import catalogue
 from engine.catalogue import InstrumentForm
 from events.clock import from_iso
 from events.errors import ReadModelUnavailable
+from projections.market_store import Answer
 from tests.api.recordings import LiveSource
 from tests.api.worlds import World, world
 from tests.documents.cases_003_executions import CASH, DAY_NS, ORDER, START_NS, SYMBOL, Desk, submit
@@ -149,6 +151,50 @@ async def test_days_keep_their_value_when_a_session_stops(made: World) -> None:
     await next_one.close()
     assert await history(made) == pytest.approx([*both, CASH])
     assert await history(made, f"&as_of={then}") == kept
+
+
+async def test_prices_of_several_instruments_stay_while_the_store_is_behind_a_mark(made: World) -> None:
+    """Right behind each mark and each fill the prices stay the market's, or the fill's, the sum adds up, and no reason
+    is told that is not so."""
+    desk = Desk(made, "desk_pair", "MN_USDT", "OP_USDT")
+    await desk.open()
+    await desk.give([100.0], START_NS, 1)
+    for symbol in desk.symbols:
+        assert (await submit(made, ORDER | {"symbol": symbol})).status_code == 200
+    await desk.filled(1)
+    await desk.give([100.0], LATER_NS - 1_000_000_000, 1)
+    await desk.filled(2)
+    for which, price in enumerate((150.0, 160.0)):
+        await desk.give([price], LATER_NS, which)
+    fresh = await portfolio(made)
+    assert [one["current_price"] for one in fresh["positions"]] == [150.0, 160.0]
+    old = await made.house.market.prices(desk.name)
+
+    async def behind(*_: object) -> Answer:
+        return old
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made.house.market, "prices", behind)
+        at_ns = LATER_NS + 60 * 1_000_000_000
+        await desk.give([170.0], at_ns)
+        await until_marked(desk, at_ns)
+        found = await portfolio(made)
+        assert found["positions"] == fresh["positions"]
+        assert adds_up(found)
+        assert (await submit(made, ORDER | {"symbol": desk.symbol})).status_code == 200
+        await desk.give([170.0], at_ns + 2 * 1_000_000_000)
+        await until_marked(desk, at_ns + 2 * 1_000_000_000)
+        found = await portfolio(made)
+        filled, other = found["positions"]
+        assert (filled["quantity"], filled["current_price"] >= 170.0, filled["reason"]) == (4.0, True, None)
+        assert filled["price_time"] > other["price_time"]
+        assert other == fresh["positions"][1]
+        assert adds_up(found)
+        patch.setattr(portfolio_prices, "BEHIND_EVENTS_MAX", 0)
+        found = await portfolio(made)
+        assert all("no price of this one as new as" in one["reason"] for one in found["positions"])
+        assert found["total_value"] == await equity(made, desk), "far behind the mark knows better"
+    await desk.close()
 
 
 async def on_day(day: int, *given: tuple[Desk, float]) -> None:

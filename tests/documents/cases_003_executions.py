@@ -33,9 +33,10 @@ def trades(prices: list[float], instrument: int, at_ns: int) -> Rows:
 class Desk:
     """A running paper session on a source of its own."""
 
-    def __init__(self, made: World, name: str, symbol: str = SYMBOL) -> None:
+    def __init__(self, made: World, name: str, symbol: str = SYMBOL, *others: str) -> None:
         self.made = made
-        self.source = LiveSource(made.tape, (symbol,), name)
+        self.symbols = (symbol, *others)
+        self.source = LiveSource(made.tape, self.symbols, name)
         self.symbol = symbol
         self.name = name
         self.session = ""
@@ -44,10 +45,10 @@ class Desk:
         """Start it, with a first price of 100."""
         await self.source.open()
         await self.made.caught_up()
-        found = (await self.made.get(f"/api/instruments?symbol={self.symbol}")).json()
-        self.number = found[0]["id"]
+        found = [(await self.made.get(f"/api/instruments?symbol={one}")).json() for one in self.symbols]
+        self.numbers = [one[0]["id"] for one in found]
         limits = {"cash": CASH, "global_cap": CASH}
-        body: dict[str, Any] = {"mode": "paper", "source": self.name, "symbols": [self.symbol], "strategies": [NEVER]}
+        body: dict[str, Any] = {"mode": "paper", "source": self.name, "symbols": self.symbols, "strategies": [NEVER]}
         body["limits"] = limits
         answer = await self.made.post("/api/sessions", body)
         assert answer.status_code == 200, answer.text
@@ -55,9 +56,9 @@ class Desk:
         await until_state(self.made, self.session, "running")
         await self.give([100.0], at_ns)
 
-    async def give(self, prices: list[float], at_ns: int) -> None:
-        """Further trades; waits until the session was marked behind them."""
-        await self.source.give(trades(prices, self.number, at_ns))
+    async def give(self, prices: list[float], at_ns: int, which: int = 0) -> None:
+        """Further trades of one of its symbols."""
+        await self.source.give(trades(prices, self.numbers[which], at_ns))
 
     async def filled(self, count: int) -> list[dict[str, Any]]:
         """The executions, once there are so many."""
