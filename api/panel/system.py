@@ -94,7 +94,11 @@ class SystemStopped(msgspec.Struct, frozen=True):
     sessions: list[str]
     mode: str
     status: Annotated[
-        Literal["stopped", "stopping"], Meta(description="stopped: none of yours is left; stopping: ask again")
+        Literal["stopped", "stopping"],
+        Meta(
+            description="stopped: none of yours is left; stopping: see `own_sessions` of `GET /api/system/status`, or "
+            "stop again, not under this key: a repeat is answered as the first time"
+        ),
     ]
     left: Annotated[list[str], Meta(description="of yours, that are not over yet")]
 
@@ -182,7 +186,11 @@ async def stop_system(
     data: JSONBody[Nothing | None] = None,
     key: Key = None,
 ) -> Response[SystemStopped]:
-    """Stop all of the user's sessions but those of jobs, whatever their mode. None may run, and that is well."""
+    """Stop all of the user's sessions but those of jobs, whatever their mode. None may run, and that is well.
+
+    A repeat under a key is answered as the first time, `stopping` too: what is left is told by `own_sessions` of
+    `GET /api/system/status`, and ended by a stop without a key or under a new one.
+    """
     found = await work.end(house, user_of(request).user, key)
     sequence = max((how.sequence for how in found.told), default=house.runner.status().visible)
     body = SystemStopped(

@@ -71,7 +71,7 @@ async def begin(house: House, user: str, key: str | None) -> tuple[Mode, Done]:
 
 async def end(house: House, user: str, key: str | None) -> Ended:
     """Stop all of the user's sessions that are not over, whatever their mode, but those of jobs; none may run, and
-    that is well. A repeat under a key is about those that ran when it was first asked.
+    that is well. A repeat under a key is answered as the first time, whatever ended or began since.
 
     Raises:
         ReadModelUnavailable: see `_mode_now`.

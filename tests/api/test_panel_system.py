@@ -54,17 +54,20 @@ async def test_a_stop_ends_what_runs_whatever_mode_is_set(running: World) -> Non
 
 
 async def test_what_is_left_is_named(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where more runs than one stop takes, the answer is `stopping` and names what is left; the next one ends that.
-    What trades is taken first."""
+    """Where more runs than one stop takes, the answer is `stopping` and names what is left, at every repeat under
+    its key; the next one, under a new key, ends that. What trades is taken first."""
     collects = await started(running, {"mode": "collect", "source": LIVE})
     trades = await started(running, PAPER)
     monkeypatch.setattr("api.services.trading.ENDED_SECONDS_MAX", 1.0)
     every = Desk._chosen
     monkeypatch.setattr(Desk, "_chosen", lambda desk, command: every(desk, command)[:1])
-    first = (await running.post("/api/system/stop", {})).json()
+    key = {"Idempotency-Key": "stop-1"}
+    first = (await running.post("/api/system/stop", {}, **key)).json()
     assert first == {"sessions": [trades], "mode": "paper", "status": "stopping", "left": [collects]}
-    second = (await running.post("/api/system/stop", {})).json()
+    second = (await running.post("/api/system/stop", {}, **{"Idempotency-Key": "stop-2"})).json()
     assert second == {"sessions": [collects], "mode": "paper", "status": "stopped", "left": []}
+    assert (await running.post("/api/system/stop", {}, **key)).json() == first
+    assert (await running.get("/api/system/status", "trader")).json()["own_sessions"] == []
 
 
 async def test_the_state_says_whose_sessions_run(running: World) -> None:
