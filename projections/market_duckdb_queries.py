@@ -242,17 +242,21 @@ def _start_of_bar() -> str:
 
 def counts(ask: Ask, instruments: Sequence[int], interval: Interval, as_of: int | None, *, quoted: bool) -> Rows:
     """Intervals that have rows: COUNT_ROW[n] by instrument."""
-    mine = [f"instrument IN ({', '.join(str(int(one)) for one in instruments)})"]
-    mine += [] if as_of is None else [f'"sequence" <= {int(as_of)}']
-    tables = (
-        (("quotes", "price > 0"),) if quoted else (("ticks", _COUNTS), ("bars", f"{interval.ns} % interval_ns = 0"))
+    mine = f"instrument IN ({', '.join(str(int(one)) for one in instruments)})"
+    mine += "" if as_of is None else f' AND "sequence" <= {int(as_of)}'
+    table, counted = ("quotes", "price > 0") if quoted else ("ticks", _COUNTS)
+    parts = (
+        f"SELECT max(ts_event_ns) newest, count(DISTINCT {_start(interval.ns)}) candles, instrument "
+        f"FROM {table} WHERE {mine} AND {counted} GROUP BY source, instrument"
     )
-    starts = " UNION ".join(
-        f"SELECT {_start(interval.ns)} start, instrument FROM {table} WHERE {' AND '.join([*mine, counted])}"
-        for table, counted in tables
-    )
+    if not quoted:
+        parts += (
+            f" UNION ALL SELECT max(ts_event_ns), (count(*) * interval_ns + {interval.ns - 1}) // {interval.ns}, "
+            f"instrument FROM bars WHERE {mine} AND {interval.ns} % interval_ns = 0 GROUP BY instrument, interval_ns"
+        )
     sql = (
-        f"SELECT max(start), count(DISTINCT start), instrument FROM ({starts}) GROUP BY instrument ORDER BY instrument"
+        f"SELECT max(newest) // {interval.ns} * {interval.ns}, sum(candles)::BIGINT, instrument FROM ({parts}) "
+        "GROUP BY instrument ORDER BY instrument"
     )
     return ask(sql, [], COUNT_ROW)
 

@@ -71,7 +71,7 @@ PRICE_ROW = np.dtype(
 COUNT_ROW = np.dtype(
     [
         ("newest_ns", "<i8"),  # start of the newest interval that has any row
-        ("candles", "<i8"),  # intervals that have any row
+        ("candles", "<i8"),  # intervals that have any row, of each source; of bars: that these fill
         ("instrument", "<i4"),
         ("pad", "<i4"),
     ]
@@ -297,9 +297,9 @@ class MarketStore(Protocol):
     async def counts(
         self, instruments: Sequence[int], interval: Interval, as_of: int | None = None, *, quoted: bool = False
     ) -> Answer:
-        """How many intervals have trades, or bars of a length that divides them, of all sources: COUNT_ROW[n].
+        """How many intervals have trades, or are filled by bars of a length that divides them: COUNT_ROW[n].
 
-        With `quoted`: have bids or asks. By instrument; one that has none has no row.
+        With `quoted`: have bids or asks. Added up over all sources. By instrument; one that has none has no row.
         """
         ...
 

@@ -1,8 +1,8 @@
 """Which venue's candles are shown where several have the symbol: one a symbol and interval, of all that is recorded.
 
 Neither the range that is asked nor who traded last has a say, or a chart that polls or pages would be of two markets.
-The interval that is still open is not counted, and near counts are equal: venues that are recorded side by side miss
-one now and then, and the order of two such does not change with each.
+Counts are of all sources of a venue, added up. The interval that is still open is not counted, and near counts are
+equal: venues that are recorded side by side miss one now and then, and the order of two such does not change with each.
 """
 
 from __future__ import annotations

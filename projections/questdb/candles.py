@@ -90,16 +90,9 @@ def _matching(found: Rows, wanted: Rows) -> Rows:
 
 def counts(console: Console, instruments: Sequence[int], interval: Interval, as_of: int | None) -> Rows:
     """How many candles instruments have, of the views and of bars: COUNT_ROW[n] by instrument."""
-    mine = of_instruments(instruments)
-    of_trades = " AND ".join([mine, *no_later(as_of, "first_sequence")])
-    of_bars = " AND ".join([mine, f"{interval.ns} % interval_ns = 0", *no_later(as_of)])
-    return counted(
-        console,
-        (
-            f"SELECT ts::long start, instrument FROM candles_{interval.value} WHERE {of_trades}",
-            f"SELECT ts::long / {interval.ns} * {interval.ns} start, instrument FROM bars WHERE {of_bars}",
-        ),
-    )
+    where = " AND ".join([of_instruments(instruments), *no_later(as_of, "first_sequence")])
+    of_trades = f"SELECT max(ts::long) newest, count() candles, instrument FROM candles_{interval.value} WHERE {where}"
+    return counted(console, (of_trades, bar_candles.counts(instruments, interval, as_of)), interval.ns)
 
 
 def prices(console: Console, limits: Limits, source: str, as_of: int | None) -> Rows:

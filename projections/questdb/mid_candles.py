@@ -54,9 +54,9 @@ def candles(console: Console, limits: Limits, query: MarketQuery, interval: Inte
 def counts(console: Console, instruments: Sequence[int], interval: Interval, as_of: int | None) -> Rows:
     """How many intervals instruments have quotes in: COUNT_ROW[n] by instrument."""
     where = " AND ".join([of_instruments(instruments), _PRICED, *no_later(as_of)])
-    return counted(
-        console, [f"SELECT ts::long / {interval.ns} * {interval.ns} start, instrument FROM quotes WHERE {where}"]
-    )
+    sampled = f"SELECT ts, source, instrument, count() n FROM quotes WHERE {where} SAMPLE BY {interval.value}"
+    part = f"SELECT max(ts::long) newest, count() candles, instrument FROM ({sampled})"
+    return counted(console, [part], interval.ns)
 
 
 def prices(console: Console, source: str, as_of: int | None) -> Rows:

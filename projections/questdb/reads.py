@@ -46,11 +46,11 @@ def of_instruments(numbers: Sequence[int]) -> str:
     return f"instrument IN ({', '.join(quoted(str(int(number))) for number in numbers)})"
 
 
-def counted(console: Console, starts: Sequence[str]) -> Rows:
-    """Different values of `start` that these queries for (start, instrument) give: COUNT_ROW[n] by instrument."""
+def counted(console: Console, parts: Sequence[str], length_ns: int) -> Rows:
+    """What queries for (newest, candles, instrument) give together: COUNT_ROW[n] by instrument."""
     rows = console.rows(
-        "SELECT max(start) newest_ns, count_distinct(start) candles, instrument::int instrument, 0 pad "
-        f"FROM ({' UNION ALL '.join(starts)})",
+        f"SELECT max(newest) / {length_ns} * {length_ns} newest_ns, sum(candles) candles, "
+        f"instrument::int instrument, 0 pad FROM ({' UNION ALL '.join(parts)})",
         COUNT_ROW,
     )
     return np.sort(rows, order="instrument")

@@ -10,7 +10,6 @@ from events.errors import InvalidInput, ReadModelUnavailable
 from events.rows import MarketKind, Rows, SectionKind
 from projections.market_store import (
     BAR_ROW,
-    CANDLE_ROW,
     TICK_ROW,
     Interval,
     MarketQuery,
@@ -154,33 +153,35 @@ async def test_mid_prices_are_of_the_newest_quotes(world: World) -> None:
 
 
 async def test_intervals_with_rows_are_counted(world: World) -> None:
-    """Of trades and bars of all sources, each interval once, or of quotes; as of any sequence."""
-    numbers = (1_001, 1_002, 1_003)
-    trades = world.framed(market_rows(33, 500, numbers[:2]))
-    bars = world.framed(bar_rows(34, 90, Interval.M5.ns, instrument=numbers[0]), frame_rows=11)
-    bars += world.framed(bar_rows(35, 9, Interval.H4.ns, instrument=numbers[0]))  # too long for these
+    """Of trades, quotes and bars, added up over the sources; as of any sequence."""
+    number, fives, hours = (1_001, 1_002, 1_003)
+    bars = world.framed(bar_rows(34, 90, Interval.M5.ns, instrument=fives), frame_rows=11)
+    bars += world.framed(bar_rows(35, 9, Interval.H1.ns, instrument=hours))
+    first = world.framed(market_rows(33, 500, (number,)))
     world.source += "-b"
-    again = world.framed(market_rows(36, 60, numbers[:1], seconds=9 * 3600))
-    await world.put([*trades, *bars, *again])
-    frames = [*trades, *again]
-    for interval, as_of in ((Interval.M5, None), (Interval.H1, None), (Interval.M15, bars[3].sequence)):
-        ticks, of_bars = ticks_of(frames, as_of), placed(bars, BAR_ROW, as_of)
-        of_bars = of_bars[of_bars["interval_ns"] <= interval.ns]
-        quotes = placed(frames, TICK_ROW, as_of)
-        quotes = quotes[np.isin(quotes["kind"], (MarketKind.BID, MarketKind.ASK)) & (quotes["price"] > 0)]
-        for quoted in (False, True):
-            wanted = []
-            for number in numbers[:2]:
-                times = [quotes] if quoted else [of_bars, candles_of(ticks, number, interval.ns)]
-                starts = {ns // interval.ns for rows in times for ns in _times(rows[rows["instrument"] == number])}
-                wanted.append((max(starts) * interval.ns, len(starts), number, 0))
-            found = await world.store.counts(numbers, interval, as_of, quoted=quoted)
-            assert found.rows.tolist() == wanted
+    second = world.framed(market_rows(36, 60, (number,), seconds=9 * 3600))
+    await world.put([*bars, *first, *second])
+    for interval, as_of in ((Interval.M5, None), (Interval.H1, None), (Interval.M15, first[3].sequence)):
+        sources = [first, second] if as_of is None else [first]
+        candles = [candles_of(ticks_of(frames, as_of), number, interval.ns)["ts_open_ns"] for frames in sources]
+        of_bars = placed(bars, BAR_ROW)[["ts_event_ns", "interval_ns", "instrument"]]
+        wanted = [(max(int(one[-1]) for one in candles), sum(map(len, candles)), number, 0)]
+        for one in (fives, hours):
+            mine = of_bars[(of_bars["instrument"] == one) & (of_bars["interval_ns"] <= interval.ns)]
+            if len(mine):
+                newest = int(mine["ts_event_ns"].max()) // interval.ns * interval.ns
+                wanted.append((newest, -(-int(mine["interval_ns"].sum()) // interval.ns), one, 0))
+        found = await world.store.counts((hours, number, fives), interval, as_of)
+        assert found.rows.tolist() == wanted
+        quotes = [placed(frames, TICK_ROW, as_of) for frames in sources]
+        starts = [np.unique(_quotes(rows)["ts_event_ns"] // interval.ns * interval.ns) for rows in quotes]
+        wanted = [(max(int(one[-1]) for one in starts), sum(map(len, starts)), number, 0)]
+        found = await world.store.counts((number, hours), interval, as_of, quoted=True)
+        assert found.rows.tolist() == wanted
 
 
-def _times(rows: Rows) -> list[int]:
-    times: list[int] = rows["ts_open_ns" if rows.dtype == CANDLE_ROW else "ts_event_ns"].tolist()
-    return times
+def _quotes(rows: Rows) -> Rows:
+    return rows[np.isin(rows["kind"], (MarketKind.BID, MarketKind.ASK)) & (rows["price"] > 0)]
 
 
 async def test_stats_are_of_whole_minutes(world: World) -> None:
