@@ -17,7 +17,7 @@ from engine.loop.orders import (
 )
 from engine.loop.outputs import put_signal
 from engine.loop.records import INTENT_CODE_MAX, Books, Out, Record
-from engine.loop.risk import in_use, submit
+from engine.loop.risk import in_use, round_prices, submit
 from engine.loop.rounding import dust
 from events.rows import Code, OrderKind, Side, SignalKind, TimeInForce
 
@@ -159,7 +159,7 @@ def submit_resting(books: Books, out: Out, order: Record) -> bool:
 
 
 def shape(books: Books, order: Record, intent: Record, kind: int) -> None:
-    """Kind, prices, size and mark of a draft as the intent names them; `kind` where it names none."""
+    """Kind, prices on the price step, size at them and mark of a draft as the intent names them, else of `kind`."""
     market = books[0][order["instrument"]]
     if intent["order_kind"] != 0:
         kind = intent["order_kind"]
@@ -174,6 +174,7 @@ def shape(books: Books, order: Record, intent: Record, kind: int) -> None:
     if kind == OrderKind.TRAILING:
         order["offset"] = intent["stop_price"]
         order["stop_price"] = market["last"] + intent["stop_price"] * order["side"]
+    round_prices(books, order)
     if intent["quantity"] != 0.0:
         order["quantity"] = intent["quantity"]
     else:

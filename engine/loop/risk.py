@@ -29,12 +29,17 @@ def submit(books: Books, out: Out, order: Record, closing: float) -> bool:
 
 def round_order(books: Books, order: Record) -> None:
     """Prices to the nearest price step; a quantity down to the quantity step unless it only closes."""
-    market = books[0][order["instrument"]]
-    order["price"] = nearest_step(order["price"], market["price_step"]) if numbers(order) else order["price"]
+    round_prices(books, order)
+    if numbers(order) and order["reduces"] == 0:
+        order["quantity"] = floor_step(order["quantity"], books[0][order["instrument"]]["quantity_step"])
+
+
+def round_prices(books: Books, order: Record) -> None:
+    """Prices to the nearest price step; those of an entry before it is sized, as it is sized at what it may fill at."""
     if numbers(order):
-        order["stop_price"] = nearest_step(order["stop_price"], market["price_step"])
-        if order["reduces"] == 0:
-            order["quantity"] = floor_step(order["quantity"], market["quantity_step"])
+        step = books[0][order["instrument"]]["price_step"]
+        order["price"] = nearest_step(order["price"], step)
+        order["stop_price"] = nearest_step(order["stop_price"], step)
 
 
 def numbers(order: Record) -> bool:

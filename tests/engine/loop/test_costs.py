@@ -11,7 +11,7 @@ from engine.sessions.limits import check_limits
 from engine.sessions.plan import SessionWish
 from events.errors import InvalidInput
 from events.facts import SessionCosts, SessionLimits
-from events.rows import Side, SignalKind
+from events.rows import OrderKind, Side, SignalKind
 from tests.engine.loop.driving import Desk, ask, bid, limits, spec_of, terms, trade
 
 LONG, SHORT = int(SignalKind.ENTER_LONG), int(SignalKind.ENTER_SHORT)
@@ -96,6 +96,23 @@ def test_a_resting_order_by_risk_comes_as_far_as_the_margin() -> None:
     assert at.fills[0] == (1, 100.0, 200.0)
     assert sum(quantity for _, _, quantity in at.fills) == pytest.approx(-200.0)
     assert at.denials == []
+
+
+@pytest.mark.parametrize("price", [99.996, 99.994])
+@pytest.mark.parametrize("kind", [SignalKind.QUOTE, SignalKind.ENTER_LONG])
+@pytest.mark.parametrize("costs", [{"risk_ratio": 0.02, "leverage": 2.0}, {}], ids=["by risk", "by notional"])
+def test_a_price_between_two_steps_is_rounded_before_an_entry_is_sized(
+    costs: dict[str, float], kind: SignalKind, price: float
+) -> None:
+    """What costs all that is allowed costs it at the price that the order has, and is not denied for the rounding."""
+    given = msgspec.structs.replace(
+        costly(**costs), cash=10_000.0, stop_loss_ratio=0.001, order_notional=20_000.0, global_cap=20_000.0
+    )
+    asked = {"kind": kind, "order_kind": OrderKind.LIMIT, "side": Side.BUY, "price": price, "tag": 1}
+    at = Desk(spec_of(given=given)).script((1, asked)).rows(trade(100.0), trade(100.0), trade(100.0))
+    assert at.denials == []
+    assert at.kind(1)["price"].tolist() == [round(price, 2)]
+    assert 19_999.8 < round(price, 2) * float(at.kind(1)["quantity"][0]) <= 20_000.0
 
 
 def test_without_a_stop_the_usual_size_counts() -> None:
