@@ -45,3 +45,11 @@ def spelled(text: str, known: Iterable[str], field: str = "symbol", far: int = l
         listed = ", ".join(found[:SHOWN_MAX])
         raise InvalidInput(f"{symbol[:SHOWN_CHARACTERS]} may be any of {listed}: name one of them.", field=field)
     return f"{found[0]}{parted}{venue}" if found else text
+
+
+def own_of(text: str, own: Iterable[str]) -> str:
+    """SYMBOL or SYMBOL@VENUE as one of a session's own symbols where just one may be meant, whoever else has such
+    letters; else as it is written."""
+    symbol, parted, venue = text.partition("@")
+    found = closest(symbol, own)
+    return f"{found[0]}{parted}{venue}" if len(found) == 1 else text

@@ -22,6 +22,7 @@ from api.services.symbols import registered, traded
 from api.session_control import Key, done
 from events.errors import Conflict, Unknown
 from events.facts import ChooseSession, SubmitOrder
+from events.symbols import own_of
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Cursor, Page, Scope, cursor_of
 from projections.read_models.fills import FillRow, newest_fills
@@ -29,6 +30,7 @@ from projections.read_models.sessions import STATES_OVER, SessionFilter, session
 from projections.read_models.sessions import session as session_row
 from projections.read_models.sessions import spec as session_spec
 
+SESSIONS_MAX = 64  # running ones of a user, whose symbols an order may mean
 SessionQuery = Annotated[str | None, QueryParameter(description="only of this session", max_length=TEXT_MAX)]
 
 
@@ -89,13 +91,15 @@ async def submit(
     data: JSONBody[ExecutionAsked], request: Request[Any, Any, Any], house: NamedDependency[House], key: Key = None
 ) -> Response[Submitted]:
     """Submit an order by hand to a running paper session; the newest of yours that trades the symbol unless named."""
-    symbol = (await registered(house, data.symbol)).symbol
-    order = OrderAsked(symbol, data.side, data.quantity, data.type, data.price, data.stop_price, data.time_in_force)
+    user, text = user_of(request).user, data.symbol
+    order = OrderAsked(text, data.side, data.quantity, data.type, data.price, data.stop_price, data.time_in_force)
     check(order)
-    user = user_of(request).user
-    session = data.session_id or await _chosen(house, user, data.symbol, key)
+    if not data.session_id:
+        text = own_of(text, await _traded_by(house, user))
+    session = data.session_id or await _chosen(house, user, text, key)
     await check_command(house, user_of(request), session, "session_id")
-    await traded(house, session, data.symbol)
+    symbol = await traded(house, session, text)
+    order = msgspec.structs.replace(order, symbol=symbol)
     if key is None:
         await _check_takes(house, session, symbol)
     how = await act(
@@ -188,9 +192,21 @@ async def _chosen(house: House, user: str, text: str, key: str | None) -> str:
     return how.session
 
 
+async def _traded_by(house: House, user: str) -> list[str]:
+    """Symbols of the user's running paper sessions, the newest of them."""
+    moment = await house.reader.moment(None, str((await house.tape.info()).last))
+    page = Page(limit=SESSIONS_MAX, newest_first=True)
+    found = await house.reader.run(lambda snapshot: sessions(snapshot, _running(user), page).rows, moment)
+    return [symbol for row in found.value for symbol in row.symbols]
+
+
+def _running(user: str, symbol: str | None = None) -> SessionFilter:
+    return SessionFilter(user=user, modes=("paper",), states=("running",), symbol=symbol)
+
+
 async def _newest(house: House, user: str, symbol: str) -> str:
     """The user's newest running paper session of SYMBOL or SYMBOL@VENUE. Raises Conflict."""
-    wanted = SessionFilter(user=user, modes=("paper",), states=("running",), symbol=symbol)
+    wanted = _running(user, symbol)
     moment = await house.reader.moment(None, str((await house.tape.info()).last))
     found = await house.reader.run(
         lambda snapshot: sessions(snapshot, wanted, Page(limit=1, newest_first=True)), moment

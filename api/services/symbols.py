@@ -7,7 +7,7 @@ from api.reading.reader import Moment
 from api.services.market_sources import newest_recordings
 from engine.feeds.asset_types import asset_type_of
 from events.errors import InvalidInput, Unknown
-from events.symbols import SHOWN_CHARACTERS, SHOWN_MAX, closest, letters_of, spelled
+from events.symbols import SHOWN_CHARACTERS, SHOWN_MAX, closest, letters_of, own_of, spelled
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Named, Page
 from projections.read_models.instruments import InstrumentFilter, InstrumentRow, every, instruments
@@ -79,16 +79,16 @@ async def registered(house: House, text: str) -> Named:
 
 
 async def traded(house: House, session: str, text: str) -> str:
-    """The symbol of a command to a session; that it trades the instrument is checked where a venue is named.
+    """The symbol of a command to a session, first of its own; that it trades the instrument is checked where a venue is
+    named.
 
     Raises:
         InvalidInput, Unknown: see `registered`; or its instrument is another venue's.
     """
-    one = await registered(house, text)
-    if one.number is not None:
-        terms = (await house.reader.run(lambda snapshot: spec(snapshot, session), Moment())).value.instruments
-        if one.number not in [each.number for each in terms]:
-            raise Unknown(f"Session {session} does not trade {text[:SHOWN_CHARACTERS]}.", field="symbol")
+    terms = (await house.reader.run(lambda snapshot: spec(snapshot, session), Moment())).value.instruments
+    one = await registered(house, own_of(text, [each.symbol for each in terms]))
+    if one.number is not None and one.number not in [each.number for each in terms]:
+        raise Unknown(f"Session {session} does not trade {text[:SHOWN_CHARACTERS]}.", field="symbol")
     return one.symbol
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from events.errors import InvalidInput, LimitReached, Unknown
 from events.rows import Code, OrderKind, OrderStatus, Side, SignalKind, TimeInForce
-from events.symbols import letters_of, spelled
+from events.symbols import letters_of, own_of, spelled
 from projections.duckdb.store import Snapshot
 from projections.read_models.lanes import on_step
 
@@ -128,11 +128,15 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Raises:
             Unknown: no such session as of the snapshot. InvalidInput: the symbol may be several.
         """
-        symbol, number = (None, None) if self.symbol is None else named(snapshot, self.symbol)
+        text = self.symbol
         if self.session is not None:
-            where.add(f"{table}.session = ?", number_of(snapshot, self.session))
+            session = number_of(snapshot, self.session)
+            where.add(f"{table}.session = ?", session)
+            lanes = snapshot.rows("SELECT DISTINCT symbol FROM lanes WHERE session = ?", [session]) if text else []
+            text = own_of(text, [symbol for (symbol,) in lanes]) if text else text
         elif not self.include_research:
             where.add(f"{table}.session IN (SELECT number FROM sessions WHERE NOT research)")
+        symbol, number = (None, None) if text is None else named(snapshot, text)
         for column, value in (("symbol", symbol), ("instrument", number), ("strategy", self.strategy)):
             if value is not None:
                 where.add(
