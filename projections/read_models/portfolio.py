@@ -9,7 +9,8 @@ import msgspec
 
 from events.facts import SessionSpec
 from projections.duckdb.store import Snapshot
-from projections.read_models.answers import PAGE_ROWS_MAX, Page, Scope
+from projections.read_models.answers import PAGE_ROWS_MAX, Page, Scope, number_of
+from projections.read_models.equity import newest_mark
 from projections.read_models.lanes import lane_rows
 from projections.read_models.positions import PositionRow, positions
 from projections.read_models.sessions import SessionFilter, SessionRow, sessions, spec
@@ -61,10 +62,9 @@ def usual(currencies: Iterable[str]) -> str:
 def accounts(snapshot: Snapshot) -> list[Account]:
     """Every running session's account, in the order of their starts."""
     found = sessions(snapshot, RUNNING, ALL).rows
-    newest = _newest(snapshot, [row.session for row in found])
     made = []
     for row in found:
-        mark = newest.get(row.session, Mark(0, row.cash, row.cash))
+        mark = _newest(snapshot, row)
         day = _before(snapshot, row.session, mark.ts_event_ns // DAY_NS * DAY_NS)
         terms = spec(snapshot, row.session)
         made.append(
@@ -90,23 +90,19 @@ def names_of(snapshot: Snapshot, sessions: list[str]) -> dict[int, str]:
     return dict(snapshot.rows("SELECT number, session FROM sessions WHERE session IN (SELECT unnest(?))", [sessions]))
 
 
-def _newest(snapshot: Snapshot, sessions: list[str]) -> dict[str, Mark]:
-    """The newest mark of each session that has one."""
-    names = names_of(snapshot, sessions)
-    columns = ", ".join(f"arg_max({name}, ordinal)" for name in Mark.__struct_fields__)
-    rows = snapshot.rows(
-        f"SELECT session, {columns} FROM equity"
-        f" WHERE {snapshot.made('equity')} AND session IN (SELECT unnest(?)) GROUP BY session",
-        [list(names)],
-    )
-    return {names[number]: Mark(*values) for number, *values in rows}
+def _newest(snapshot: Snapshot, row: SessionRow) -> Mark:
+    """The newest mark of a session, or what it is worth before its first one."""
+    found = newest_mark(snapshot, row.session)
+    if found is None:
+        return Mark(0, row.cash, row.cash)
+    return Mark(*(getattr(found, name) for name in Mark.__struct_fields__))
 
 
 def _before(snapshot: Snapshot, session: str, until_ns: int) -> float | None:
     """Equity of a session's last mark before an instant."""
     row = snapshot.one(
-        f"SELECT arg_max(equity, ordinal) FROM equity WHERE {snapshot.made('equity')} AND ts_event_ns < ?"
-        " AND session = (SELECT number FROM sessions WHERE session = ?)",
-        [until_ns, session],
+        f"SELECT equity FROM equity WHERE {snapshot.made('equity')} AND ts_event_ns < ? AND session = ?"
+        " ORDER BY ordinal DESC LIMIT 1",  # found from the end: an aggregate would read every mark
+        [until_ns, number_of(snapshot, session)],
     )
-    return None if row is None or row[0] is None else float(row[0])
+    return None if row is None else float(row[0])
