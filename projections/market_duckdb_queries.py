@@ -244,9 +244,11 @@ def counts(ask: Ask, instruments: Sequence[int], interval: Interval, as_of: int 
     """Intervals that have rows: COUNT_ROW[n] by instrument."""
     mine = f"instrument IN ({', '.join(str(int(one)) for one in instruments)})"
     mine += "" if as_of is None else f' AND "sequence" <= {int(as_of)}'
-    table, counted = ("quotes", "price > 0") if quoted else ("ticks", _COUNTS)
+    table, counted, what = ("ticks", _COUNTS, f"count(DISTINCT {_start(interval.ns)})")
+    if quoted:
+        table, counted, what = ("quotes", "price > 0", "count(*)")
     parts = (
-        f"SELECT max(ts_event_ns) newest, count(DISTINCT {_start(interval.ns)}) candles, instrument "
+        f"SELECT max(ts_event_ns) newest, {what} candles, instrument "
         f"FROM {table} WHERE {mine} AND {counted} GROUP BY source, instrument"
     )
     if not quoted:

@@ -71,7 +71,7 @@ PRICE_ROW = np.dtype(
 COUNT_ROW = np.dtype(
     [
         ("newest_ns", "<i8"),  # start of the newest interval that has any row
-        ("candles", "<i8"),  # intervals that have any row, of each source; of bars: that these fill
+        ("candles", "<i8"),  # intervals that have any row, of each source; of bars: that these fill; of quotes: these
         ("instrument", "<i4"),
         ("pad", "<i4"),
     ]
@@ -299,7 +299,8 @@ class MarketStore(Protocol):
     ) -> Answer:
         """How many intervals have trades, or are filled by bars of a length that divides them: COUNT_ROW[n].
 
-        With `quoted`: have bids or asks. Added up over all sources. By instrument; one that has none has no row.
+        With `quoted`: how many bids and asks there are. Added up over all sources. By instrument; one that has
+        none has no row.
         """
         ...
 

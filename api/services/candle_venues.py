@@ -7,35 +7,67 @@ equal: venues that are recorded side by side miss one now and then, and the orde
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from api.services.market_sources import Reach
+from events.clock import NS_PER_SECOND, Clock
+from events.rows import Rows
 from projections.market_store import Interval, MarketStore
 
 NEAR = 16  # a venue that has all but one in so many of the most candles has as many
+KEPT_SECONDS = 60.0  # that an order is kept: counting reads all that is recorded
+KEPT_MAX = 1_024
+
+_Asked = tuple[tuple[tuple[int, tuple[Reach, ...]], ...], Interval, int | None, bool]
 
 
-async def ranked(
-    market: MarketStore, instruments: Sequence[int], interval: Interval, as_of: int | None, *, quoted: bool = False
-) -> list[int]:
-    """Numbers of instruments: the one with most candles of all that is recorded, of as many the one registered first.
+class CandleVenues:
+    """Orders venues by what the market store counts; kept for a while, or until they have other sources."""
 
-    `quoted`: with most intervals that have quotes. Those that have none come last. Counted in the market store, and
-    only where there are several.
+    def __init__(self, market: MarketStore, clock: Clock) -> None:
+        self._market = market
+        self._clock = clock
+        self._kept: dict[_Asked, tuple[int, list[int]]] = {}  # until when, and the order; the oldest first
 
-    Raises:
-        ReadModelUnavailable: the market store does not answer.
-    """
-    if len(instruments) < 2:
-        return list(instruments)
-    rows = (await market.counts(instruments, interval, as_of, quoted=quoted)).rows
-    newest = rows["newest_ns"].max(initial=0)
-    ended = dict(
-        zip(rows["instrument"].tolist(), (rows["candles"] - (rows["newest_ns"] == newest)).tolist(), strict=True)
-    )
+    async def ranked(
+        self,
+        sources: Mapping[int, Sequence[Reach]],
+        interval: Interval,
+        as_of: int | None,
+        *,
+        quoted: bool = False,
+    ) -> list[int]:
+        """Numbers of instruments: the one with most candles, of as many the one registered first; without any last.
+
+        `sources` by number of instrument. `quoted`: with most quotes. Counted only where there are several.
+
+        Raises:
+            ReadModelUnavailable: the market store does not answer.
+        """
+        if len(sources) < 2:
+            return list(sources)
+        asked = tuple((number, tuple(reaches)) for number, reaches in sources.items()), interval, as_of, quoted
+        now_ns = self._clock.monotonic_ns()
+        until_ns, order = self._kept.get(asked, (0, []))
+        if now_ns >= until_ns:
+            order = _order(
+                list(sources), (await self._market.counts(list(sources), interval, as_of, quoted=quoted)).rows
+            )
+            self._kept.pop(asked, None)
+            while len(self._kept) >= KEPT_MAX:
+                del self._kept[next(iter(self._kept))]
+            self._kept[asked] = now_ns + round(KEPT_SECONDS * NS_PER_SECOND), order
+        return order
+
+
+def _order(numbers: list[int], counts: Rows) -> list[int]:
+    newest = counts["newest_ns"].max(initial=0)
+    counted = (counts["candles"] - (counts["newest_ns"] == newest)).tolist()
+    ended = dict(zip(counts["instrument"].tolist(), counted, strict=True))
     most = max(ended.values(), default=0)
 
     def place(number: int) -> tuple[int, int]:
         count = ended.get(number, -1)
         return (-most if count >= 0 and count * NEAR >= most * (NEAR - 1) else -count), number
 
-    return sorted(instruments, key=place)
+    return sorted(numbers, key=place)

@@ -10,7 +10,6 @@ import numpy as np
 from api.house import House
 from api.reading.reader import Moment
 from api.reading.wording import instant_of
-from api.services.candle_venues import ranked
 from api.services.joined_candles import Piece, join
 from api.services.market_sources import Reach, newest_recordings, reaches_of
 from api.services.symbols import meant
@@ -73,7 +72,7 @@ class _Coverage(NamedTuple):
 
 
 async def find_candles(house: House, at: Moment, wanted: Wanted) -> Candles:
-    """The candles of one venue, whatever the range: see `ranked`. Where it has none in the range, of the next that has.
+    """The candles of one venue whatever the range (see `CandleVenues`), where it has none there of the next that has.
 
     Where none has any, those of the middle of bids and asks, of sources that have quotes alone. Nothing where the range
     lies within what is recorded, and nothing traded in it.
@@ -101,7 +100,8 @@ async def _first(
     of = {one.instrument.number: one for one in sought}
     as_of = sought[0].as_of if sought else None
     had = []
-    for number in await ranked(house.market, list(of), wanted.interval, as_of, quoted=quoted):
+    sources = {number: one.sources for number, one in of.items()}
+    for number in await house.candle_venues.ranked(sources, wanted.interval, as_of, quoted=quoted):
         had.append(await _had(of[number], wanted))
         if had[-1].pieces:
             rows = await _joined(house, had[-1], wanted)

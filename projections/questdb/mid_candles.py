@@ -52,10 +52,9 @@ def candles(console: Console, limits: Limits, query: MarketQuery, interval: Inte
 
 
 def counts(console: Console, instruments: Sequence[int], interval: Interval, as_of: int | None) -> Rows:
-    """How many intervals instruments have quotes in: COUNT_ROW[n] by instrument."""
+    """How many quotes instruments have: COUNT_ROW[n] by instrument."""
     where = " AND ".join([of_instruments(instruments), _PRICED, *no_later(as_of)])
-    sampled = f"SELECT ts, source, instrument, count() n FROM quotes WHERE {where} SAMPLE BY {interval.value}"
-    part = f"SELECT max(ts::long) newest, count() candles, instrument FROM ({sampled})"
+    part = f"SELECT max(ts::long) newest, count() candles, instrument FROM quotes WHERE {where}"
     return counted(console, [part], interval.ns)
 
 

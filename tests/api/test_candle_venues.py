@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from api.services.candle_venues import ranked
+from api.services.candle_venues import KEPT_SECONDS, CandleVenues
+from api.services.market_sources import Reach
+from events.clock import ManualClock, SystemClock
 from events.rows import MARKET_DTYPE, MarketKind, Rows
 from projections.market_duckdb import DuckMarketStore
 from projections.market_store import Interval, MarketFrame
@@ -69,5 +71,23 @@ async def test_most_of_all_that_is_recorded_is_first(
     store.create()
     frames = [MarketFrame("s", at, trades(one, at)) for at, one in ((FIRST, first), (SECOND, second))]
     store.write_market(frames)
-    assert await ranked(store, [SECOND, FIRST], Interval.M1, None) == wanted
+    sources = {number: [Reach("s")] for number in (SECOND, FIRST)}
+    assert await CandleVenues(store, SystemClock()).ranked(sources, Interval.M1, None) == wanted
+    await store.close()
+
+
+async def test_not_every_read_counts(tmp_path: Path) -> None:
+    """A poll costs no count of all that is recorded; another source of a venue, or a minute, is noticed."""
+    store, clock = DuckMarketStore(tmp_path / "market.duckdb"), ManualClock()
+    store.create()
+    store.write_market([MarketFrame("s", 1, trades(range(9), FIRST)), MarketFrame("s", 2, trades(range(3), SECOND))])
+    venues = CandleVenues(store, clock)
+    sources = {number: [Reach("s")] for number in (FIRST, SECOND)}
+    assert await venues.ranked(sources, Interval.M1, None) == [FIRST, SECOND]
+    store.write_market([MarketFrame("t", 3, trades(range(99), SECOND))])
+    assert await venues.ranked(sources, Interval.M1, None) == [FIRST, SECOND]
+    more = sources | {SECOND: [Reach("s"), Reach("t")]}
+    assert await venues.ranked(more, Interval.M1, None) == [SECOND, FIRST]
+    clock.advance(KEPT_SECONDS)
+    assert await venues.ranked(sources, Interval.M1, None) == [SECOND, FIRST]
     await store.close()

@@ -174,8 +174,8 @@ async def test_intervals_with_rows_are_counted(world: World) -> None:
         found = await world.store.counts((hours, number, fives), interval, as_of)
         assert found.rows.tolist() == wanted
         quotes = [placed(frames, TICK_ROW, as_of) for frames in sources]
-        starts = [np.unique(_quotes(rows)["ts_event_ns"] // interval.ns * interval.ns) for rows in quotes]
-        wanted = [(max(int(one[-1]) for one in starts), sum(map(len, starts)), number, 0)]
+        times = np.concatenate([_quotes(rows)["ts_event_ns"] for rows in quotes])
+        wanted = [(int(times.max()) // interval.ns * interval.ns, len(times), number, 0)]
         found = await world.store.counts((number, hours), interval, as_of, quoted=True)
         assert found.rows.tolist() == wanted
 
