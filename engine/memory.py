@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 ROOT = "folds/"
 KEPT = 2  # of one fold
+CODE_DIGITS = 16  # of the code, in a name
 READING = ("engine.memory", "engine.taking_part", "events.codec", "events.subjects")
 MESSAGES_MIN = 10_000  # folded since the newest one before another is kept: so many more a start reads at most
 
@@ -45,7 +46,7 @@ class Fold(NamedTuple):
 
     name: str  # the same in all processes that fold the same
     code: str  # hash of what folds; see `code_of`
-    state: Callable[[], bytes]  # as of the last message folded, as JSON
+    state: Callable[[], bytes]  # as of the last message folded, as JSON; nothing else runs meanwhile
     restore: Callable[[bytes], None]
     knows: Callable[[], int] = lambda: 0  # sequence up to which it knows: what it appended itself before that is folded
     again: tuple[str, ...] = ()  # subjects that the state leaves out: they are read from the first message
@@ -150,7 +151,7 @@ class Memory:
                 return
             mark, epoch = await self._mark(sequence), (await self._tape.info()).epoch
             kept = Kept(epoch, sequence, mark, self.fold.code, msgspec.Raw(state))
-            await self._blobs.put(f"{self._root}{sequence:020d}", msgspec.json.encode(kept))
+            await self._blobs.put(f"{self._root}{sequence:020d}.{self._code}", msgspec.json.encode(kept))
             for old in (await self._blobs.names(self._root))[:-KEPT]:
                 await self._blobs.delete(old)
             log.info("memory_kept", fold=self.fold.name, sequence=sequence, bytes=len(state))
@@ -162,15 +163,19 @@ class Memory:
     async def _is_news(self, sequence: int) -> bool:
         """Whether no other process has kept one of nearly as much; one behind those that are kept would go at once."""
         names = await self._blobs.names(self._root)
-        newest = await self._get(names[-1]) if names else None
-        if newest is None:
+        if not names:
             return True
-        ahead = sequence - newest.sequence
-        return ahead >= (MESSAGES_MIN if newest.code == self.fold.code else 1)
+        newest, _, code = names[-1].removeprefix(self._root).partition(".")
+        return sequence - int(newest) >= (MESSAGES_MIN if code == self._code else 1)
 
     @property
     def _root(self) -> str:
         return f"{ROOT}{self.fold.name}/"
+
+    @property
+    def _code(self) -> str:
+        """What a name says of it, so that none is read to know whose it is."""
+        return self.fold.code[:CODE_DIGITS]
 
 
 def _opened(data: bytes | None) -> Kept | None:

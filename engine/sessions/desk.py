@@ -66,7 +66,7 @@ class DeskState(msgspec.Struct, frozen=True):
 
     sessions: tuple[Session, ...]
     running: tuple[str, ...]
-    ended: tuple[tuple[str, SessionState, bool], ...]
+    ended: dict[str, Ended]
     answers: tuple[Answer, ...]
     open: tuple[tuple[int, msgspec.Raw], ...]
     last_answer: int
@@ -136,11 +136,11 @@ class Desk:
     # --- memory ---------------------------------------------------------------------------------------------------
 
     def known(self) -> DeskState:
-        """All of it."""
+        """All of it as it is now: `ended` is no copy, which takes longer than to write it down."""
         return DeskState(
             sessions=tuple(self.sessions.values()),
             running=tuple(self.running),
-            ended=tuple((name, one.state, one.research) for name, one in self.ended.items()),
+            ended=self.ended,
             answers=self.answers.known(),
             open=tuple((at, msgspec.Raw(codec.encode(command))) for at, command in self.open.items()),
             last_answer=self.last_answer,
@@ -151,7 +151,7 @@ class Desk:
         """Be as one that knew this and nothing else."""
         self.sessions = {one.spec.session: one for one in known.sessions}
         self.running = dict.fromkeys(known.running)
-        self.ended = OrderedDict((name, Ended(state, research)) for name, state, research in known.ended)
+        self.ended = OrderedDict(known.ended)
         self.answers.note(known.answers)
         self.open = OrderedDict((at, _command(bytes(body), at)) for at, body in known.open)
         self.last_answer = known.last_answer

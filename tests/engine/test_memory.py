@@ -170,14 +170,14 @@ async def test_what_is_not_of_this_tape_and_code_is_passed_over(changes: dict[st
         await tape.append(codec.to_append(queued, subjects.job(f"j{number}"), f"m{number}"))
     made = Memory(tape, blobs, Fold("test", "code", lambda: b"[7]", restored.append))
     await made.keep(1, made.take())
-    good = msgspec.json.decode(await blobs.get(f"{memory.ROOT}test/{1:020d}") or b"", type=Kept)
+    good = msgspec.json.decode(await blobs.get(f"{memory.ROOT}test/{1:020d}.code") or b"", type=Kept)
     bad = msgspec.json.encode(msgspec.structs.replace(good, **changes)) if changes else b"no memory"
-    await blobs.put(f"{memory.ROOT}test/{3:020d}", bad)
+    await blobs.put(f"{memory.ROOT}test/{3:020d}.code", bad)
     assert await made.recall() == 1
     assert restored == [b"[7]"]
     of_other_code = changes == {"code": "another"} or changes is None
     assert len(await blobs.names(memory.ROOT)) == 1 + of_other_code, "what is of another tape is removed"
-    await blobs.delete(f"{memory.ROOT}test/{1:020d}")
+    await blobs.delete(f"{memory.ROOT}test/{1:020d}.code")
     assert await made.recall() == 0
 
 
@@ -206,7 +206,7 @@ async def test_a_memory_that_cannot_be_read_keeps_nobody_from_starting(monkeypat
         queued = JobQueued(job=f"j{number}", kind="backtest", body=msgspec.Raw(b"{}"), user="ann")
         await tape.append(codec.to_append(queued, subjects.job(f"j{number}"), f"m{number}"))
         await made.keep(number, made.take())
-    get, lost = blobs.get, {f"{memory.ROOT}test/{2:020d}"}
+    get, lost = blobs.get, {f"{memory.ROOT}test/{2:020d}.code"}
 
     async def damaged(name: str) -> bytes | None:
         if name in lost:
@@ -215,8 +215,29 @@ async def test_a_memory_that_cannot_be_read_keeps_nobody_from_starting(monkeypat
 
     monkeypatch.setattr(blobs, "get", damaged)
     assert await made.recall() == 1
-    lost.add(f"{memory.ROOT}test/{1:020d}")
+    lost.add(f"{memory.ROOT}test/{1:020d}.code")
     assert await made.recall() == 0
+
+
+async def test_who_keeps_a_memory_reads_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much another kept, and under which code, is known by its name: megabytes are not read back for it."""
+    monkeypatch.setattr(memory, "MESSAGES_MIN", 3)
+    tape, blobs, read = MemoryTape(), MemoryBlobs(), []
+    for number in range(9):
+        queued = JobQueued(job=f"j{number}", kind="backtest", body=msgspec.Raw(b"{}"), user="ann")
+        await tape.append(codec.to_append(queued, subjects.job(f"j{number}"), f"m{number}"))
+
+    async def get(name: str) -> bytes | None:
+        read.append(name)
+        return None
+
+    monkeypatch.setattr(blobs, "get", get)
+    mine, other = (Memory(tape, blobs, Fold("test", code, lambda: b"[7]", lambda state: None)) for code in "ab")
+    for made, sequence in ((mine, 1), (mine, 3), (mine, 4), (other, 4), (other, 5), (mine, 6)):
+        await made.keep(sequence, made.take())
+    names = await blobs.names(memory.ROOT)
+    assert names == [f"{memory.ROOT}test/{5:020d}.b", f"{memory.ROOT}test/{6:020d}.a"]
+    assert read == []
 
 
 async def test_a_state_that_is_ahead_of_what_was_folded_is_not_kept_yet() -> None:
