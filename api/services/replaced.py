@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -10,13 +11,15 @@ from msgspec import Meta
 from api.house import House
 from api.reading.reader import Moment
 from api.services.acting import Done
+from events.clock import NS_PER_SECOND
 from events.errors import ReadModelUnavailable, Unknown
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import PAGE_ROWS_MAX, Page, Scope
 from projections.read_models.positions import positions
-from projections.read_models.sessions import session
+from projections.read_models.sessions import STATES_OVER, session
 
 REPLACED_MAX = 64  # sessions that are told of one start
+OVER_SECONDS_MAX = 1.0  # how long its answer waits for them to be over
 
 
 class HeldPosition(msgspec.Struct, frozen=True):
@@ -32,7 +35,13 @@ class Replaced(msgspec.Struct, frozen=True):
     """A session that a start ended."""
 
     session_id: str
-    state: Annotated[str, Meta(description="`unknown` while the read model is away")]
+    state: Annotated[
+        str,
+        Meta(
+            description="one that is not over (`completed`, `stopped`, `failed`) ends yet, and its positions may "
+            "change until then; `unknown` while the read model is away"
+        ),
+    ]
     reason: str
     error_code: str
     error_message: str
@@ -40,14 +49,17 @@ class Replaced(msgspec.Struct, frozen=True):
 
 
 async def replaced_by(house: House, how: Done) -> list[Replaced]:
-    """The sessions that a start replaced, as they are when it is answered. The start is done: nothing is raised, and
+    """The sessions that a start replaced, once they had some time to end. The start is done: nothing is raised, and
     what is not known now is said to be so.
     """
     names = how.sessions[:REPLACED_MAX]
-    try:
-        return (await house.reader.run(lambda snapshot: _told(snapshot, names), Moment())).value if names else []
-    except (ReadModelUnavailable, Unknown):
-        return [Replaced(name, "unknown", "", "", "", []) for name in names]
+    told = [Replaced(name, "unknown", "", "", "", []) for name in names]
+    until_ns, shown = house.clock.monotonic_ns() + round(OVER_SECONDS_MAX * NS_PER_SECOND), 0
+    with suppress(ReadModelUnavailable, Unknown):
+        while any(one.state not in STATES_OVER for one in told) and (left := until_ns - house.clock.monotonic_ns()) > 0:
+            shown = 1 + await house.runner.wait_until(shown, left / NS_PER_SECOND)
+            told = (await house.reader.run(lambda snapshot: _told(snapshot, names), Moment())).value
+    return told
 
 
 def _told(snapshot: Snapshot, names: tuple[str, ...]) -> list[Replaced]:

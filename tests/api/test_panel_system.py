@@ -22,6 +22,7 @@ PAPER: dict[str, Any] = {"mode": "paper", "source": LIVE, "strategies": [{"strat
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine, a stop waits until its sessions are over."""
     monkeypatch.setattr("api.services.trading.ENDED_SECONDS_MAX", 20.0)
+    monkeypatch.setattr("api.services.replaced.OVER_SECONDS_MAX", 20.0)
 
 
 async def started(made: World, body: dict[str, Any], name: str = "trader") -> str:
@@ -68,6 +69,15 @@ async def test_what_is_left_is_named(running: World, monkeypatch: pytest.MonkeyP
     assert second == {"sessions": [collects], "mode": "paper", "status": "stopped", "left": []}
     assert (await running.post("/api/system/stop", {}, **key)).json() == first
     assert (await running.get("/api/system/status", "trader")).json()["own_sessions"] == []
+
+
+async def test_what_a_start_replaced_is_told_as_it_ended(running: World) -> None:
+    """The answer to a restart tells of the session that ran how it ended, not that it runs."""
+    session = await started(running, PAPER)
+    anew = (await running.post("/api/system/restart", {})).json()
+    (one,) = anew["replaced"]
+    assert (one["session_id"], one["state"], one["reason"]) == (session, "stopped", "replaced")
+    await running.post("/api/system/stop", {})
 
 
 async def test_the_state_says_whose_sessions_run(running: World) -> None:
