@@ -18,6 +18,7 @@ from engine.research.sweep_table import table
 from engine.research.sweeping import SweepRow
 from engine.sessions import history as histories
 from engine.sessions.history import History
+from engine.sessions.life import OVER, Session, SessionState
 from engine.sessions.plan import Library, SessionWish, plan
 from engine.sessions.runner import Surroundings
 from engine.sessions.source_bars import check_bars
@@ -25,14 +26,11 @@ from engine.strategies.strategy import Strategy
 from events import codec, decisions, subjects
 from events.errors import Bug, TapedeckError
 from events.facts import (
-    Command,
-    Fact,
     Place,
     SessionEnded,
     SessionFailed,
     SessionProgressed,
     SessionSpec,
-    SessionSuspended,
 )
 from events.tape import Tape
 
@@ -113,19 +111,16 @@ class Work:
         """What another release began for the job is begun anew, once: the name is made of the code. What it ended
         stands; what it left is stopped when the job is over.
         """
-        last = await self._last_fact(spec)
-        if last is None or isinstance(last, SessionEnded | SessionFailed):
+        begun = await self._life(spec)
+        if begun is None or begun.state in OVER or begun.spec.job != self.job.id:
             return spec
-        started, _ = await histories.find(self.tape, spec.session)
-        other = started.spec.code_hash != spec.code_hash or isinstance(last, SessionSuspended)
-        if not other or started.spec.job != self.job.id:
+        if begun.spec.code_hash == spec.code_hash and begun.state is not SessionState.SUSPENDED:
             return spec
         return msgspec.structs.replace(spec, session=f"{spec.session}_{spec.code_hash[:CODE_DIGITS]}")
 
-    async def _last_fact(self, spec: SessionSpec) -> Fact | Command | None:
-        """The newest of a session's life; None where there is no such session."""
-        last = await self.tape.last(subjects.session_fact(spec.session, research=spec.research))
-        return codec.decode(last.body, last.sequence) if last else None
+    async def _life(self, spec: SessionSpec) -> Session | None:
+        """Of a session of this name. Its newest fact need not be of it: verdicts and answers stand behind an end."""
+        return await histories.life(self.tape, spec.session, research=spec.research)
 
     async def run(self, spec: SessionSpec, share: Share = (0.0, 1.0)) -> History:
         """Run a planned session to its end, once however often this is called; everything that it decided.
@@ -147,17 +142,21 @@ class Work:
     async def _is_over(self, spec: SessionSpec, ended: asyncio.Event) -> bool:
         """Whether it ran to its end. What happens from now on sets `ended`. Raises SessionBroke."""
         ended.clear()
-        fact = await self._last_fact(spec)
-        match fact:
-            case SessionFailed():
+        life = await self._life(spec)
+        if life is not None and life.state is SessionState.SUSPENDED:
+            message = f"Session {spec.session} was begun under other code than it met. Ask for the job again."
+            raise SessionBroke(message, code="OTHER_CODE")
+        if life is None or life.state not in OVER:
+            return False
+        message_of_end = await self.tape.get(life.last)
+        assert message_of_end is not None, "it was read just now"
+        match codec.decode(message_of_end.body, life.last):
+            case SessionFailed() as fact:
                 raise SessionBroke(fact.message, code=fact.code)
-            case SessionSuspended():
-                message = f"Session {spec.session} was begun under other code than it met. Ask for the job again."
-                raise SessionBroke(message, code="OTHER_CODE")
-            case SessionEnded() if fact.reason != "completed":
+            case SessionEnded() as fact if fact.reason != "completed":
                 raise SessionBroke(f"Session {spec.session} was {fact.reason}.", code="SESSION_STOPPED")
             case _:
-                return isinstance(fact, SessionEnded)
+                return True
 
     async def table(self, session: str) -> list[SweepRow]:
         """The table of an ended sweep. Raises Bug."""
@@ -196,7 +195,8 @@ class Work:
     async def _read_to(self, spec: SessionSpec) -> Place:
         """The newest row that is known to be read; before all where none is."""
         decided = await self.tape.last(subjects.session_decision(spec.session, research=spec.research))
-        fact = await self._last_fact(spec)
+        told = await self.tape.last(subjects.session_fact(spec.session, research=spec.research))
+        fact = codec.decode(told.body, told.sequence) if told else None
         return max(
             decisions.from_message(decided).cause if decided else Place(),
             fact.place if isinstance(fact, SessionProgressed) else Place(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.sessions.life import Session, begin, evolve
 from engine.sessions.outputs import Held
 from events import codec, decisions, subjects
 from events.errors import Unknown
@@ -64,6 +65,18 @@ async def find(tape: Tape, session: str) -> tuple[SessionStarted, int]:
             if isinstance(fact, SessionStarted):
                 return fact, message.sequence
     raise Unknown(f"There is no session {session!r} on this tape.", field="session")
+
+
+async def life(tape: Tape, session: str, *, research: bool) -> Session | None:
+    """A session as the facts of its life add up, whatever else stands between and behind them; None: there is none."""
+    found: Session | None = None
+    async for message in tape.read(subjects=(subjects.session_fact(session, research=research),)):
+        fact = codec.decode(message.body, message.sequence)
+        if isinstance(fact, SessionStarted):
+            found = begin(fact, message.sequence)
+        elif found is not None and isinstance(fact, Fact):
+            found = evolve(found, fact, message.sequence)
+    return found
 
 
 async def read(tape: Tape, session: str, *, decided_after: int = 0) -> History:

@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from engine.sessions.life import OVER, Session, begin, evolve
-from engine.sessions.watchdog import Note, Step
+from engine.sessions import history as histories
+from engine.sessions.life import OVER
+from engine.sessions.watchdog import Note
 from events import codec, subjects
 from events.errors import FenceLost
-from events.facts import Fact, SessionStarted, StepOverran
+from events.facts import StepOverran
 from events.tape import Tape
 
 log = structlog.get_logger(__name__)
@@ -45,7 +46,7 @@ async def _tell(tape: Tape, note: Note) -> None:
     step = note.step
     for _ in range(TRIES_MAX):
         last = await tape.last(subjects.session_fence(step.session, research=step.research))
-        session = await _life(tape, step)
+        session = await histories.life(tape, step.session, research=step.research)
         if last is None or session is None or session.state in OVER:
             return
         if any(known.epoch == step.epoch for known in session.overruns):
@@ -78,15 +79,3 @@ def _fact(note: Note) -> StepOverran:
         at=step.at,
         seconds=note.seconds,
     )
-
-
-async def _life(tape: Tape, step: Step) -> Session | None:
-    """The session as its facts add up; None where there is none."""
-    session: Session | None = None
-    async for message in tape.read(subjects=(subjects.session_fact(step.session, research=step.research),)):
-        fact = codec.decode(message.body, message.sequence)
-        if isinstance(fact, SessionStarted):
-            session = begin(fact, message.sequence)
-        elif session is not None and isinstance(fact, Fact):
-            session = evolve(session, fact, message.sequence)
-    return session
