@@ -1,6 +1,7 @@
 """Which venue's candles are shown where several have the symbol: one a symbol and interval, of all that is recorded.
 
 Neither the range that is asked nor who traded last has a say, or a chart that polls or pages would be of two markets.
+A venue that is recorded now stands before those of which there is history alone: a chart that polls would stand still.
 Counts are of all sources of a venue, added up. The interval that is still open is not counted, and near counts are
 equal: venues that are recorded side by side miss one now and then, and the order of two such does not change with each.
 """
@@ -37,7 +38,9 @@ class CandleVenues:
         *,
         quoted: bool = False,
     ) -> list[int]:
-        """Numbers of instruments: the one with most candles, of as many the one registered first; without any last.
+        """Numbers of instruments, those that are recorded now first, those without any candle last.
+
+        Of the others: the one with most candles, of as many the one registered first.
 
         `sources` by number of instrument. `quoted`: with most quotes. Counted only where there are several.
 
@@ -50,9 +53,8 @@ class CandleVenues:
         now_ns = self._clock.monotonic_ns()
         until_ns, order = self._kept.get(asked, (0, []))
         if now_ns >= until_ns:
-            order = _order(
-                list(sources), (await self._market.counts(list(sources), interval, as_of, quoted=quoted)).rows
-            )
+            counts = await self._market.counts(list(sources), interval, as_of, quoted=quoted)
+            order = _order(sources, counts.rows)
             self._kept.pop(asked, None)
             while len(self._kept) >= KEPT_MAX:
                 del self._kept[next(iter(self._kept))]
@@ -60,14 +62,16 @@ class CandleVenues:
         return order
 
 
-def _order(numbers: list[int], counts: Rows) -> list[int]:
+def _order(sources: Mapping[int, Sequence[Reach]], counts: Rows) -> list[int]:
     newest = counts["newest_ns"].max(initial=0)
     counted = (counts["candles"] - (counts["newest_ns"] == newest)).tolist()
     ended = dict(zip(counts["instrument"].tolist(), counted, strict=True))
-    most = max(ended.values(), default=0)
+    running = {number: ended[number] for number in ended if any(one.runs for one in sources[number])}
+    past = {number: ended[number] for number in ended if number not in running}
+    return [*_by_count(running), *_by_count(past), *sorted(sources.keys() - ended.keys())]
 
-    def place(number: int) -> tuple[int, int]:
-        count = ended.get(number, -1)
-        return (-most if count >= 0 and count * NEAR >= most * (NEAR - 1) else -count), number
 
-    return sorted(numbers, key=place)
+def _by_count(counts: dict[int, int]) -> list[int]:
+    most = max(counts.values(), default=0)
+    rounded = {number: most if count * NEAR >= most * (NEAR - 1) else count for number, count in counts.items()}
+    return sorted(counts, key=lambda number: (-rounded[number], number))

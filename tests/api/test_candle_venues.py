@@ -13,7 +13,7 @@ from events.clock import ManualClock, SystemClock
 from events.rows import MARKET_DTYPE, MarketKind, Rows
 from projections.market_duckdb import DuckMarketStore
 from projections.market_store import Interval, MarketFrame
-from tests.api.recordings import LiveSource
+from tests.api.recordings import LiveSource, simulated_recording
 from tests.api.worlds import World, world
 
 MINUTE_NS = Interval.M1.ns
@@ -74,6 +74,33 @@ async def test_most_of_all_that_is_recorded_is_first(
     sources = {number: [Reach("s")] for number in (SECOND, FIRST)}
     assert await CandleVenues(store, SystemClock()).ranked(sources, Interval.M1, None) == wanted
     await store.close()
+
+
+async def test_a_venue_that_is_recorded_now_is_first(tmp_path: Path) -> None:
+    """A chart that polls moves, and of two such it is of one; what is recorded now and has no candle yet is last."""
+    store, third, fourth = DuckMarketStore(tmp_path / "market.duckdb"), 3, 4
+    store.create()
+    for number, minutes in ((FIRST, range(99)), (SECOND, range(90, 92)), (third, range(90, 92))):
+        store.write_market([MarketFrame("s", number, trades(minutes, number))])
+    sources = {number: [Reach("s", runs=number != FIRST)] for number in (fourth, third, SECOND, FIRST)}
+    found = await CandleVenues(store, SystemClock()).ranked(sources, Interval.M1, None)
+    assert found == [SECOND, third, FIRST, fourth]
+    await store.close()
+
+
+async def test_a_chart_without_a_start_is_of_the_live_venue(tmp_path: Path) -> None:
+    """A long history of another venue is there for the times of which the live one has nothing."""
+    async with world(tmp_path) as made:
+        await simulated_recording(made.tape)
+        live = LiveSource(made.tape, ("BTC_USDT",), name="zeta", venue="zeta")
+        await live.open()
+        await live.give(trades(range(30, 32), 3))
+        await made.caught_up()
+        path = "/api/market/data?symbol=BTC_USDT&timeframe=1m"
+        newest = await made.get(path)
+        assert (newest.headers["Tape-Instrument"], len(newest.json())) == ("BTC_USDT@zeta", 2)
+        past = await made.get(f"{path}&end=2023-11-14T22:40:00Z")
+        assert past.headers["Tape-Instrument"] == "BTC_USDT@SIM"
 
 
 async def test_not_every_read_counts(tmp_path: Path) -> None:
