@@ -173,8 +173,8 @@ def from_memory(folder: Path, messages: list[Message], batch_messages: int) -> T
         events, decided, _ = decode(part)
         model.apply(Batch(checkpoint.sequence, events, advanced(checkpoint, part[-1]), decided))
     took = began.stop()
-    model.close()
     model.store.discard()
+    model.close()
     return took
 
 

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from events.clock import NS_PER_SECOND, Clock
-from events.errors import OperatingError, TapeRefused
+from events.errors import OperatingError, ReadModelUnavailable, TapeRefused
 from events.tape import Blobs, Tape
 from projections.batch import Checkpoint
 from projections.checkpoints import check
@@ -173,9 +173,16 @@ async def open_read_model(
     try:
         await _opened(model, tape, blobs)
     except BaseException:
-        model.close()  # behind the thread that is opening it
+        await asyncio.to_thread(_closed, model)
         raise
     return model
+
+
+def _closed(model: DuckReadModel) -> None:
+    try:
+        model.close()  # behind the thread that is opening it
+    except ReadModelUnavailable as error:
+        log.warning("read_model_not_closed", path=str(model.store.path), error=str(error))
 
 
 async def _opened(model: DuckReadModel, tape: Tape, blobs: Blobs | None) -> None:

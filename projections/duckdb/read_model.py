@@ -107,16 +107,17 @@ class DuckReadModel:
 
         Raises:
             Unusable: the file is damaged or of another release.
+            ReadModelUnavailable: it was closed.
         """
         self.store.open()
         try:
             self._restore()
         except duckdb.Error as error:
-            self.store.close()
+            self.store.let_go()
             raise Unusable(f"{self.store.path}: {str(error).splitlines()[0]}") from error
 
     def close(self) -> None:
-        """Close the file; waits for calls of other threads, see `DuckStore.close`."""
+        """Close the file for good; waits for calls of other threads, see `DuckStore.close`."""
         self.store.close()
 
     # --- the projection -------------------------------------------------------------------------------------------

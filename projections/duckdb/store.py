@@ -99,6 +99,7 @@ class DuckStore:
         self._cursors: list[duckdb.DuckDBPyConnection] = []  # that nobody reads with
         self._reading: list[duckdb.DuckDBPyConnection] = []
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._closed = False
         self._writer: Writer | None = None
         self._checkpoint = Checkpoint()
         self._visible = 0
@@ -116,9 +117,16 @@ class DuckStore:
 
         Raises:
             Unusable: the file is damaged or of another schema.
+            ReadModelUnavailable: it was closed.
         """
         with self._writing:
+            self._check_goes_on()
             self._open()
+
+    def _check_goes_on(self) -> None:
+        """Behind a close the file may be another process's."""
+        if self._closed:
+            raise ReadModelUnavailable("The read model is closed.")
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,10 +136,10 @@ class DuckStore:
             if not fresh:
                 self._read_meta(self._connection)
         except duckdb.Error as error:
-            self.close()
+            self.let_go()
             raise Unusable(f"{self.path}: {str(error).splitlines()[0]}") from error
         except Unusable:
-            self.close()
+            self.let_go()
             raise
         if fresh:
             self._make(self._connection)
@@ -164,7 +172,15 @@ class DuckStore:
         self._checkpoint, self._visible = Checkpoint(), 0
 
     def close(self) -> None:
-        """Close, behind the write or opening that another thread is in; what others read is ended.
+        """Let go for good: a thread that is about to open the file, also anew behind a discard, finds it closed.
+
+        Raises as `let_go`.
+        """
+        self._closed = True  # before what an opening holds is waited for
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the file, behind the write or opening that another thread is in; what others read is ended.
 
         Raises:
             ReadModelUnavailable: one of them does not end.
@@ -173,11 +189,11 @@ class DuckStore:
             raise ReadModelUnavailable("A write to the read model does not end.")
         try:
             with self._all_readers(self.settings.close_seconds_max, ended=True):
-                self._let_go()
+                self._drop()
         finally:
             self._writing.release()
 
-    def _let_go(self) -> None:
+    def _drop(self) -> None:
         for cursor in self._cursors:
             cursor.close()
         self._cursors.clear()
@@ -190,10 +206,11 @@ class DuckStore:
         """Close and delete the file; what is still reading has a bounded time to finish.
 
         Raises:
-            ReadModelUnavailable: a reader did not finish.
+            ReadModelUnavailable: a reader did not finish, or it was closed.
         """
         with self._writing, self._all_readers(self.settings.reader_seconds_max):
-            self._let_go()
+            self._check_goes_on()
+            self._drop()
             remove(self.path)
             self._checkpoint, self._visible = Checkpoint(), 0
 

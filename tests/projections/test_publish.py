@@ -13,6 +13,7 @@ import duckdb
 import msgspec
 import pytest
 
+from events.errors import ReadModelUnavailable
 from events.memory_keys import MemoryBlobs
 from events.memory_tape import MemoryTape
 from projections.batch import Checkpoint
@@ -26,6 +27,7 @@ from projections.duckdb.publish import (
     published,
 )
 from projections.duckdb.read_model import DuckReadModel
+from projections.duckdb.store import DuckStore
 from projections.runner import ProjectionRunner
 from tests.projections.applying import SMALL, apply_all, messages_of, opened
 from tests.projections.random_tapes import random_script
@@ -155,6 +157,29 @@ async def test_an_opening_that_is_interrupted_leaves_nothing(tmp_path: Path, mon
         await opening
     assert os.listdir(tmp_path) == ["slot-0.duckdb"]
     connect(str(path)).close()  # refused where it is open with other settings
+
+
+async def test_a_close_between_a_discard_and_an_opening_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever closes while a file is thrown away has closed the new one too, at a start and in a rebuild."""
+    path, discard = tmp_path / "slot-0.duckdb", DuckStore.discard
+
+    def and_close(store: DuckStore) -> None:
+        discard(store)
+        store.close()
+
+    monkeypatch.setattr(DuckStore, "discard", and_close)
+    path.write_bytes(b"garbage" * 4096)
+    with pytest.raises(ReadModelUnavailable, match="closed"):
+        await open_read_model(path, Script().tape, None, SMALL)
+    assert os.listdir(tmp_path) == []
+    model = opened(path)
+    with pytest.raises(ReadModelUnavailable, match="closed"):
+        model.reset()
+    assert os.listdir(tmp_path) == []
+    path.write_bytes(b"of whoever has the place now")
+    with pytest.raises(ReadModelUnavailable, match="closed"):
+        model.reset()
+    assert os.listdir(tmp_path) == ["slot-0.duckdb"]
 
 
 async def test_a_file_of_another_release_is_built_again(tmp_path: Path) -> None:

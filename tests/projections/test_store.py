@@ -146,9 +146,12 @@ def test_a_close_waits_for_a_write(tmp_path: Path) -> None:
         assert writing.exception(10) is None
         with pytest.raises(ReadModelUnavailable, match="closed"):
             threads.submit(write).result()
-    store.open()
-    assert store.checkpoint == Checkpoint("epoch", 7)
-    store.close()
+    with pytest.raises(ReadModelUnavailable, match="closed"):
+        store.open()
+    again = DuckStore(store.path, [])
+    again.open()
+    assert again.checkpoint == Checkpoint("epoch", 7)
+    again.close()
 
 
 def test_a_close_ends_what_is_read(tmp_path: Path) -> None:
