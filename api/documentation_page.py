@@ -76,9 +76,10 @@ A symbol is found as others write it, in every parameter and body that names one
 its field that names them. Only an instrument that is registered is called as it is written.
 
 Several venues may have one symbol. `SYMBOL@VENUE` names one of them; without the venue, candles are of
-the one that is recorded now, else has most of them, backtests of one that has what is asked, and `Tape-Instrument` says
-which that was. A session trades the venue of its source or recording; an order that names another one is refused, and
-lists that are asked with a venue have what is of it alone.
+one that a source records now, then of the one that is recorded longest (of another only where it has none in the
+range: an answer is of one venue, and ends with it), backtests of one that has what is asked, and `Tape-Instrument`
+says which that was. A session trades the venue of its source or recording; an order that names another one is refused,
+and lists that are asked with a venue have what is of it alone.
 
 ## Commands
 

@@ -19,7 +19,6 @@ from api.reading.hot import HotAnswers
 from api.reading.reader import Reader, is_ready
 from api.request_counts import Requests
 from api.services.auditing import Auditing
-from api.services.candle_venues import CandleVenues
 from api.services.commands import Commands
 from api.services.config_file import ConfigFile
 from api.services.library import Lookups
@@ -110,7 +109,6 @@ class House:
     beside: tuple[ProjectionRunner, ...]  # each of another projection: what halts one leaves the others
     reader: Reader
     prices: Prices
-    candle_venues: CandleVenues
     market: MarketStore
     verifications: Verifications
     hot: HotAnswers
@@ -216,7 +214,6 @@ def build(ground: Ground) -> House:
         runner=runner,
         beside=tuple(ProjectionRunner(ground.tape, [one], clock=ground.clock) for one in ground.beside),
         reader=reader,
-        candle_venues=CandleVenues(ground.market, ground.clock),
         prices=Prices(reader, ground.market, ground.clock, api.symbols_cache_seconds),
         market=ground.market,
         verifications=Verifications(ground.verify, note_by(commands, ground.clock), ground.clock),

@@ -74,12 +74,12 @@ async def candles(
 
     They are joined of all sources that the symbol has in the range; where several have a candle whole, it is that of
     the primary one, else of the newest. `source` names one alone. `BTCUSDT`, `BTC/USDT` and `btc-usdt` are taken for
-    `BTC_USDT` where nothing has that very symbol. Where several venues have it, they are of one that is recorded
-    now, else of the one with the most candles of the timeframe of all that is recorded, whatever the range (one that
-    lacks up to a sixteenth has as many), of as many the one that was registered first; where it has none in the range
-    and another has, of that one: `Tape-Instrument` says which. `SYMBOL@VENUE` names one. A range within what is
-    recorded in which nothing traded has none. Of what has quotes alone they are of the middle of bids and asks, without
-    volume: then `Candle-Source` is `quotes`.
+    `BTC_USDT` where nothing has that very symbol. Where several venues have it, they are of one that a source
+    records now, then of the one with the longest span of complete recordings, of equal ones the one that was registered
+    first, whatever the range; only where it has none in the range and another has, of that one: an answer is of one
+    venue, and `Tape-Instrument` says which. `SYMBOL@VENUE` names one. A range within what is recorded in which nothing
+    traded has none. Of what has quotes alone they are of the middle of bids and asks,
+    without volume: then `Candle-Source` is `quotes`.
     """
     found = await find_candles(house, at, Wanted(symbol, Interval(timeframe), span, source))
     answer = answered(_worded(found.rows), found.sequence, house.reader.epoch)

@@ -257,12 +257,6 @@ class DuckMarketStore:
         whole = msgspec.structs.replace(query, span=whole_intervals(query.span, interval.ns))
         return await self._answer(lambda ask: queries.candles(ask, whole, interval), query.as_of)
 
-    async def counts(
-        self, instruments: Sequence[int], interval: Interval, as_of: int | None = None, *, quoted: bool = False
-    ) -> Answer:
-        """Counted in all rows of the instruments."""
-        return await self._answer(lambda ask: queries.counts(ask, instruments, interval, as_of, quoted=quoted), as_of)
-
     async def mids(self, query: MarketQuery, interval: Interval) -> Answer:
         """Computed from the quotes of the span."""
         check_span(query.span, self.limits)

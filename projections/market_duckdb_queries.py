@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -12,7 +12,6 @@ from events.rows import MarketKind, Rows, SectionKind
 from projections.market_store import (
     BAR_ROW,
     CANDLE_ROW,
-    COUNT_ROW,
     COUNTS_NOT,
     DECISION_ROWS,
     NS_MAX,
@@ -238,29 +237,6 @@ def _once(where: Where) -> str:
 
 def _start_of_bar() -> str:
     return "ts_event_ns // interval_ns"
-
-
-def counts(ask: Ask, instruments: Sequence[int], interval: Interval, as_of: int | None, *, quoted: bool) -> Rows:
-    """Intervals that have rows: COUNT_ROW[n] by instrument."""
-    mine = f"instrument IN ({', '.join(str(int(one)) for one in instruments)})"
-    mine += "" if as_of is None else f' AND "sequence" <= {int(as_of)}'
-    table, counted, what = ("ticks", _COUNTS, f"count(DISTINCT {_start(interval.ns)})")
-    if quoted:
-        table, counted, what = ("quotes", "price > 0", "count(*)")
-    parts = (
-        f"SELECT max(ts_event_ns) newest, {what} candles, instrument "
-        f"FROM {table} WHERE {mine} AND {counted} GROUP BY source, instrument"
-    )
-    if not quoted:
-        parts += (
-            f" UNION ALL SELECT max(ts_event_ns), (count(*) * interval_ns + {interval.ns - 1}) // {interval.ns}, "
-            f"instrument FROM bars WHERE {mine} AND {interval.ns} % interval_ns = 0 GROUP BY instrument, interval_ns"
-        )
-    sql = (
-        f"SELECT max(newest) // {interval.ns} * {interval.ns}, sum(candles)::BIGINT, instrument FROM ({parts}) "
-        "GROUP BY instrument ORDER BY instrument"
-    )
-    return ask(sql, [], COUNT_ROW)
 
 
 def mids(ask: Ask, query: MarketQuery, interval: Interval) -> Rows:

@@ -68,15 +68,6 @@ PRICE_ROW = np.dtype(
     ]
 )
 
-COUNT_ROW = np.dtype(
-    [
-        ("newest_ns", "<i8"),  # start of the newest interval that has any row
-        ("candles", "<i8"),  # intervals that have any row, of each source; of bars: that these fill; of quotes: these
-        ("instrument", "<i4"),
-        ("pad", "<i4"),
-    ]
-)
-
 COUNTS_NOT = int(MarketFlag.OFF_BOOK)  # trades with this flag, or without a price above 0, make no candle and no price
 
 
@@ -291,16 +282,6 @@ class MarketStore(Protocol):
 
         Raises:
             InvalidInput: no bars of a dividing interval, or more than `as_of_rows_max` rows to compute from.
-        """
-        ...
-
-    async def counts(
-        self, instruments: Sequence[int], interval: Interval, as_of: int | None = None, *, quoted: bool = False
-    ) -> Answer:
-        """How many intervals have trades, or are filled by bars of a length that divides them: COUNT_ROW[n].
-
-        With `quoted`: how many bids and asks there are. Added up over all sources. By instrument; one that has
-        none has no row.
         """
         ...
 

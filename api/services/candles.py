@@ -10,6 +10,7 @@ import numpy as np
 from api.house import House
 from api.reading.reader import Moment
 from api.reading.wording import instant_of
+from api.services.candle_venues import DEALT, ranked
 from api.services.joined_candles import Piece, join
 from api.services.market_sources import Reach, newest_recordings, reaches_of
 from api.services.symbols import meant
@@ -18,6 +19,7 @@ from events.rows import Rows
 from projections.duckdb.store import Snapshot
 from projections.market_store import CANDLE_ROW, NS_MAX, Answer, Interval, MarketQuery, Span
 from projections.read_models.instruments import InstrumentRow
+from projections.read_models.recordings import RecordingRow
 
 CANDLES_MAX = 10_000  # of one answer
 SOURCES_MAX = 256  # asked for the candles of one answer
@@ -25,6 +27,7 @@ COVERAGES_MAX = 32  # sources of which an error says what they have
 RowsOf = Callable[[MarketQuery], Awaitable[Answer]]  # of a market store: its ticks or its bars
 CandlesOf = Callable[[MarketQuery, Interval], Awaitable[Answer]]
 BARS_LOOKED_AT = 100  # newest ones, to say of which length they are
+_Recorded = tuple[InstrumentRow, list[Reach], list[RecordingRow]]  # an instrument, its sources and recordings
 
 
 class Wanted(NamedTuple):
@@ -48,6 +51,7 @@ class Candles(NamedTuple):
 class _Sought(NamedTuple):
     instrument: InstrumentRow
     sources: list[Reach]
+    recorded: list[RecordingRow]
     as_of: int | None
     candles: CandlesOf
 
@@ -72,7 +76,7 @@ class _Coverage(NamedTuple):
 
 
 async def find_candles(house: House, at: Moment, wanted: Wanted) -> Candles:
-    """The candles of one venue whatever the range (see `CandleVenues`), where it has none there of the next that has.
+    """The candles of one venue, whatever the range: see `ranked`. Where it has none in the range, of the next that has.
 
     Where none has any, those of the middle of bids and asks, of sources that have quotes alone. Nothing where the range
     lies within what is recorded, and nothing traded in it.
@@ -84,7 +88,8 @@ async def find_candles(house: House, at: Moment, wanted: Wanted) -> Candles:
     """
     there = (await house.reader.run(lambda snapshot: _recorded(snapshot, wanted.symbol), at)).value
     as_of = await house.reader.market_as_of(at)
-    sought = [_Sought(one, sources, as_of, house.market.candles) for one, sources in _asked(there, wanted.source)]
+    asked = _asked(there, wanted.source)
+    sought = [_Sought(one, sources, recorded, as_of, house.market.candles) for one, sources, recorded in asked]
     had, found = await _first(house, sought, wanted)
     if found is not None:
         return found
@@ -98,10 +103,9 @@ async def _first(
 ) -> tuple[list[_Had], Candles | None]:
     """What the venues have in their order, up to the first that has any, and its candles. Raises InvalidInput."""
     of = {one.instrument.number: one for one in sought}
-    as_of = sought[0].as_of if sought else None
+    recorded = {number: _made_of(one, quoted=quoted) for number, one in of.items()}
     had = []
-    sources = {number: one.sources for number, one in of.items()}
-    for number in await house.candle_venues.ranked(sources, wanted.interval, as_of, quoted=quoted):
+    for number in ranked(recorded, wanted.interval):
         had.append(await _had(of[number], wanted))
         if had[-1].pieces:
             rows = await _joined(house, had[-1], wanted)
@@ -109,6 +113,12 @@ async def _first(
             sequence = min(one.sequence for one in had)
             return had, Candles(rows, sequence, _name(of[number].instrument), quoted)
     return had, None
+
+
+def _made_of(sought: _Sought, *, quoted: bool) -> list[RecordingRow]:
+    """Recordings of its sources: with trades or bars, or all where the sources have quotes alone."""
+    names = {reach.source for reach in sought.sources}
+    return [row for row in sought.recorded if row.source in names and (quoted or DEALT.intersection(row.kinds))]
 
 
 def _quoted(house: House, had: list[_Had], covers: list[list[_Coverage]]) -> Iterator[_Sought]:
@@ -124,25 +134,23 @@ def _name(instrument: InstrumentRow) -> str:
     return f"{instrument.symbol}@{instrument.venue}"
 
 
-def _recorded(snapshot: Snapshot, symbol: str) -> list[tuple[InstrumentRow, list[Reach]]]:
+def _recorded(snapshot: Snapshot, symbol: str) -> list[_Recorded]:
     rows = meant(snapshot, symbol)
-    recordings = newest_recordings(snapshot, rows[0].symbol)
-    return [(row, reaches_of(row, recordings)) for row in rows]
+    found = newest_recordings(snapshot, rows[0].symbol)
+    return [(row, reaches_of(row, found), [one for one in found if row.number in one.instruments]) for row in rows]
 
 
-def _asked(
-    there: list[tuple[InstrumentRow, list[Reach]]], wanted: str | None
-) -> list[tuple[InstrumentRow, list[Reach]]]:
+def _asked(there: list[_Recorded], wanted: str | None) -> list[_Recorded]:
     """Instruments with the sources to ask, in order. Raises Unknown."""
     symbol = there[0][0].symbol
     if wanted is not None:
-        found = [(row, [one for one in sources if one.source == wanted]) for row, sources in there]
-        listed = ", ".join(one.source for _, sources in there for one in sources[:COVERAGES_MAX]) or "none"
+        found = [(row, [one for one in sources if one.source == wanted], recorded) for row, sources, recorded in there]
+        listed = ", ".join(one.source for _, sources, _ in there for one in sources[:COVERAGES_MAX]) or "none"
         text, code, field = f"Source {wanted[:64]!r} has no {symbol}. Sources that have it: {listed}.", None, "source"
     else:
         found = there
         text, code, field = f"{symbol} is registered, and nothing of it is recorded yet.", "NO_DATA", "symbol"
-    found = [(row, sources) for row, sources in found if sources]
+    found = [one for one in found if one[1]]
     if not found:
         raise Unknown(text, code=code, field=field)
     return found

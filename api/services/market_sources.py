@@ -35,7 +35,6 @@ class Reach(NamedTuple):
     source: str
     first_ns: int = 0
     last_ns: int = NS_MAX
-    runs: bool = False  # it is recorded now; an import, whose rows end, is not meant
 
 
 def reaches_of(instrument: InstrumentRow, found: Sequence[RecordingRow]) -> list[Reach]:
@@ -47,5 +46,5 @@ def reaches_of(instrument: InstrumentRow, found: Sequence[RecordingRow]) -> list
 def _reach(source: str, rows: list[RecordingRow]) -> Reach:
     known = rows and all(row.state == "complete" and row.designated == "event" for row in rows)
     if not known:
-        return Reach(source, runs=any(row.state == "open" and row.origin != "import" for row in rows))
+        return Reach(source)
     return Reach(source, min(row.first_event_ns for row in rows), max(row.last_event_ns for row in rows))

@@ -6,15 +6,13 @@ in the order of the tape, so it is the last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from events.errors import InvalidInput
 from events.rows import Rows
 from projections.market_store import CANDLE_ROW, PRICE_ROW, Interval, Limits, MarketQuery, Span
 from projections.questdb.access import Console, quoted
-from projections.questdb.reads import cut, forward, no_later, of_instruments, owned, within
+from projections.questdb.reads import cut, forward, no_later, owned, within
 from projections.questdb.tables import CANDLE_SELECT
 
 _SECOND_NS = 1_000_000_000
@@ -75,15 +73,6 @@ def _unit(length_ns: int) -> str:
     if length_ns % _SECOND_NS == 0:
         return f"{length_ns // _SECOND_NS}s"
     return f"{length_ns // _MS_NS}T" if length_ns % _MS_NS == 0 else f"{length_ns}n"
-
-
-def counts(instruments: Sequence[int], interval: Interval, as_of: int | None) -> str:
-    """The query for (newest, candles, instrument): how many intervals the bars of a length fill, rounded up."""
-    where = " AND ".join([of_instruments(instruments), f"{interval.ns} % interval_ns = 0", *no_later(as_of)])
-    return (
-        f"SELECT newest, (bars * interval_ns + {interval.ns - 1}) / {interval.ns} candles, instrument FROM "
-        f"(SELECT max(ts::long) newest, count() bars, interval_ns, instrument FROM bars WHERE {where})"
-    )
 
 
 def prices(console: Console, source: str, as_of: int | None) -> Rows:

@@ -6,8 +6,6 @@ stands as it is, one whose rows are all later is left out, and what lies between
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from events.errors import InvalidInput
@@ -15,7 +13,7 @@ from events.rows import Rows
 from projections.market_store import CANDLE_ROW, PRICE_ROW, Interval, Limits, MarketQuery, Span
 from projections.questdb import bar_candles
 from projections.questdb.access import Console, quoted
-from projections.questdb.reads import counted, cut, forward, no_later, of_instruments, owned, within
+from projections.questdb.reads import cut, forward, no_later, owned, within
 from projections.questdb.tables import CANDLE_OF_CANDLES, CANDLE_OF_TICKS, CANDLE_SELECT, COUNTS
 
 MINUTE_NS = Interval.M1.ns
@@ -86,13 +84,6 @@ def _matching(found: Rows, wanted: Rows) -> Rows:
     """For each wanted candle the found one of the same start and instrument."""
     places = {(int(row["ts_open_ns"]), int(row["instrument"])): at for at, row in enumerate(found)}
     return found[[places[int(row["ts_open_ns"]), int(row["instrument"])] for row in wanted]]
-
-
-def counts(console: Console, instruments: Sequence[int], interval: Interval, as_of: int | None) -> Rows:
-    """How many candles instruments have, of the views and of bars: COUNT_ROW[n] by instrument."""
-    where = " AND ".join([of_instruments(instruments), *no_later(as_of, "first_sequence")])
-    of_trades = f"SELECT max(ts::long) newest, count() candles, instrument FROM candles_{interval.value} WHERE {where}"
-    return counted(console, (of_trades, bar_candles.counts(instruments, interval, as_of)), interval.ns)
 
 
 def prices(console: Console, limits: Limits, source: str, as_of: int | None) -> Rows:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from events.errors import InvalidInput
 from events.rows import MarketKind, Rows
 from projections.market_store import CANDLE_ROW, PRICE_ROW, Interval, Limits, MarketQuery
 from projections.questdb.access import Console, quoted
-from projections.questdb.reads import counted, cut, forward, no_later, of_instruments, owned
+from projections.questdb.reads import cut, forward, no_later, owned
 from projections.questdb.tables import CANDLE_SELECT
 
 SIDES = {"bid": int(MarketKind.BID), "ask": int(MarketKind.ASK)}
@@ -49,13 +47,6 @@ def candles(console: Console, limits: Limits, query: MarketQuery, interval: Inte
     )
     sql = f"SELECT {CANDLE_SELECT} FROM ({middle}) WHERE open IS NOT NULL {cut(query.span)}"
     return forward(console.rows(sql, CANDLE_ROW), query.span)
-
-
-def counts(console: Console, instruments: Sequence[int], interval: Interval, as_of: int | None) -> Rows:
-    """How many quotes instruments have: COUNT_ROW[n] by instrument."""
-    where = " AND ".join([of_instruments(instruments), _PRICED, *no_later(as_of)])
-    part = f"SELECT max(ts::long) newest, count() candles, instrument FROM quotes WHERE {where}"
-    return counted(console, [part], interval.ns)
 
 
 def prices(console: Console, source: str, as_of: int | None) -> Rows:

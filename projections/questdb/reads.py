@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from events.rows import Rows
-from projections.market_store import COUNT_ROW, NS_MAX, MarketQuery, SessionQuery, Span
+from projections.market_store import NS_MAX, MarketQuery, SessionQuery, Span
 from projections.questdb.access import Console, packed, quoted
 from projections.questdb.tables import Table, bucket_of
 
@@ -39,21 +39,6 @@ def owned(query: MarketQuery) -> list[str]:
 def no_later(as_of: int | None, column: str = '"sequence"') -> list[str]:
     """The condition that only rows up to a sequence count."""
     return [] if as_of is None else [f"{column} <= {int(as_of)}"]
-
-
-def of_instruments(numbers: Sequence[int]) -> str:
-    """The condition that rows are of one of these."""
-    return f"instrument IN ({', '.join(quoted(str(int(number))) for number in numbers)})"
-
-
-def counted(console: Console, parts: Sequence[str], length_ns: int) -> Rows:
-    """What queries for (newest, candles, instrument) give together: COUNT_ROW[n] by instrument."""
-    rows = console.rows(
-        f"SELECT max(newest) / {length_ns} * {length_ns} newest_ns, sum(candles) candles, "
-        f"instrument::int instrument, 0 pad FROM ({' UNION ALL '.join(parts)})",
-        COUNT_ROW,
-    )
-    return np.sort(rows, order="instrument")
 
 
 def cut(span: Span) -> str:

@@ -225,13 +225,6 @@ class QuestDbMarketStore:
             lambda: candles.candles(self._console, self.limits, whole, interval), query.as_of, candles=True
         )
 
-    async def counts(
-        self, instruments: Sequence[int], interval: Interval, as_of: int | None = None, *, quoted: bool = False
-    ) -> Answer:
-        """From the views and bars, or from quotes."""
-        count = mid_candles.counts if quoted else candles.counts
-        return await self._answer(lambda: count(self._console, instruments, interval, as_of), as_of, candles=not quoted)
-
     async def mids(self, query: MarketQuery, interval: Interval) -> Answer:
         """From quotes."""
         check_span(query.span, self.limits)

@@ -1,19 +1,22 @@
-"""Two venues of one symbol that are recorded live: a chart that asks again and again has one of them."""
+"""Several venues of one symbol: a chart that asks again and again has one of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from api.services.candle_venues import KEPT_SECONDS, CandleVenues
-from api.services.market_sources import Reach
-from events.clock import ManualClock, SystemClock
+from api.services.candle_venues import ranked
+from engine.recordings.importing import Importer
+from events.clock import SystemClock
 from events.rows import MARKET_DTYPE, MarketKind, Rows
-from projections.market_duckdb import DuckMarketStore
-from projections.market_store import Interval, MarketFrame
+from projections.market_store import Interval
+from projections.read_models.recordings import RecordingRow
 from tests.api.recordings import LiveSource, simulated_recording
+from tests.api.test_two_venues import DAY_NS, WEEKS, VenueFeed, hourly_bars
 from tests.api.worlds import World, world
 
 MINUTE_NS = Interval.M1.ns
@@ -53,41 +56,6 @@ async def test_a_chart_that_polls_is_of_one_venue(tmp_path: Path) -> None:
         assert seen == {"BTC_USDT@zeta"}
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "wanted"),
-    [
-        (range(5, 10), range(10), [SECOND, FIRST]),
-        (range(10), range(5, 11), [FIRST, SECOND]),
-        (range(9), range(10), [FIRST, SECOND]),  # the newest candle is open
-        (range(2, 40), range(41), [FIRST, SECOND]),  # a few missed
-        (range(0), range(1), [SECOND, FIRST]),
-    ],
-)
-async def test_most_of_all_that_is_recorded_is_first(
-    tmp_path: Path, first: range, second: range, wanted: list[int]
-) -> None:
-    """Near counts are equal, and then the venue that was registered first is."""
-    store = DuckMarketStore(tmp_path / "market.duckdb")
-    store.create()
-    frames = [MarketFrame("s", at, trades(one, at)) for at, one in ((FIRST, first), (SECOND, second))]
-    store.write_market(frames)
-    sources = {number: [Reach("s")] for number in (SECOND, FIRST)}
-    assert await CandleVenues(store, SystemClock()).ranked(sources, Interval.M1, None) == wanted
-    await store.close()
-
-
-async def test_a_venue_that_is_recorded_now_is_first(tmp_path: Path) -> None:
-    """A chart that polls moves, and of two such it is of one; what is recorded now and has no candle yet is last."""
-    store, third, fourth = DuckMarketStore(tmp_path / "market.duckdb"), 3, 4
-    store.create()
-    for number, minutes in ((FIRST, range(99)), (SECOND, range(90, 92)), (third, range(90, 92))):
-        store.write_market([MarketFrame("s", number, trades(minutes, number))])
-    sources = {number: [Reach("s", runs=number != FIRST)] for number in (fourth, third, SECOND, FIRST)}
-    found = await CandleVenues(store, SystemClock()).ranked(sources, Interval.M1, None)
-    assert found == [SECOND, third, FIRST, fourth]
-    await store.close()
-
-
 async def test_a_chart_without_a_start_is_of_the_live_venue(tmp_path: Path) -> None:
     """A long history of another venue is there for the times of which the live one has nothing."""
     async with world(tmp_path) as made:
@@ -103,18 +71,54 @@ async def test_a_chart_without_a_start_is_of_the_live_venue(tmp_path: Path) -> N
         assert past.headers["Tape-Instrument"] == "BTC_USDT@SIM"
 
 
-async def test_not_every_read_counts(tmp_path: Path) -> None:
-    """A poll costs no count of all that is recorded; another source of a venue, or a minute, is noticed."""
-    store, clock = DuckMarketStore(tmp_path / "market.duckdb"), ManualClock()
-    store.create()
-    store.write_market([MarketFrame("s", 1, trades(range(9), FIRST)), MarketFrame("s", 2, trades(range(3), SECOND))])
-    venues = CandleVenues(store, clock)
-    sources = {number: [Reach("s")] for number in (FIRST, SECOND)}
-    assert await venues.ranked(sources, Interval.M1, None) == [FIRST, SECOND]
-    store.write_market([MarketFrame("t", 3, trades(range(99), SECOND))])
-    assert await venues.ranked(sources, Interval.M1, None) == [FIRST, SECOND]
-    more = sources | {SECOND: [Reach("s"), Reach("t")]}
-    assert await venues.ranked(more, Interval.M1, None) == [SECOND, FIRST]
-    clock.advance(KEPT_SECONDS)
-    assert await venues.ranked(sources, Interval.M1, None) == [SECOND, FIRST]
-    await store.close()
+async def test_what_is_live_is_shown_before_a_longer_history(tmp_path: Path) -> None:
+    """The newest candles are of the source that runs, older ones of the import; an answer is of one venue."""
+    async with world(tmp_path) as made:
+        await Importer(made.tape, SystemClock()).run(VenueFeed("MT5", hourly_bars()), "1" * 32, "three weeks", "file")
+        await made.caught_up()
+        path, before = "/api/market/data?symbol=EURUSD&timeframe=1h", await made.last()
+        assert (await made.get(path)).headers["Tape-Instrument"] == "EURUSD@MT5"
+        source = LiveSource(made.tape, ("EURUSD",))
+        await source.open()
+        await source.give(trades(range(3), SECOND))
+        await made.caught_up()
+        for span, venue, count in (
+            ("", "SIM", 1),
+            ("&start=2023-10-20", "SIM", 1),  # a page over the end of one and the beginning of the other
+            ("&start=2023-10-10&end=2023-10-12", "MT5", 48),
+            (f"&as_of={before}", "MT5", WEEKS * 5 * 24),
+        ):
+            answer = await made.get(path + span)
+            assert (answer.headers["Tape-Instrument"], len(answer.json())) == (f"EURUSD@{venue}", count), span
+
+
+def recorded(number: int, days: range, rows: int, **changes: object) -> RecordingRow:
+    """A complete recording of one instrument."""
+    names = RecordingRow.__struct_fields__
+    values: dict[str, Any] = dict.fromkeys(names, "") | dict.fromkeys((n for n in names if n.endswith("_ns")), 0)
+    values |= {"instruments": [number], "state": "complete", "rows": rows}
+    values |= {"first_event_ns": days.start * DAY_NS, "last_event_ns": days.stop * DAY_NS}
+    return RecordingRow(**(values | changes))
+
+
+DAILY, MINUTES = recorded(FIRST, range(3_650), 3_650), recorded(SECOND, range(3_000, 3_100), 144_000)
+OPEN = recorded(SECOND, range(0), 0, state="open")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "interval", "wanted"),
+    [
+        ([MINUTES], [MINUTES], Interval.M1, FIRST),
+        ([DAILY], [MINUTES], Interval.D1, FIRST),
+        ([DAILY], [MINUTES], Interval.M1, SECOND),  # ten years of days have fewer minutes than a hundred days
+        ([MINUTES] * 3, [recorded(SECOND, range(200), 288_000)], Interval.M1, SECOND),  # three times the same
+        ([MINUTES], [OPEN], Interval.M1, SECOND),
+        ([MINUTES], [msgspec.structs.replace(OPEN, content_id="an import")], Interval.M1, FIRST),
+        ([], [DAILY], Interval.M1, SECOND),
+    ],
+)
+def test_recordings_say_whose_candles_are_shown(
+    first: list[RecordingRow], second: list[RecordingRow], interval: Interval, wanted: int
+) -> None:
+    """A source that runs is first, then the longest span that can have candles, then who was registered first."""
+    assert ranked({SECOND: second, FIRST: first}, interval)[0] == wanted

@@ -161,7 +161,7 @@ async def test_a_backtest_is_of_the_venue_whose_rows_are_decided_on(made: World,
 
 
 async def test_candles_of_any_range_are_of_one_venue(made: World) -> None:
-    """A pager by weeks has one market, the one with most of all that is recorded; where it has none, the other's."""
+    """A pager by weeks has one market, the one that is recorded longest; where it has none, the other's."""
     rows = hourly_bars()
     later = np.concatenate([rows[120:], rows[:48]])
     later["ts_event_ns"][-48:] += 4 * 7 * DAY_NS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from events.errors import InvalidInput, ReadModelUnavailable
-from events.rows import MarketKind, Rows, SectionKind
+from events.rows import MarketKind, SectionKind
 from projections.market_store import (
     BAR_ROW,
     TICK_ROW,
@@ -150,38 +150,6 @@ async def test_mid_prices_are_of_the_newest_quotes(world: World) -> None:
         assert price["price"] == (bid["price"] + ask["price"]) / 2
         assert price["ts_event_ns"] == max(bid["ts_event_ns"], ask["ts_event_ns"])
     assert (await world.store.mid_prices(world.source)).rows["instrument"].tolist() == [1, 2, 3]
-
-
-async def test_intervals_with_rows_are_counted(world: World) -> None:
-    """Of trades, quotes and bars, added up over the sources; as of any sequence."""
-    number, fives, hours = (1_001, 1_002, 1_003)
-    bars = world.framed(bar_rows(34, 90, Interval.M5.ns, instrument=fives), frame_rows=11)
-    bars += world.framed(bar_rows(35, 9, Interval.H1.ns, instrument=hours))
-    first = world.framed(market_rows(33, 500, (number,)))
-    world.source += "-b"
-    second = world.framed(market_rows(36, 60, (number,), seconds=9 * 3600))
-    await world.put([*bars, *first, *second])
-    for interval, as_of in ((Interval.M5, None), (Interval.H1, None), (Interval.M15, first[3].sequence)):
-        sources = [first, second] if as_of is None else [first]
-        candles = [candles_of(ticks_of(frames, as_of), number, interval.ns)["ts_open_ns"] for frames in sources]
-        of_bars = placed(bars, BAR_ROW)[["ts_event_ns", "interval_ns", "instrument"]]
-        wanted = [(max(int(one[-1]) for one in candles), sum(map(len, candles)), number, 0)]
-        for one in (fives, hours):
-            mine = of_bars[(of_bars["instrument"] == one) & (of_bars["interval_ns"] <= interval.ns)]
-            if len(mine):
-                newest = int(mine["ts_event_ns"].max()) // interval.ns * interval.ns
-                wanted.append((newest, -(-int(mine["interval_ns"].sum()) // interval.ns), one, 0))
-        found = await world.store.counts((hours, number, fives), interval, as_of)
-        assert found.rows.tolist() == wanted
-        quotes = [placed(frames, TICK_ROW, as_of) for frames in sources]
-        times = np.concatenate([_quotes(rows)["ts_event_ns"] for rows in quotes])
-        wanted = [(int(times.max()) // interval.ns * interval.ns, len(times), number, 0)]
-        found = await world.store.counts((number, hours), interval, as_of, quoted=True)
-        assert found.rows.tolist() == wanted
-
-
-def _quotes(rows: Rows) -> Rows:
-    return rows[np.isin(rows["kind"], (MarketKind.BID, MarketKind.ASK)) & (rows["price"] > 0)]
 
 
 async def test_stats_are_of_whole_minutes(world: World) -> None:
