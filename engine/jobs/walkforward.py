@@ -124,9 +124,7 @@ class _Walk:
         """The test reads the train window too: what looks back over it is warm where the test begins to trade."""
         train, test = await self._rows(fold.train_ns, fold.test_ns), await self._rows(fold.test_ns, fold.until_ns)
         wish = self._over(msgspec.structs.replace(test, first=train.first), params)
-        spec = await self._work.plan(wish, f"test{at}")
-        given = msgspec.structs.replace(spec.input, trade_from_ns=fold.test_ns)
-        return msgspec.structs.replace(spec, input=given)
+        return await self._work.plan(wish, f"test{at}", trade_from_ns=fold.test_ns)
 
     async def _tell(self, at: int, phase: Literal["train", "test"], ratio: float) -> None:
         self._work.has(WalkforwardDetail(current_fold=at + 1, total_folds=self._total, phase=phase))

@@ -13,6 +13,7 @@ import msgspec
 from engine.jobs.life import Job
 from engine.jobs.sessions import JobSessions
 from engine.jobs.steps import Steps
+from engine.loop.before_start import code_with_start
 from engine.recordings.reading import rows_of_message
 from engine.research.sweep_table import table
 from engine.research.sweeping import SweepRow
@@ -96,8 +97,10 @@ class Work:
         """The id of a session of this job: the job's own, and a part where it has several."""
         return f"{self.job.id}_{part}" if part else self.job.id
 
-    async def plan(self, wish: SessionWish, part: str = "") -> SessionSpec:
+    async def plan(self, wish: SessionWish, part: str = "", *, trade_from_ns: int = 0) -> SessionSpec:
         """A session of this job, under a name of its own where other code began the one of this name and ended it not.
+
+        `trade_from_ns`: see `engine.loop.before_start`.
 
         Raises:
             InvalidInput, Unknown, Conflict, NotAvailable: see `engine.sessions.plan`.
@@ -105,7 +108,10 @@ class Work:
         library = await self.tools.library()
         spec = plan(wish, self.session_name(part), self.job.queued.user, library)
         await check_bars(self.tape, spec, library)
-        return await self._under_this_code(msgspec.structs.replace(spec, job=self.job.id))
+        given = msgspec.structs.replace(spec.input, trade_from_ns=trade_from_ns)
+        code_hash = code_with_start(spec.code_hash, trade_from_ns)
+        spec = msgspec.structs.replace(spec, input=given, code_hash=code_hash, job=self.job.id)
+        return await self._under_this_code(spec)
 
     async def _under_this_code(self, spec: SessionSpec) -> SessionSpec:
         """What another release began for the job is begun anew, once: the name is made of the code. What it ended

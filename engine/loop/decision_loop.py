@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.loop import snapshot
 from engine.loop.bar_path import BarPath
-from engine.loop.before_start import begin, rows_before
+from engine.loop.before_start import begin, code_with_start, rows_before
 from engine.loop.commands import CommandKind
 from engine.loop.lengths import Lengths
 from engine.loop.module import Loop, code_hash_of, is_compiled, load_loop
@@ -131,7 +131,7 @@ class DecisionLoop:
     @property
     def code_hash(self) -> str:
         """Decisions are comparable under one code hash."""
-        return self._loop.code_hash
+        return code_with_start(self._loop.code_hash, self.spec.trade_from_ns)
 
     @property
     def inputs(self) -> int:

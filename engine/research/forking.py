@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from engine.loop.before_start import code_with_start
 from engine.sessions.allocations import check_cap
 from engine.sessions.history import History
 from engine.sessions.lanes import lanes_of
@@ -73,16 +74,17 @@ def fork(history: History, wish: ForkWish, session: str, user: str, library: Lib
     strategies = _strategies(parent, wish, library)
     if not strategies:
         raise InvalidInput(f"Session {parent.session} ran no strategy: name those of the fork.", field="strategies")
+    given = _input(history)
     forked = msgspec.structs.replace(
         parent,
         session=session,
         mode="backtest",
         user=user,
-        input=_input(history),
+        input=given,
         strategies=strategies,
         limits=limits,
         seed=parent.seed if wish.seed is None else wish.seed,
-        code_hash=code_hash_of(strategies, library),
+        code_hash=code_with_start(code_hash_of(strategies, library), given.trade_from_ns),
         body_hash="",
         parent=parent.session,
         research=True,

@@ -93,6 +93,8 @@ async def test_a_cross_soon_after_the_test_begins_is_traded(tmp_path: Path) -> N
     assert history.ended is not None
     assert history.ended.inputs == 24 * 5
     assert (await verify(house.tape, house.reader, house.decider, "wf_test0")).equal
+    cold = await house.plan(asked.wish)
+    assert cold.code_hash != history.started.spec.code_hash, "what a start means is code too"
     assert again.ended is not None, again.failed
     assert again.ended.decision_hash == history.ended.decision_hash
 

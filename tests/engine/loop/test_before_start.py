@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.loop import before_start
 from engine.loop.decision_loop import DecisionLoop
 from engine.loop.spec import LoopSpec
+from events.errors import Conflict
 from tests.engine.loop.crowd import STRATEGIES, crowd, outcome, spec, spec_with_intervals
 from tests.engine.loop.driving import START_NS
 
@@ -20,6 +23,19 @@ FROM_NS = int(ROWS["ts_event_ns"][800])
 def warm(given_spec: LoopSpec) -> LoopSpec:
     """The same, trading from the middle of the rows on."""
     return msgspec.structs.replace(given_spec, trade_from_ns=FROM_NS)
+
+
+def test_what_a_start_means_is_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session with a start that goes on under another meaning of it finds other code; one without finds the same."""
+    cold, begun = DecisionLoop(spec(), STRATEGIES), DecisionLoop(warm(spec()), STRATEGIES)
+    kept, hashes = begun.snapshot(), (cold.code_hash, begun.code_hash)
+    assert hashes[0] != hashes[1]
+    begun.restore(kept)
+    monkeypatch.setattr(before_start, "MEANING", before_start.MEANING + 1)
+    assert cold.code_hash == hashes[0]
+    assert begun.code_hash not in hashes
+    with pytest.raises(Conflict):
+        begun.restore(kept)
 
 
 @settings(max_examples=30, deadline=None)

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from engine.loop.before_start import code_with_start
 from engine.research.verify import verify
 from engine.sessions import history as histories
 from engine.sessions.decider import Decider
@@ -48,7 +49,7 @@ class OtherCode(Decider):
     @property
     def code_hash(self) -> str:
         """See `Decider.code_hash`."""
-        return "other"
+        return code_with_start("other", self._loop.spec.trade_from_ns)
 
     def rows(self, rows: Rows, kind: SectionKind) -> object:  # type: ignore[override]
         """Reads every price ten percent higher."""
