@@ -16,7 +16,7 @@ from events.facts import Fact
 from events.tape import Message, Tail, Tape
 from projections.duckdb.store import Snapshot
 from projections.read_models.equity import highest_equity
-from projections.read_models.jobs import JobRow, job
+from projections.read_models.jobs import JobRow, job, session_of
 from projections.read_models.sessions import SessionRow, session
 
 OVER = ("completed", "failed", "stopped")
@@ -29,7 +29,7 @@ class JobEvent(NamedTuple):
     job: JobRow
     sequence: int
     at_ns: int = 0  # when the fact was appended
-    session: SessionRow | None = None  # the job's own session, where it has one yet
+    session: SessionRow | None = None  # the one that the job began last, where it has one yet
     peak: float = 0.0  # its highest equity of any mark
 
 
@@ -88,7 +88,7 @@ class JobFeed(Listeners[JobEvent]):
 
 
 class Known(NamedTuple):
-    """A job with the session of its own name, where it runs one, and that one's highest equity."""
+    """A job with the session that it began last, where it has one, and that one's highest equity."""
 
     job: JobRow
     session: SessionRow | None
@@ -98,7 +98,7 @@ class Known(NamedTuple):
 def as_it_is(snapshot: Snapshot, name: str) -> Known:
     """What is known of a job. Raises Unknown."""
     row = job(snapshot, name)
-    try:
-        return Known(row, session(snapshot, name), highest_equity(snapshot, name))
-    except Unknown:
+    own = session_of(snapshot, name)
+    if own is None:
         return Known(row, None, 0.0)
+    return Known(row, session(snapshot, own), highest_equity(snapshot, own))

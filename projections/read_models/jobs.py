@@ -17,6 +17,7 @@ from projections.batch import Event, TapeGap
 from projections.duckdb.store import Snapshot
 from projections.duckdb.tables import Table, Writer
 from projections.read_models.answers import Listed, Page, Where, listed, named
+from projections.read_models.sessions import spec
 from projections.read_models.versions import Versions
 
 JOBS = Table(
@@ -270,6 +271,14 @@ def job(snapshot: Snapshot, name: str) -> JobRow:
     if not rows:
         raise Unknown(f"There is no job {name[:64]!r} as of sequence {snapshot.sequence}.", field="job")
     return _rows(snapshot, rows)[0]
+
+
+def session_of(snapshot: Snapshot, name: str) -> str | None:
+    """The session that a job began last: begun anew in a new release it has a name that begins with the job's own."""
+    where = Where(snapshot.made("sessions"))
+    where.add("(session = ? OR starts_with(session, ?))", name, f"{name}_")
+    rows = snapshot.rows(f"SELECT session FROM sessions WHERE {where} ORDER BY number DESC", where.values)
+    return next((session for (session,) in rows if spec(snapshot, session).job == name), None)
 
 
 def _rows(snapshot: Snapshot, rows: Iterable[tuple]) -> list[JobRow]:

@@ -120,6 +120,7 @@ def every_query(names: list[str]) -> dict[str, Query]:
         "jobs by result": lambda at: jobs.jobs(at, jobs.JobFilter(symbol="A", sharpe_min=0.5), newest),
         "jobs of ann": lambda at: jobs.jobs(at, jobs.JobFilter(user="ann"), newest),
         "job": lambda at: jobs.job(at, "j1"),
+        "session of a job": lambda at: jobs.session_of(at, "j1"),
     }
     listed = {
         "signals": signals.signals,
