@@ -17,7 +17,7 @@ from engine import catalogue
 from engine.feeds.feed import Description, Feed
 from engine.feeds.hashing import ContentHash
 from engine.recordings import shelf
-from engine.recordings.recorder import PROGRESS_SECONDS, progress_of
+from engine.recordings.recorder import PROGRESS_SECONDS, tell_progress
 from engine.recordings.segments import Segments
 from engine.recordings.shelf import Recording, RecordingState
 from engine.sessions.progress import ProgressTimes
@@ -109,7 +109,7 @@ class Importer:
                 await asyncio.to_thread(work.confirmed, sequences, self.clock.now_ns())
                 self.progress(work.hash.rows, told.rows)
                 if times.due(work.written):
-                    await self.tape.append(progress_of(recording.id, work.written))
+                    await tell_progress(self.tape, recording.id, work.written)
             return await self._complete(recording, work, told)
         finally:
             work.drop()

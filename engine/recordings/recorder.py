@@ -17,7 +17,7 @@ from events.facts import Place, RecordingAbandoned, RecordingCompleted, Recordin
 from events.families import MarketFamily
 from events.frames import Section
 from events.rows import Rows, SectionKind
-from events.tape import Append, Tape
+from events.tape import Tape
 from events.writer import FencedWriter, WriterLimits
 
 PROGRESS_SECONDS = 5.0  # between two tellings of how many rows there are
@@ -26,10 +26,14 @@ WRITES_MAX = 2  # full segments (64 MB each) on their way to the disk
 log = structlog.get_logger(__name__)
 
 
-def progress_of(recording: str, rows: int) -> Append:
-    """What tells how many rows of an open recording are on the tape."""
+async def tell_progress(tape: Tape, recording: str, rows: int) -> None:
+    """Tell how many rows of an open recording are on the tape. What cannot be told is left out: the rows are safe."""
     fact = RecordingProgressed(recording=recording, rows=rows)
-    return codec.to_append(fact, subjects.recording_progress(recording), f"{recording}:progress:{rows}")
+    subject = subjects.recording_progress(recording)
+    try:
+        await tape.append(codec.to_append(fact, subject, f"{recording}:progress:{rows}"))
+    except OperatingError as error:
+        log.warning("progress_not_told", recording=recording, error=str(error))
 
 
 class Recorder:
@@ -121,8 +125,8 @@ class Recorder:
             self._gather(sequence, rows)
 
     async def _tell(self) -> None:
-        """How many rows are on the tape, now and then and only what is new; one that cannot be told is left out."""
-        name, told = self.opened.recording, 0
+        """How many rows are on the tape, now and then and only what is new."""
+        told = 0
         while not self._ending.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._progress_seconds):
@@ -130,10 +134,7 @@ class Recorder:
             if self._ending.is_set() or self._written == told:
                 continue
             told = self._written
-            try:
-                await self._tape.append(progress_of(name, told))
-            except OperatingError as error:
-                log.warning("progress_not_told", recording=name, error=str(error))
+            await tell_progress(self._tape, self.opened.recording, told)
 
     def _gather(self, sequence: int, rows: Rows) -> None:
         assert self._segments is not None, "asked before"
@@ -152,15 +153,22 @@ class Recorder:
     async def complete(self) -> RecordingCompleted | RecordingAbandoned:
         """End the recording; one without rows is abandoned. Raises as the writer: then it stays open."""
         self._ending.set()
-        if self._telling is not None:
-            await self._telling
         try:
+            await self._told()
             return await self._complete()
         finally:
             if self._segments is not None:  # it holds rows that are on the tape, and no others
                 self._keep(self._segments.close())
             for write in self._writes:
                 await write
+
+    async def _told(self) -> None:
+        """Until nothing more is told. Whatever ended the telling does not keep the recording open."""
+        try:
+            if self._telling is not None:
+                await self._telling
+        except Exception:
+            log.exception("progress_not_told", recording=self.opened.recording)
 
     async def _complete(self) -> RecordingCompleted | RecordingAbandoned:
         await self.flush()

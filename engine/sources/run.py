@@ -52,12 +52,12 @@ class SourceRun:
         await settle(self._tape, self._clock, self.source.id)
         feed = await self._feed()
         recorder = await self._open(feed)
-        self._start_ns = self._clock.monotonic_ns()
-        description = feed.survey()
-        numbers = {form: self._numbers[at] for at, form in enumerate(description.instruments)}
-        chunks = feed.chunks(lambda form: numbers[form])
-        field = f"ts_{description.designated}_ns"
         try:
+            self._start_ns = self._clock.monotonic_ns()
+            description = feed.survey()
+            numbers = {form: self._numbers[at] for at, form in enumerate(description.instruments)}
+            chunks = feed.chunks(lambda form: numbers[form])
+            field = f"ts_{description.designated}_ns"
             while not self.stopping and (rows := await asyncio.to_thread(next, chunks, None)) is not None:
                 await self._play(recorder, rows, running_times(rows[field]))
         finally:

@@ -16,11 +16,12 @@ from engine.recordings.shelf import RecordingState
 from engine.sources.run import settle
 from events import codec, frames, subjects
 from events.clock import SystemClock
-from events.errors import Conflict, FenceLost
+from events.errors import Conflict, FenceLost, OutcomeUnknown
 from events.facts import RecordingProgressed
 from events.jetstream.tape import JetStreamTape
 from events.memory_tape import MemoryTape
 from events.tape import Limits, Tape
+from tests.engine.recordings.test_recorder import Untold
 from tests.engine.sessions.memory_house import ArrayFeed, until, walk
 from tests.fixtures.nats import admin_link, nats_server, real_tape  # noqa: F401
 
@@ -69,6 +70,14 @@ async def test_an_import_tells_its_rows_while_it_runs() -> None:
     assert len(rows) > 1
     assert rows[-1] == ROWS
     assert [one async for one in quick.read(1, subjects=wanted)] == []
+
+
+async def test_an_import_goes_on_where_its_progress_cannot_be_told() -> None:
+    """What tells how far it is may be lost on the way: the rows are on the tape, and the import ends with all."""
+    tape = Untold(OutcomeUnknown("sent, and nothing came back"))
+    done = await Importer(tape, SystemClock(), progress_seconds=0.0).run(ArrayFeed(walk(ROWS)), CONTENT, "untold")  # type: ignore[arg-type]
+    assert tape.tries > 1
+    assert (done.rows, done.recording.state) == (ROWS, RecordingState.COMPLETE)
 
 
 @pytest.mark.parametrize("seed", range(8))

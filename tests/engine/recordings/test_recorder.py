@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -10,16 +11,33 @@ import pytest
 
 from engine.feeds.hashing import ContentHash
 from engine.recordings.recorder import Recorder
+from engine.recordings.segments import Segments
 from events import codec, frames, subjects
 from events.clock import SystemClock
-from events.errors import Conflict, FenceLost
+from events.errors import Conflict, FenceLost, OutcomeUnknown
 from events.facts import RecordingAbandoned, RecordingCompleted, RecordingOpened
 from events.memory_tape import MemoryTape
-from events.tape import Limits
+from events.tape import Append, Limits
 from events.writer import WriterLimits
-from tests.engine.sessions.memory_house import walk
+from tests.engine.sessions.memory_house import until, walk
 
 SMALL = Limits(frame_bytes_max=48 * 50)
+
+
+class Untold(MemoryTape):
+    """A tape on which how far a recording is cannot be told."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(limits=SMALL)
+        self.error = error
+        self.tries = 0
+
+    async def append(self, message: Append) -> int:
+        """See `Tape.append`."""
+        if message.subject.endswith(".progress"):
+            self.tries += 1
+            raise self.error
+        return await super().append(message)
 
 
 def opened(name: str) -> RecordingOpened:
@@ -114,3 +132,28 @@ async def test_of_two_recorders_of_a_source_one_goes_on() -> None:
     async for message in tape.read(1, subjects=(subjects.market("live"),)):
         for section in frames.decode(message.body, message.sequence):
             assert np.isin(section.rows["price"], walk(1_000, left[0])["price"]).all()
+
+
+@pytest.mark.parametrize("error", [OutcomeUnknown("sent, and nothing came back"), RuntimeError("a bug")])
+async def test_what_cannot_be_told_keeps_no_recording_open(tmp_path: Path, error: Exception) -> None:
+    """A recording whose progress cannot be told, for whatever reason, is completed and its segment is written."""
+    tape = Untold(error)
+    segments = Segments(tmp_path, "epoch")
+    recorder = Recorder(tape, SystemClock(), opened("r"), segments=segments.writer("live"), progress_seconds=0.01)
+    await recorder.open()
+    await recorder.put(walk(500))
+
+    async def tried() -> bool:
+        return tape.tries > 0
+
+    await until(tried)
+    fact = await recorder.complete()
+    assert isinstance(fact, RecordingCompleted)
+    assert fact.rows == 500
+    assert _files(tmp_path)
+    assert recorder._telling is not None
+    assert recorder._telling.done()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [one for one in folder.rglob("*") if one.is_file()]

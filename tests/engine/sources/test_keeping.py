@@ -10,14 +10,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.feeds.errors import BadMapping
+from engine.feeds.feed import Feed, NumberOf
 from engine.recordings import shelf
 from engine.recordings.shelf import RecordingState
 from engine.sources import holding
+from engine.sources.run import SourceRun
 from engine.sources.source import Source
 from events.errors import TapeUnavailable
 from events.memory_keys import MemoryKeys
+from events.rows import Rows
 from events.tape import Keys
-from tests.engine.sessions.memory_house import KEEPING, MemoryHouse, until
+from tests.engine.sessions.memory_house import KEEPING, ArrayFeed, MemoryHouse, until, walk
 
 SIMULATED = Source(id="sim", kind="simulated", symbols=("BTC_USDT",), acceleration=100.0)
 TRADES = '"symbol","side","price","amount","timestamp"\n' + "".join(
@@ -214,3 +218,22 @@ async def test_a_source_that_ended_is_not_played_twice(tmp_path: Path) -> None:
         assert await house.recordings() == [RecordingState.COMPLETE]
     async with all_held(house.process(), "s3", source="files"):
         await house.more()
+
+
+async def test_a_source_that_fails_behind_its_opening_leaves_nothing(tmp_path: Path) -> None:
+    """A run whose feed fails before its first row ends its recording, and nothing tells of it any more."""
+    house = await House(tmp_path).begin()
+
+    class Failing(ArrayFeed):
+        def chunks(self, number: NumberOf) -> list[Rows]:
+            raise BadMapping("no rows can be read")
+
+    class Run(SourceRun):
+        async def _feed(self) -> Feed:
+            return Failing(walk(10))  # type: ignore[return-value]
+
+    before = asyncio.all_tasks()
+    with pytest.raises(BadMapping):
+        await Run(house.tape, house.clock, SIMULATED, None).run()
+    assert await house.recordings() == [RecordingState.ABANDONED]
+    assert not [one for one in asyncio.all_tasks() - before if "_tell" in repr(one)]
