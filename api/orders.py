@@ -19,7 +19,7 @@ from api.services.symbols import traded
 from api.session_control import Key, done
 from api.session_rows import OrderNumber
 from api.sessions import CommandBody
-from events.errors import InvalidInput
+from events.errors import InvalidInput, Unknown
 from events.facts import CancelOrder, SubmitOrder
 
 NUMBER_MAX = 1e15
@@ -105,7 +105,10 @@ async def cancel_order(
     key: Key = None,
 ) -> Response[CommandBody]:
     """Cancel a working order."""
-    return await _cancel(session, order_number, request, house, key)
+    try:
+        return await _cancel(session, order_number, request, house, key)
+    except Unknown as error:
+        raise error.at("order_number" if error.field == "order" else error.field) from None
 
 
 @delete("/api/sessions/{session:str}/orders", status_code=200, opt={"role": "trader"})

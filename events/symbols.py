@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from events.errors import InvalidInput
 
@@ -47,9 +47,15 @@ def spelled(text: str, known: Iterable[str], field: str = "symbol", far: int = l
     return f"{found[0]}{parted}{venue}" if found else text
 
 
-def own_of(text: str, own: Iterable[str]) -> str:
-    """SYMBOL or SYMBOL@VENUE as one of a session's own symbols where just one may be meant, whoever else has such
-    letters; else as it is written."""
-    symbol, parted, venue = text.partition("@")
-    found = closest(symbol, own)
-    return f"{found[0]}{parted}{venue}" if len(found) == 1 else text
+def spelled_of(text: str, instruments: Iterable[tuple[str, str]], own: Collection[str] = ()) -> str:
+    """`spelled` among instruments (symbol, venue): of the venue that is named, where it has any; and first among `own`,
+    the symbols of whom it is said to, unless another is called exactly so.
+
+    Raises:
+        InvalidInput: see `spelled`.
+    """
+    symbol, _, venue = text.partition("@")
+    pairs = list(instruments)
+    names = [name for name, at in pairs if not venue or at == venue] or [name for name, _ in pairs]
+    mine = [name for name in names if name in own]
+    return spelled(text, mine if symbol not in names and closest(symbol, mine) else names)

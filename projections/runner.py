@@ -324,6 +324,7 @@ class ProjectionRunner:
 
         Raises:
             ReadModelUnavailable: not within the bound, or halted.
+            TapeUnavailable: the tape does not say where it ends.
         """
         try:
             async with asyncio.timeout(timeout_seconds):

@@ -20,9 +20,8 @@ from api.reading.wording import instant
 from api.services.acting import act, check_command, key_of_part
 from api.services.symbols import registered, traded
 from api.session_control import Key, done
-from events.errors import Conflict, Unknown
+from events.errors import Conflict, ReadModelUnavailable, Unknown
 from events.facts import ChooseSession, SubmitOrder
-from events.symbols import own_of
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Cursor, Page, Scope, cursor_of
 from projections.read_models.fills import FillRow, newest_fills
@@ -95,7 +94,8 @@ async def submit(
     order = OrderAsked(text, data.side, data.quantity, data.type, data.price, data.stop_price, data.time_in_force)
     check(order)
     if not data.session_id:
-        text = own_of(text, await _traded_by(house, user))
+        one, (_, parted, venue) = await registered(house, text, await _traded_by(house, user)), text.partition("@")
+        text = f"{one.symbol}{parted}{venue}"
     session = data.session_id or await _chosen(house, user, text, key)
     await check_command(house, user_of(request), session, "session_id")
     symbol = await traded(house, session, text)
@@ -193,10 +193,12 @@ async def _chosen(house: House, user: str, text: str, key: str | None) -> str:
 
 
 async def _traded_by(house: House, user: str) -> list[str]:
-    """Symbols of the user's running paper sessions, the newest of them."""
-    moment = await house.reader.moment(None, str((await house.tape.info()).last))
+    """Symbols of the user's running paper sessions, as far as it is known now."""
     page = Page(limit=SESSIONS_MAX, newest_first=True)
-    found = await house.reader.run(lambda snapshot: sessions(snapshot, _running(user), page).rows, moment)
+    try:
+        found = await house.reader.run(lambda snapshot: sessions(snapshot, _running(user), page).rows, Moment())
+    except ReadModelUnavailable:
+        return []
     return [symbol for row in found.value for symbol in row.symbols]
 
 

@@ -85,7 +85,7 @@ async def act(house: House, user: str, key: str | None, make: Callable[[str], Co
     last = sequence
     with contextlib.suppress(OperatingError):  # it is answered, whatever becomes of the line now
         last = max(sequence, (await house.tape.info()).last)
-    with contextlib.suppress(ReadModelUnavailable):
+    with contextlib.suppress(OperatingError, ReadModelUnavailable):
         await house.runner.wait_until(last, SHOWN_SECONDS_MAX)
     fate = (accepted.order, accepted.denial, accepted.limit, accepted.sessions)
     return Done(accepted.session, accepted.changed, last, given, accepted.id, *fate, answered=sequence)

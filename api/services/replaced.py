@@ -12,7 +12,7 @@ from api.house import House
 from api.reading.reader import Moment
 from api.services.acting import Done
 from events.clock import NS_PER_SECOND
-from events.errors import ReadModelUnavailable, Unknown
+from events.errors import OperatingError, ReadModelUnavailable, Unknown
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import PAGE_ROWS_MAX, Page, Scope
 from projections.read_models.positions import positions
@@ -55,7 +55,7 @@ async def replaced_by(house: House, how: Done) -> list[Replaced]:
     names = how.sessions[:REPLACED_MAX]
     told = [Replaced(name, "unknown", "", "", "", []) for name in names]
     until_ns, shown = house.clock.monotonic_ns() + round(OVER_SECONDS_MAX * NS_PER_SECOND), 0
-    with suppress(ReadModelUnavailable, Unknown):
+    with suppress(OperatingError, ReadModelUnavailable, Unknown):
         while any(one.state not in STATES_OVER for one in told) and (left := until_ns - house.clock.monotonic_ns()) > 0:
             shown = 1 + await house.runner.wait_until(shown, left / NS_PER_SECOND)
             told = (await house.reader.run(lambda snapshot: _told(snapshot, names), Moment())).value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from api.house import House
 from api.reading.reader import Moment
 from api.services.market_sources import newest_recordings
 from engine.feeds.asset_types import asset_type_of
 from events.errors import InvalidInput, Unknown
-from events.symbols import SHOWN_CHARACTERS, SHOWN_MAX, closest, letters_of, own_of, spelled
+from events.symbols import SHOWN_CHARACTERS, SHOWN_MAX, closest, letters_of, spelled_of
 from projections.duckdb.store import Snapshot
 from projections.read_models.answers import Named, Page
 from projections.read_models.instruments import InstrumentFilter, InstrumentRow, every, instruments
@@ -59,16 +61,16 @@ def meant(snapshot: Snapshot, text: str) -> list[InstrumentRow]:
     return mine
 
 
-async def registered(house: House, text: str) -> Named:
-    """SYMBOL or SYMBOL@VENUE of a command as it is registered now.
+async def registered(house: House, text: str, own: Collection[str] = ()) -> Named:
+    """SYMBOL or SYMBOL@VENUE of a command as it is registered now; `own`: of the session it is for, see `spelled_of`.
 
     Raises:
         InvalidInput: it may be several symbols. Unknown: the venue has none.
     """
     await house.lookups.current(house.tape)
     catalogue = house.lookups.catalogue
-    known = [one.symbol for one in catalogue.instruments if one.number not in catalogue.removed]
-    symbol, parted, venue = spelled(text, known).partition("@")
+    known = [(one.symbol, one.venue) for one in catalogue.instruments if one.number not in catalogue.removed]
+    symbol, parted, venue = spelled_of(text, known, own).partition("@")
     if not parted:
         return Named(symbol)
     found = catalogue.at(symbol, venue)
@@ -86,7 +88,7 @@ async def traded(house: House, session: str, text: str) -> str:
         InvalidInput, Unknown: see `registered`; or its instrument is another venue's.
     """
     terms = (await house.reader.run(lambda snapshot: spec(snapshot, session), Moment())).value.instruments
-    one = await registered(house, own_of(text, [each.symbol for each in terms]))
+    one = await registered(house, text, [each.symbol for each in terms])
     if one.number is not None and one.number not in [each.number for each in terms]:
         raise Unknown(f"Session {session} does not trade {text[:SHOWN_CHARACTERS]}.", field="symbol")
     return one.symbol

@@ -11,7 +11,7 @@ from api.services.acting import RUN, Done, Start, act, key_of_part, start
 from api.services.default_session import default
 from api.services.first_answers import refuse_repeat
 from events.clock import NS_PER_SECOND
-from events.errors import Conflict, InvalidInput, NotAvailable, ReadModelUnavailable, Unknown
+from events.errors import Conflict, InvalidInput, NotAvailable, OperatingError, ReadModelUnavailable, Unknown
 from events.facts import ChooseSessions, SessionMode, StopSession
 from events.facts.house import Mode, SetSystemMode
 from projections.duckdb.store import Snapshot
@@ -103,7 +103,7 @@ async def _left(house: House, user: str) -> list[str]:
         seconds = (until_ns - house.clock.monotonic_ns()) / NS_PER_SECOND
         try:
             await house.runner.wait_until(house.runner.status().visible + 1, max(0.0, seconds))
-        except ReadModelUnavailable:
+        except (OperatingError, ReadModelUnavailable):
             break
     return [row.session for row in left]
 

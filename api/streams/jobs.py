@@ -96,9 +96,9 @@ class Known(NamedTuple):
 
 
 def as_it_is(snapshot: Snapshot, name: str) -> Known:
-    """What is known of a job. Raises Unknown."""
+    """What is known of a job, of a backtest with its session's figures. Raises Unknown."""
     row = job(snapshot, name)
-    own = session_of(snapshot, name)
+    own = session_of(snapshot, name) if row.kind == "backtest" else None
     if own is None:
         return Known(row, None, 0.0)
     return Known(row, session(snapshot, own), highest_equity(snapshot, own))

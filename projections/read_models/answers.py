@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import IntEnum
 from typing import Generic, NamedTuple, TypeVar
 
@@ -11,7 +11,7 @@ import msgspec
 
 from events.errors import InvalidInput, LimitReached, Unknown
 from events.rows import Code, OrderKind, OrderStatus, Side, SignalKind, TimeInForce
-from events.symbols import letters_of, own_of, spelled
+from events.symbols import letters_of, spelled_of
 from projections.duckdb.store import Snapshot
 from projections.read_models.lanes import on_step
 
@@ -128,15 +128,15 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Raises:
             Unknown: no such session as of the snapshot. InvalidInput: the symbol may be several.
         """
-        text = self.symbol
+        own: list[str] = []
         if self.session is not None:
             session = number_of(snapshot, self.session)
             where.add(f"{table}.session = ?", session)
-            lanes = snapshot.rows("SELECT DISTINCT symbol FROM lanes WHERE session = ?", [session]) if text else []
-            text = own_of(text, [symbol for (symbol,) in lanes]) if text else text
+            lanes = "SELECT DISTINCT symbol FROM lanes WHERE session = ?"
+            own = [symbol for (symbol,) in snapshot.rows(lanes, [session])] if self.symbol is not None else own
         elif not self.include_research:
             where.add(f"{table}.session IN (SELECT number FROM sessions WHERE NOT research)")
-        symbol, number = (None, None) if text is None else named(snapshot, text)
+        symbol, number = (None, None) if self.symbol is None else named(snapshot, self.symbol, own)
         for column, value in (("symbol", symbol), ("instrument", number), ("strategy", self.strategy)):
             if value is not None:
                 where.add(
@@ -176,8 +176,10 @@ class Named(NamedTuple):
 NO_NUMBER = 0  # of a venue that has no such symbol: nothing has it
 
 
-def named(snapshot: Snapshot, text: str) -> Named:
+def named(snapshot: Snapshot, text: str, own: Collection[str] = ()) -> Named:
     """What SYMBOL or SYMBOL@VENUE is, or once was, registered as of the snapshot, however it is written; else as it is.
+
+    `own`: of a session's, see `spelled_of`.
 
     Raises:
         InvalidInput: it may be several.
@@ -187,7 +189,7 @@ def named(snapshot: Snapshot, text: str) -> Named:
         f" WHERE sequence_from <= {snapshot.sequence} AND {LETTERS} = ?",
         [letters_of(text.partition("@")[0])],
     )
-    symbol, parted, venue = spelled(text, [name for name, *_ in known]).partition("@")
+    symbol, parted, venue = spelled_of(text, [(name, at) for name, at, _ in known], own).partition("@")
     numbers = {(name, at): number for name, at, number in known}
     return Named(symbol, numbers.get((symbol, venue), NO_NUMBER) if parted else None)
 

@@ -38,5 +38,14 @@ async def test_a_session_knows_its_own_symbol_by_its_letters(running: World) -> 
         f"/api/executions?session_id={session}&symbol={ASKED}",
     ):
         assert (await running.get(path)).status_code == 200
+    for exact in (OTHER, f"{OTHER}@ELSEWHERE"):  # an instrument of its own, and not what is traded
+        for wish in ({}, {"session_id": session}):
+            answer = await running.post("/api/executions", asked | wish | {"symbol": exact})
+            assert answer.status_code in (404, 409), answer.text
+            assert TRADED not in answer.json()["error_message"]
+        found = await running.get(f"/api/sessions/{session}/orders?symbol={exact}")
+        assert (found.status_code, found.json()["rows"]) == (200, [])
+    nowhere = await running.post("/api/executions", asked | {"symbol": f"{TRADED}@NOWHERE"})
+    assert (nowhere.status_code, nowhere.json()["field"]) == (404, "symbol")
     either = await running.get(f"/api/executions?symbol={ASKED}")
     assert (either.status_code, either.json()["field"]) == (400, "symbol")
