@@ -14,6 +14,7 @@ Schema = dict[str, Any]
 
 # headers that any request may have
 HEADERS = {"Host", "Origin", "Sec-Fetch-Site", "Authorization", "X-CSRF-Token", "Content-Type"}
+NAME_CHARACTERS = 64  # of a parameter that is not known, as the answer shows it
 DOCUMENTS = ("content",)  # fields whose text is a document: its keys stand behind theirs
 
 _STEP = re.compile(r"[^.\[\]]+")
@@ -37,7 +38,8 @@ class NamedFields:
         if told is None or not fields:
             return []
         names = HEADERS | {one for parameter in told.get("parameters", []) for one in _names(parameter)}
-        names |= {name for name, _ in parse_qsl(query, keep_blank_values=True)}
+        given = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
+        names |= {*given, *(name[:NAME_CHARACTERS] for name in given)}
         bodies = [one["schema"] for one in told.get("requestBody", {}).get("content", {}).values()]
         names |= {"body", *_keys(content)} if bodies else set()
         return [one for one in fields if one not in names and not any(self._has(body, one) for body in bodies)]
